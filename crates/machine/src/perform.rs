@@ -1,0 +1,58 @@
+//! The trait of whoever performs effects: the CPU, a recorder, a model.
+
+use crate::{Barrier, Entry, Event, Invalidate, Span};
+
+/// Performs the effects of table changes, and reads tables.
+///
+/// Effects happen in the order of the calls, as a CPU executes instructions in program order:
+/// when they become visible to walkers and TLBs is what the barriers among them decide.
+///
+/// The trait is safe to call because the promise is made where a machine that touches a live map
+/// is constructed; see `blockmap-hw`. It is statically dispatched: with an event built in the
+/// argument, an inlined `perform` is the bare instruction.
+pub trait Machine {
+    /// Reads one entry, whole (single-copy atomic).
+    fn load(&self, entry: Entry) -> u64;
+
+    /// How many entries from the start of `span` on match `pattern`, up to the first that doesn't.
+    fn scan(&self, span: Span, pattern: Pattern) -> u16;
+
+    /// Performs one effect.
+    fn perform(&self, event: Event);
+
+    /// Performs a store to one entry.
+    #[inline]
+    fn store(&self, entry: Entry, value: u64) {
+        self.perform(Event::Store { entry, value });
+    }
+
+    /// Performs a barrier.
+    #[inline]
+    fn barrier(&self, barrier: Barrier) {
+        self.perform(Event::Barrier(barrier));
+    }
+
+    /// Performs a TLB invalidation.
+    #[inline]
+    fn invalidate(&self, invalidate: Invalidate) {
+        self.perform(Event::Invalidate(invalidate));
+    }
+}
+
+/// What an entry is compared with: it matches when its bits under `mask` equal `value`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Pattern {
+    /// The bits that count.
+    pub mask: u64,
+    /// What they must be; has no bits outside `mask`.
+    pub value: u64,
+}
+
+impl Pattern {
+    /// Whether `word` matches.
+    #[inline]
+    #[must_use]
+    pub const fn matches(self, word: u64) -> bool {
+        word & self.mask == self.value
+    }
+}

@@ -1,0 +1,365 @@
+//! The shape of one translation table tree.
+
+use blockmap_machine::{PhysAddr, VirtAddr, VirtRange};
+use thiserror::Error;
+
+use crate::{Granule, Half, Level, Regime};
+
+/// Where a descriptor keeps its output address.
+///
+/// Source: "VMSAv8-64 descriptor formats".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// Output addresses of up to 48 bits, in bits 47 and below.
+    Base,
+    /// 64 KiB granule with FEAT_LPA and 52-bit output: address bits 51:48 in bits 15:12.
+    Lpa,
+    /// 4 or 16 KiB granule with `TCR_ELx.DS` set: address bits 49:48 in their place, 51:50 in
+    /// bits 9:8, where other formats keep shareability.
+    Lpa2,
+}
+
+/// One table tree's regime, half, granule, input size and output size: holding one tells that the
+/// combination exists.
+///
+/// It is a value, not a type: the kernel passes a constant, which folds; tools loop over all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Geometry {
+    regime: Regime,
+    half: Half,
+    granule: Granule,
+    format: Format,
+    input_bits: u32,
+    output_bits: u32,
+}
+
+/// Why a combination of regime, half, granule and sizes is no geometry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum GeometryError {
+    /// EL2 and EL3 have a single table tree, for the lower half.
+    #[error("this regime translates the lower half only")]
+    NoUpperHalf,
+    /// [`Format::Lpa`] is the 64 KiB granule's, [`Format::Lpa2`] that of the other two.
+    #[error("this granule does not have that descriptor format")]
+    FormatOfOtherGranule,
+    /// Input addresses have 25 to 48 bits; up to 52 with LPA2 or the 64 KiB granule.
+    #[error("{0} input address bits: not from 25 to 48, or to 52 with LPA2 or 64 KiB pages")]
+    InputBits(u32),
+    /// Output addresses have 32, 36, 40, 42, 44 or 48 bits, or 52 with LPA or LPA2.
+    #[error("{0} output address bits: not 32, 36, 40, 42, 44, 48, or 52 with LPA or LPA2")]
+    OutputBits(u32),
+}
+
+impl Geometry {
+    /// Linux's usual kernel map, and this project's: EL1, upper half, 4 KiB pages, 48 bits both.
+    pub const KERNEL_4K_48: Self = Self {
+        regime: Regime::El1And0,
+        half: Half::Upper,
+        granule: Granule::Kib4,
+        format: Format::Base,
+        input_bits: 48,
+        output_bits: 48,
+    };
+
+    /// The geometry with these properties.
+    ///
+    /// `input_bits` is 64 − T*n*SZ, `output_bits` the size `TCR_ELx.(I)PS` names.
+    ///
+    /// # Errors
+    /// Says which property doesn't go with the others.
+    pub const fn new(
+        (regime, half): (Regime, Half),
+        (granule, format): (Granule, Format),
+        input_bits: u32,
+        output_bits: u32,
+    ) -> Result<Self, GeometryError> {
+        if matches!(half, Half::Upper) && !regime.has_unprivileged() {
+            return Err(GeometryError::NoUpperHalf);
+        }
+        let is_64k = matches!(granule, Granule::Kib64);
+        let wide = match format {
+            Format::Base => false,
+            Format::Lpa if is_64k => true,
+            Format::Lpa2 if !is_64k => true,
+            Format::Lpa | Format::Lpa2 => return Err(GeometryError::FormatOfOtherGranule),
+        };
+        let input_most = if is_64k || matches!(format, Format::Lpa2) {
+            52
+        } else {
+            48
+        };
+        if input_bits < 25 || input_bits > input_most {
+            return Err(GeometryError::InputBits(input_bits));
+        }
+        match output_bits {
+            32 | 36 | 40 | 42 | 44 | 48 => {}
+            52 if wide => {}
+            _ => return Err(GeometryError::OutputBits(output_bits)),
+        }
+        Ok(Self {
+            regime,
+            half,
+            granule,
+            format,
+            input_bits,
+            output_bits,
+        })
+    }
+
+    /// The translation regime.
+    #[inline]
+    #[must_use]
+    pub const fn regime(self) -> Regime {
+        self.regime
+    }
+
+    /// The half of the address space.
+    #[inline]
+    #[must_use]
+    pub const fn half(self) -> Half {
+        self.half
+    }
+
+    /// The granule.
+    #[inline]
+    #[must_use]
+    pub const fn granule(self) -> Granule {
+        self.granule
+    }
+
+    /// The descriptor format.
+    #[inline]
+    #[must_use]
+    pub const fn format(self) -> Format {
+        self.format
+    }
+
+    /// Bits of an input address that are translated.
+    #[inline]
+    #[must_use]
+    #[doc(alias = "VA_BITS")]
+    pub const fn input_bits(self) -> u32 {
+        self.input_bits
+    }
+
+    /// Bits an output address may have.
+    #[inline]
+    #[must_use]
+    pub const fn output_bits(self) -> u32 {
+        self.output_bits
+    }
+
+    /// Bytes of a page.
+    #[inline]
+    #[must_use]
+    pub const fn page_bytes(self) -> u64 {
+        self.granule.bytes()
+    }
+
+    /// The level at which a walk starts.
+    ///
+    /// Source: "Selection between TTBR0 and TTBR1 … initial lookup level".
+    #[inline]
+    #[must_use]
+    pub const fn root_level(self) -> Level {
+        let resolved = self.input_bits - self.granule.page_bits() - 1;
+        match Level::with_levels_below(resolved / self.granule.index_bits()) {
+            Some(level) => level,
+            None => Level::Minus1,
+        }
+    }
+
+    /// Input address bits below those that index a table of `level`.
+    #[inline]
+    #[must_use]
+    pub const fn span_bits(self, level: Level) -> u32 {
+        self.granule.page_bits() + level.levels_below() * self.granule.index_bits()
+    }
+
+    /// Bytes of input addresses that one entry at `level` covers.
+    #[inline]
+    #[must_use]
+    #[doc(alias = "PMD_SIZE")]
+    #[doc(alias = "PUD_SIZE")]
+    pub const fn span_bytes(self, level: Level) -> u64 {
+        1 << self.span_bits(level)
+    }
+
+    /// Entries of a table at `level`: full, except at the root when fewer bits are left for it.
+    #[inline]
+    #[must_use]
+    pub const fn entries(self, level: Level) -> u16 {
+        if level.levels_below() == self.root_level().levels_below() {
+            1 << (self.input_bits - self.span_bits(level))
+        } else {
+            self.granule.entries()
+        }
+    }
+
+    /// Which entry of a table at `level` an address goes through.
+    #[inline]
+    #[must_use]
+    #[doc(alias = "pmd_index")]
+    pub const fn index(self, level: Level, address: VirtAddr) -> u16 {
+        let mask = self.entries(level) - 1;
+        #[expect(clippy::as_conversions, reason = "masked to the width of a u16")]
+        let low = (address.value() >> self.span_bits(level)) as u16;
+        low & mask
+    }
+
+    /// The half's lowest and highest input addresses.
+    #[inline]
+    #[must_use]
+    pub const fn inputs(self) -> (VirtAddr, VirtAddr) {
+        let highest_lower = (1 << self.input_bits) - 1;
+        match self.half {
+            Half::Lower => (VirtAddr::new(0), VirtAddr::new(highest_lower)),
+            Half::Upper => (VirtAddr::new(!highest_lower), VirtAddr::new(u64::MAX)),
+        }
+    }
+
+    /// Whether every address of `range` is translated by this tree.
+    #[inline]
+    #[must_use]
+    pub const fn translates(self, range: VirtRange) -> bool {
+        let (lowest, highest) = self.inputs();
+        lowest.value() <= range.start().value() && range.last().value() <= highest.value()
+    }
+
+    /// The highest output address.
+    #[inline]
+    #[must_use]
+    pub const fn highest_output(self) -> PhysAddr {
+        PhysAddr::new((1 << self.output_bits) - 1)
+    }
+
+    /// Whether an entry at `level` may map memory: a page at level 3, a block above it.
+    ///
+    /// Source: "VMSAv8-64 Block descriptor and Page descriptor".
+    #[inline]
+    #[must_use]
+    pub const fn allows_leaf(self, level: Level) -> bool {
+        match (self.granule, level) {
+            (_, Level::L3 | Level::L2) | (Granule::Kib4, Level::L1) => true,
+            (Granule::Kib4, Level::L0) | (Granule::Kib16, Level::L1) => {
+                matches!(self.format, Format::Lpa2)
+            }
+            (Granule::Kib64, Level::L1) => matches!(self.format, Format::Lpa),
+            _ => false,
+        }
+    }
+
+    /// How many neighbouring leaves at `level` form a contiguous run, where runs exist.
+    ///
+    /// Source: "The Contiguous bit".
+    #[inline]
+    #[must_use]
+    #[doc(alias = "contpte")]
+    #[doc(alias = "CONT_PTES")]
+    pub const fn run_entries(self, level: Level) -> Option<u16> {
+        match (self.granule, level) {
+            (Granule::Kib4, Level::L1 | Level::L2 | Level::L3) => Some(16),
+            (Granule::Kib16, Level::L2) | (Granule::Kib64, Level::L2 | Level::L3) => Some(32),
+            (Granule::Kib16, Level::L3) => Some(128),
+            _ => None,
+        }
+    }
+
+    /// Bytes that a contiguous run at `level` covers, where runs exist.
+    #[inline]
+    #[must_use]
+    pub const fn run_bytes(self, level: Level) -> Option<u64> {
+        match self.run_entries(level) {
+            #[expect(clippy::as_conversions, reason = "widening; From is not const")]
+            Some(entries) => Some((entries as u64) << self.span_bits(level)),
+            None => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn geometry(granule: Granule, format: Format, input: u32, output: u32) -> Geometry {
+        match Geometry::new(
+            (Regime::El1And0, Half::Upper),
+            (granule, format),
+            input,
+            output,
+        ) {
+            Ok(geometry) => geometry,
+            Err(_) => panic!("no such geometry"),
+        }
+    }
+
+    #[test]
+    fn roots_are_where_the_manual_puts_them() {
+        let root = |granule, format, input| {
+            let geometry = geometry(granule, format, input, 48);
+            (
+                geometry.root_level(),
+                geometry.entries(geometry.root_level()),
+            )
+        };
+        use Format::{Base, Lpa2};
+        use Granule::{Kib4, Kib16, Kib64};
+        assert_eq!(root(Kib4, Base, 48), (Level::L0, 512));
+        assert_eq!(root(Kib4, Base, 40), (Level::L0, 2));
+        assert_eq!(root(Kib4, Base, 39), (Level::L1, 512));
+        assert_eq!(root(Kib4, Base, 30), (Level::L2, 512));
+        assert_eq!(root(Kib4, Lpa2, 52), (Level::Minus1, 16));
+        assert_eq!(root(Kib16, Base, 48), (Level::L0, 2));
+        assert_eq!(root(Kib16, Base, 47), (Level::L1, 2048));
+        assert_eq!(root(Kib16, Base, 36), (Level::L2, 2048));
+        assert_eq!(root(Kib16, Lpa2, 52), (Level::L0, 32));
+        assert_eq!(root(Kib64, Base, 48), (Level::L1, 64));
+        assert_eq!(root(Kib64, Base, 52), (Level::L1, 1024));
+        assert_eq!(root(Kib64, Base, 42), (Level::L2, 8192));
+        assert_eq!(root(Kib64, Base, 25), (Level::L3, 512));
+    }
+
+    #[test]
+    fn spans_and_indices_of_the_kernel_map() {
+        let kernel = Geometry::KERNEL_4K_48;
+        assert_eq!(
+            Level::ALL.map(|level| kernel.span_bits(level)),
+            [48, 39, 30, 21, 12]
+        );
+        let address = VirtAddr::new(0xffff_0001_5555_5000);
+        let index = |level| kernel.index(level, address);
+        assert_eq!(index(Level::L0), 0);
+        assert_eq!(index(Level::L1), 5);
+        assert_eq!(index(Level::L2), 0xaa);
+        assert_eq!(index(Level::L3), 0x155);
+        assert_eq!(kernel.inputs().0, VirtAddr::new(0xffff_0000_0000_0000));
+    }
+
+    #[test]
+    fn combinations_that_do_not_exist_are_refused() {
+        let new = Geometry::new;
+        let el1 = (Regime::El1And0, Half::Lower);
+        assert_eq!(
+            new(
+                (Regime::El2, Half::Upper),
+                (Granule::Kib4, Format::Base),
+                48,
+                48
+            ),
+            Err(GeometryError::NoUpperHalf)
+        );
+        assert_eq!(
+            new(el1, (Granule::Kib4, Format::Lpa), 48, 48),
+            Err(GeometryError::FormatOfOtherGranule)
+        );
+        assert_eq!(
+            new(el1, (Granule::Kib16, Format::Base), 49, 48),
+            Err(GeometryError::InputBits(49))
+        );
+        assert_eq!(
+            new(el1, (Granule::Kib64, Format::Base), 52, 52),
+            Err(GeometryError::OutputBits(52))
+        );
+    }
+}
