@@ -1,1 +1,49 @@
-fn main() {}
+//! `cargo xtask`: reads the command line and runs the command's module.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use xtask::{boot, check, doc, image, setup, test, tidy};
+
+/// The project's commands. Each does the set-up it needs, and says what it installs.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Boots the kernel in QEMU: with a prompt to type at, or with a script of monitor commands.
+    Boot(boot::Options),
+    /// Everything: what `check` does, doctests, and the tests that boot the machine.
+    Test,
+    /// What needs no machine, in under a minute: format, lints, tidy, host tests, documentation.
+    Check,
+    /// The project's own rules of form.
+    Tidy,
+    /// Builds the documentation, warnings being errors.
+    Doc(doc::Options),
+    /// Builds the bootable image and prints where it is.
+    Image,
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Boot(options) => boot::run(&options),
+        Command::Test => test::run_all(),
+        Command::Check => check::run_all(),
+        Command::Tidy => tidy::run(),
+        Command::Doc(options) => doc::run(options),
+        Command::Image => setup::bare_metal_target().and_then(|()| image::build()).map(|image| {
+            println!("{}", image.flat.display());
+            ExitCode::SUCCESS
+        }),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

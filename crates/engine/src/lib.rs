@@ -1,1 +1,99 @@
-//! See the crate description.
+//! Changes the translation tables of a live arm64 kernel: maps, unmaps, protects and splits.
+//!
+//! A kernel's linear map should be in the largest blocks that its memory allows, and still let any
+//! single page change its permission at any time. This library does the second to the first: it
+//! splits a live 1 GiB block just as deep as one page asks, and it does so in two steps of which
+//! only the first can fail. *Planning* locks, checks and counts the tables needed; *committing*
+//! performs a short list of machine effects that the plan has seen to be possible.
+//!
+//! # Example
+//! On a host, without hardware: map 2 GiB, make one page read-only, and look at the effects.
+//!
+//! ```
+//! use core::cell::Cell;
+//!
+//! use blockmap::host::Host;
+//! use blockmap::machine::{PhysAddr, VirtAddr, VirtRange};
+//! use blockmap::vmsa::{
+//!     Access, Attributes, Change, Geometry, Leaves, MemoryIndex, Shareability,
+//! };
+//! use blockmap::{Mapping, Space};
+//!
+//! let geometry = Geometry::KERNEL_4K_48;
+//! let memory = vec![Cell::new(0); 16 * 512];
+//! let print = |event: &blockmap::machine::Event| println!("{event}");
+//! let host = Host::new(geometry, &memory, &print);
+//! let space = Space::new(&host, host.new_root().ok_or("no memory for tables")?);
+//!
+//! let start = VirtAddr::new(0xffff_0000_0000_0000);
+//! space.map(Mapping {
+//!     range: VirtRange::new(start, 2 << 30).ok_or("an empty range")?,
+//!     output: PhysAddr::new(0x4000_0000),
+//!     attributes: Attributes {
+//!         memory: MemoryIndex::new(0).ok_or("no such memory type")?,
+//!         shareability: Shareability::Inner,
+//!         access: Access::ReadWrite,
+//!     },
+//!     leaves: Leaves::Largest,
+//! })?;
+//! // The root and one table of two 1 GiB blocks.
+//! assert_eq!(host.tables_in_use(), 2);
+//!
+//! let page = VirtRange::new(VirtAddr::new(0xffff_0000_5555_5000), 4096).ok_or("empty")?;
+//! space.split(page)?;
+//! // One table of 2 MiB blocks and one of pages more; every address translates as before.
+//! assert_eq!(host.tables_in_use(), 4);
+//! assert_eq!(space.translate(page.start()), Some(PhysAddr::new(0x9555_5000)));
+//!
+//! // Now there is nothing left that could fail but the range itself.
+//! let plan = space.plan_protect(page, Change::ReadOnly)?;
+//! assert_eq!(plan.tables(), 0);
+//! plan.reserve()?.commit();
+//! # Ok::<(), Box<dyn core::error::Error>>(())
+//! ```
+//!
+//! # What it asks of its user
+//! A [`Platform`]: a [`Machine`](machine::Machine) that performs effects (`blockmap-hw` is the
+//! CPU's), locks, the terms that the admitted CPUs allow, and table memory. [`host::Host`] is one
+//! for tests and tools.
+//!
+//! # What it promises
+//! - After the first store of a commit nothing can fail; an error leaves the tables as they were.
+//! - No address that is mapped before and after an operation is ever unmapped in between.
+//! - A size change never alters what an address translates to, a permission change never alters a
+//!   size.
+//! - One operation invalidates once and waits once, however many pages it covers.
+//!
+//! Each protocol's module opens with its timeline; each rule that it follows has a key in square
+//! brackets, explained in `docs/rules.md`.
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod code;
+mod complete;
+mod cut;
+mod fill;
+pub mod host;
+mod map;
+mod plan;
+mod platform;
+mod protect;
+mod read;
+mod space;
+mod unmap;
+
+pub use blockmap_dump as dump;
+pub use blockmap_layout as layout;
+pub use blockmap_layout::Strategy;
+pub use blockmap_machine as machine;
+pub use blockmap_vmsa as vmsa;
+pub use code::publish_code;
+pub use complete::MOST_INVALIDATIONS_BY_ADDRESS;
+pub use cut::{SizeChangeRefused, SplitError};
+pub use map::{MapError, Mapping};
+pub use plan::{OutOfTables, Plan, Ready};
+pub use platform::{Platform, Refusal, Root, Scope, Terms};
+pub use protect::ProtectError;
+pub use read::Reader;
+pub use space::{RangeError, Space};
+pub use unmap::UnmapError;

@@ -1,1 +1,56 @@
-//! See the crate description.
+//! From firmware's memory map to a plan of the linear map, before anything is written.
+//!
+//! A kernel maps all its memory at one fixed distance from where it is: the linear map. This crate
+//! decides, purely, what that map looks like:
+//!
+//! 1. [`FirmwareMap`] collects what firmware and the boot loader say: memory banks, reserved and
+//!    forbidden ranges, the kernel image.
+//! 2. [`MemoryMap::new`] checks it against itself and a geometry: what comes out makes sense.
+//! 3. [`decide`] says whether the map is made of blocks or of pages, and why.
+//! 4. A [`LinearPlan`] knows every leaf, its attributes, and the exact number of tables.
+//!
+//! Nothing here writes a table, allocates or panics, whatever firmware says.
+//!
+//! ```
+//! use blockmap_layout::{FirmwareMap, LinearPlan, MemoryMap, Paint, Rodata};
+//! use blockmap_vmsa::machine::PhysAddr;
+//! use blockmap_vmsa::{Geometry, Leaves, Level, MemoryIndex};
+//!
+//! let mut firmware = FirmwareMap::new();
+//! firmware.add_bank(PhysAddr::new(0x4000_0000), 12 << 30)?;
+//! let memory = MemoryMap::new(&firmware, Geometry::KERNEL_4K_48)?;
+//!
+//! let normal = MemoryIndex::new(0).expect("from 0 to 7");
+//! let paint = Paint { rodata: Rodata::On, writable: normal, read_only: normal };
+//! let plan = LinearPlan::new(&memory, paint, Leaves::Largest);
+//! assert_eq!(plan.leaf_counts().single(Level::L1), 12);
+//! assert_eq!(plan.table_counts().total(), 1);
+//! # Ok::<(), Box<dyn core::error::Error>>(())
+//! ```
+#![no_std]
+#![forbid(unsafe_code)]
+#![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
+mod count;
+mod cut;
+mod firmware;
+mod intent;
+mod linear;
+mod memory;
+mod parts;
+mod plan;
+mod policy;
+mod ranges;
+mod rodata;
+mod strategy;
+
+pub use blockmap_vmsa as vmsa;
+pub use count::{LeafCounts, TableCounts};
+pub use firmware::{AddError, FirmwareMap, Image, List, MOST_BANKS, MOST_RESERVATIONS};
+pub use intent::{Intent, Intents, Paint, Purpose, Stretch, Stretches};
+pub use linear::LinearMap;
+pub use memory::{FreeMemory, ImagePart, MappedMemory, MemoryMap, MemoryMapError};
+pub use plan::{LinearPlan, Piece, Pieces};
+pub use policy::{DebugPagealloc, Decision, Inputs, LateGuard, Why, World, decide};
+pub use rodata::{Rodata, RodataError};
+pub use strategy::Strategy;

@@ -27,6 +27,13 @@ impl MemoryIndex {
         if value < 8 { Some(Self(value)) } else { None }
     }
 
+    /// The index in a leaf's AttrIndx field.
+    #[inline]
+    pub(crate) const fn of_leaf(word: u64) -> Self {
+        let [low, ..] = word.to_le_bytes();
+        Self(low >> 2 & 0b111)
+    }
+
     /// The index as a number from 0 to 7.
     #[must_use]
     pub const fn value(self) -> u8 {
@@ -121,30 +128,12 @@ impl Change {
     pub const fn masks(self, regime: Regime) -> Masks {
         let never = bits::privileged_execute_never(regime);
         match self {
-            Self::ReadOnly => Masks {
-                clear: 0,
-                set: bits::READ_ONLY,
-            },
-            Self::ReadWrite => Masks {
-                clear: bits::READ_ONLY,
-                set: 0,
-            },
-            Self::NoExecute => Masks {
-                clear: 0,
-                set: never,
-            },
-            Self::Execute => Masks {
-                clear: never,
-                set: 0,
-            },
-            Self::Invalid => Masks {
-                clear: bits::VALID,
-                set: bits::PRESENT,
-            },
-            Self::Valid => Masks {
-                clear: bits::PRESENT,
-                set: bits::VALID,
-            },
+            Self::ReadOnly => Masks { clear: 0, set: bits::READ_ONLY },
+            Self::ReadWrite => Masks { clear: bits::READ_ONLY, set: 0 },
+            Self::NoExecute => Masks { clear: 0, set: never },
+            Self::Execute => Masks { clear: never, set: 0 },
+            Self::Invalid => Masks { clear: bits::VALID, set: bits::PRESENT },
+            Self::Valid => Masks { clear: bits::PRESENT, set: bits::VALID },
         }
     }
 

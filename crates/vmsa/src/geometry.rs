@@ -1,5 +1,7 @@
 //! The shape of one translation table tree.
 
+mod every;
+
 use blockmap_machine::{PhysAddr, VirtAddr, VirtRange};
 use thiserror::Error;
 
@@ -17,6 +19,11 @@ pub enum Format {
     /// 4 or 16 KiB granule with `TCR_ELx.DS` set: address bits 49:48 in their place, 51:50 in
     /// bits 9:8, where other formats keep shareability.
     Lpa2,
+}
+
+impl Format {
+    /// All three.
+    pub const ALL: [Self; 3] = [Self::Base, Self::Lpa, Self::Lpa2];
 }
 
 /// One table tree's regime, half, granule, input size and output size: holding one tells that the
@@ -62,6 +69,9 @@ impl Geometry {
         output_bits: 48,
     };
 
+    /// The sizes an output address can have, in bits.
+    pub const OUTPUT_BITS: [u32; 7] = [32, 36, 40, 42, 44, 48, 52];
+
     /// The geometry with these properties.
     ///
     /// `input_bits` is 64 − T*n*SZ, `output_bits` the size `TCR_ELx.(I)PS` names.
@@ -84,11 +94,7 @@ impl Geometry {
             Format::Lpa2 if !is_64k => true,
             Format::Lpa | Format::Lpa2 => return Err(GeometryError::FormatOfOtherGranule),
         };
-        let input_most = if is_64k || matches!(format, Format::Lpa2) {
-            52
-        } else {
-            48
-        };
+        let input_most = if is_64k || matches!(format, Format::Lpa2) { 52 } else { 48 };
         if input_bits < 25 || input_bits > input_most {
             return Err(GeometryError::InputBits(input_bits));
         }
@@ -97,14 +103,7 @@ impl Geometry {
             52 if wide => {}
             _ => return Err(GeometryError::OutputBits(output_bits)),
         }
-        Ok(Self {
-            regime,
-            half,
-            granule,
-            format,
-            input_bits,
-            output_bits,
-        })
+        Ok(Self { regime, half, granule, format, input_bits, output_bits })
     }
 
     /// The translation regime.
@@ -203,7 +202,11 @@ impl Geometry {
     #[doc(alias = "pmd_index")]
     pub const fn index(self, level: Level, address: VirtAddr) -> u16 {
         let mask = self.entries(level) - 1;
-        #[expect(clippy::as_conversions, reason = "masked to the width of a u16")]
+        #[expect(
+            clippy::as_conversions,
+            clippy::cast_possible_truncation,
+            reason = "masked below the width of a u16"
+        )]
         let low = (address.value() >> self.span_bits(level)) as u16;
         low & mask
     }
@@ -283,12 +286,7 @@ mod tests {
     use super::*;
 
     const fn geometry(granule: Granule, format: Format, input: u32, output: u32) -> Geometry {
-        match Geometry::new(
-            (Regime::El1And0, Half::Upper),
-            (granule, format),
-            input,
-            output,
-        ) {
+        match Geometry::new((Regime::El1And0, Half::Upper), (granule, format), input, output) {
             Ok(geometry) => geometry,
             Err(_) => panic!("no such geometry"),
         }
@@ -296,15 +294,12 @@ mod tests {
 
     #[test]
     fn roots_are_where_the_manual_puts_them() {
-        let root = |granule, format, input| {
-            let geometry = geometry(granule, format, input, 48);
-            (
-                geometry.root_level(),
-                geometry.entries(geometry.root_level()),
-            )
-        };
         use Format::{Base, Lpa2};
         use Granule::{Kib4, Kib16, Kib64};
+        let root = |granule, format, input| {
+            let geometry = geometry(granule, format, input, 48);
+            (geometry.root_level(), geometry.entries(geometry.root_level()))
+        };
         assert_eq!(root(Kib4, Base, 48), (Level::L0, 512));
         assert_eq!(root(Kib4, Base, 40), (Level::L0, 2));
         assert_eq!(root(Kib4, Base, 39), (Level::L1, 512));
@@ -323,10 +318,7 @@ mod tests {
     #[test]
     fn spans_and_indices_of_the_kernel_map() {
         let kernel = Geometry::KERNEL_4K_48;
-        assert_eq!(
-            Level::ALL.map(|level| kernel.span_bits(level)),
-            [48, 39, 30, 21, 12]
-        );
+        assert_eq!(Level::ALL.map(|level| kernel.span_bits(level)), [48, 39, 30, 21, 12]);
         let address = VirtAddr::new(0xffff_0001_5555_5000);
         let index = |level| kernel.index(level, address);
         assert_eq!(index(Level::L0), 0);
@@ -341,12 +333,7 @@ mod tests {
         let new = Geometry::new;
         let el1 = (Regime::El1And0, Half::Lower);
         assert_eq!(
-            new(
-                (Regime::El2, Half::Upper),
-                (Granule::Kib4, Format::Base),
-                48,
-                48
-            ),
+            new((Regime::El2, Half::Upper), (Granule::Kib4, Format::Base), 48, 48),
             Err(GeometryError::NoUpperHalf)
         );
         assert_eq!(

@@ -12,16 +12,22 @@
 #![forbid(unsafe_code)]
 
 mod attributes;
+pub mod descriptor;
 mod geometry;
 mod granule;
+mod leaves;
 mod level;
 mod regime;
+pub mod tlbi;
 mod word;
 
 pub use attributes::{Access, Attributes, Change, Masks, MemoryIndex, Shareability};
 pub use blockmap_machine as machine;
+pub use descriptor::Descriptor;
 pub use geometry::{Format, Geometry, GeometryError};
 pub use granule::Granule;
+pub use leaves::{LeafSize, Leaves};
 pub use level::Level;
 pub use regime::{Half, Regime};
+pub use tlbi::{Asid, Operation, RangeInvalidations, Reach, Scope, TlbiForm};
 pub use word::{Kind, bits};

@@ -3,7 +3,7 @@
 
 use blockmap_machine::PhysAddr;
 
-use crate::{Access, Attributes, Format, Geometry, Granule, Level, Shareability};
+use crate::{Access, Attributes, Format, Geometry, Level, Shareability};
 
 /// Bits of a descriptor that have the same place in every format.
 ///
@@ -93,7 +93,7 @@ impl Geometry {
 
     /// The bits of a descriptor that hold output address bits from `lowest` up.
     #[inline]
-    const fn address_mask(self, lowest: u32) -> u64 {
+    pub(crate) const fn address_mask(self, lowest: u32) -> u64 {
         let low = !((1 << lowest) - 1);
         match self.format() {
             Format::Base => low & ((1 << 48) - 1),
@@ -161,11 +161,7 @@ impl Geometry {
     #[inline]
     #[must_use]
     pub const fn leaf_word(self, level: Level, output: PhysAddr, meaning: u64) -> u64 {
-        let page = if matches!(level, Level::L3) {
-            bits::TABLE_OR_PAGE
-        } else {
-            0
-        };
+        let page = if matches!(level, Level::L3) { bits::TABLE_OR_PAGE } else { 0 };
         self.address_bits(output) | meaning | page
     }
 
@@ -195,11 +191,7 @@ impl Geometry {
         };
         // AP[1] is RES1 in a regime with a single exception level; where there are two, the
         // unprivileged one gets neither access nor execution.
-        let unprivileged = if regime.has_unprivileged() {
-            bits::UXN
-        } else {
-            bits::UNPRIVILEGED
-        };
+        let unprivileged = if regime.has_unprivileged() { bits::UXN } else { bits::UNPRIVILEGED };
         let shareability = match (self.format(), attributes.shareability) {
             (Format::Lpa2, _) | (_, Shareability::Non) => 0,
             (_, Shareability::Outer) => 0b10 << 8,

@@ -1,0 +1,102 @@
+//! The end of every change: publish the stores, invalidate what TLBs may hold, wait for both.
+
+use blockmap_machine::{Barrier, Machine, VirtAddr, VirtRange};
+use blockmap_vmsa::{Reach, TlbiForm};
+
+use crate::{Platform, Space, Terms};
+
+/// Above this many invalidations by address, one of everything is made instead.
+///
+/// Only for systems where some CPU lacks range invalidation: with it, a range takes a handful.
+/// An invalidation by address is broadcast and acknowledged each by itself; refilling a TLB costs
+/// about one walk for each of its entries that is used again. Cores of this architecture hold 1024
+/// to 2048 entries at their second level, of which the kernel's are a part, and a broadcast
+/// invalidation costs about as much as ten walks that hit the caches.
+pub const MOST_INVALIDATIONS_BY_ADDRESS: u64 = 128;
+
+/// What invalidations by address have to name in a range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// Its start: the range is one leaf, or lies in one.
+    OneLeaf,
+    /// Every leaf that the tables have in it now.
+    Leaves,
+    /// Every multiple of so many bytes: the leaves are gone, and none was smaller.
+    Every(u64),
+}
+
+impl<P: Platform> Space<'_, P> {
+    /// Makes a change that TLBs may hold the old state of take effect on every CPU.
+    ///
+    /// ```text
+    /// dsb ishst       walkers see the new entries
+    /// tlbi …          TLBs lose the old ones
+    /// dsb ish         all of them have
+    /// isb             this CPU's later instructions too
+    /// ```
+    /// [invalidate-after-publish] [complete-after-invalidate]
+    #[inline]
+    pub(crate) fn complete(&self, range: VirtRange, reach: Reach, extent: Extent, terms: Terms) {
+        let machine = self.machine();
+        machine.barrier(Barrier::DsbIshst);
+        self.invalidate(range, reach, extent, terms);
+        machine.barrier(Barrier::DsbIsh);
+        machine.barrier(Barrier::Isb);
+    }
+
+    /// Makes entries that were invalid, and so in no TLB, usable by this CPU's next instruction.
+    /// [invalid-is-never-cached] [synchronise-after-publish]
+    #[inline]
+    pub(crate) fn complete_new(&self) {
+        self.machine().barrier(Barrier::DsbIshst);
+        self.machine().barrier(Barrier::Isb);
+    }
+
+    /// Invalidates what TLBs hold of `range`: no level hint, because leaves that were larger once
+    /// may linger. [no-ttl-across-sizes]
+    #[inline]
+    fn invalidate(&self, range: VirtRange, reach: Reach, extent: Extent, terms: Terms) {
+        let geometry = self.geometry();
+        let machine = self.machine();
+        match (terms.tlbi, extent) {
+            (TlbiForm::ByAddress | TlbiForm::Ranged, Extent::OneLeaf) => {
+                machine.invalidate(geometry.invalidate_address(range.start(), reach));
+            }
+            (TlbiForm::Ranged, Extent::Leaves | Extent::Every(_)) => {
+                for invalidate in geometry.invalidate_range(range, reach) {
+                    machine.invalidate(invalidate);
+                }
+            }
+            (TlbiForm::ByAddress, Extent::Leaves | Extent::Every(_)) => {
+                if self.each_address(range, extent, |_| ()) > MOST_INVALIDATIONS_BY_ADDRESS {
+                    machine.invalidate(geometry.invalidate_all());
+                } else {
+                    self.each_address(range, extent, |address| {
+                        machine.invalidate(geometry.invalidate_address(address, reach));
+                    });
+                }
+            }
+        }
+    }
+
+    /// Calls `each` with an address in every leaf of `range`, and stops early when there are more
+    /// than [`MOST_INVALIDATIONS_BY_ADDRESS`]. Returns how many there were so far.
+    fn each_address(&self, range: VirtRange, extent: Extent, each: impl Fn(VirtAddr)) -> u64 {
+        let mut count = 0;
+        let mut next = Some(range.start());
+        while let Some(address) = next
+            && range.contains(address)
+            && count <= MOST_INVALIDATIONS_BY_ADDRESS
+        {
+            each(address);
+            count += 1;
+            let bytes = match extent {
+                Extent::OneLeaf => range.bytes(),
+                Extent::Leaves => self.geometry().span_bytes(self.find(address).level),
+                Extent::Every(bytes) => bytes,
+            };
+            next = address.align_down(bytes).checked_add(bytes);
+        }
+        count
+    }
+}

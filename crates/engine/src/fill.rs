@@ -1,0 +1,43 @@
+//! Writing neighbouring leaves that map neighbouring memory.
+
+use blockmap_machine::{Entry, Event, Machine, PhysAddr};
+use blockmap_vmsa::Level;
+
+use crate::{Platform, Space};
+
+/// Leaves of one table at `level` of which the one at index 0 maps `output`, or would.
+#[derive(Clone, Copy)]
+pub(crate) struct Progression {
+    pub(crate) table: PhysAddr,
+    pub(crate) level: Level,
+    pub(crate) output: PhysAddr,
+}
+
+impl<P: Platform> Space<'_, P> {
+    /// Fills the entries from `first` up to `end` of a progression of leaves that say `meaning`.
+    #[inline]
+    pub(crate) fn fill_leaves(&self, leaves: Progression, (first, end): (u16, u16), meaning: u64) {
+        let geometry = self.geometry();
+        let step = geometry.span_bytes(leaves.level);
+        let mut index = first;
+        while index < end {
+            let output = leaves.output.wrapping_add(step * u64::from(index));
+            // Output address bits that are kept apart from the others don't add up by carrying.
+            let unbroken = geometry.progression_bytes(output) / step;
+            let count = (end - index).min(u16::try_from(unbroken).unwrap_or(u16::MAX));
+            let span = Entry { table: leaves.table, index }.span(count);
+            let value = geometry.leaf_word(leaves.level, output, meaning);
+            self.machine().perform(Event::Fill { span, value, step });
+            index += count;
+        }
+    }
+
+    /// Empties the entries from `first` up to `end` of a table that nothing points to.
+    #[inline]
+    pub(crate) fn fill_empty(&self, table: PhysAddr, (first, end): (u16, u16)) {
+        if first < end {
+            let span = Entry { table, index: first }.span(end - first);
+            self.machine().perform(Event::Fill { span, value: 0, step: 0 });
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! A platform without hardware: tables in memory that the caller lends, every effect reported.
+//!
+//! For tests, examples and tools. Its tables are words like any others, its locks only check that
+//! they are used as they should be, and it can be told to run out of tables.
+
+use core::cell::Cell;
+use core::fmt;
+
+use blockmap_layout::Strategy;
+use blockmap_machine::{Entry, Event, Machine, Pattern, PhysAddr, Span, VirtRange};
+use blockmap_vmsa::{Geometry, TlbiForm};
+
+use crate::{Platform, Refusal, Scope, Terms};
+
+/// A platform on borrowed memory.
+///
+/// Tables are named by physical addresses from [`Host::BASE`] up, a granule each, and handed out
+/// in that order, freed ones first. Effects are carried out at once, in program order: what a
+/// walker could see in between is a model's business.
+///
+/// # Panics
+/// Its methods panic when they are used in a way a platform's user must not: locks taken twice,
+/// tables taken that were not reserved, entries outside the tables.
+pub struct Host<'m> {
+    geometry: Geometry,
+    words: &'m [Cell<u64>],
+    log: &'m dyn Fn(&Event),
+    terms: Cell<Terms>,
+    refused: Cell<Option<VirtRange>>,
+    /// Tables that may still be handed out before there are said to be no more.
+    allowance: Cell<u32>,
+    reserved: Cell<u32>,
+    in_use: Cell<u32>,
+    unused: Cell<u64>,
+    freed: Cell<Option<PhysAddr>>,
+    lock: Cell<Option<Scope>>,
+    holds: Cell<u32>,
+    readers: Cell<u32>,
+}
+
+impl<'m> Host<'m> {
+    /// Where the first table is.
+    pub const BASE: PhysAddr = PhysAddr::new(0x4000_0000);
+
+    /// A platform for trees of `geometry` with as many tables as fit into `words`, on which every
+    /// CPU changes sizes quietly and acts on range invalidations. `log` is told every effect.
+    #[must_use]
+    pub fn new(geometry: Geometry, words: &'m [Cell<u64>], log: &'m dyn Fn(&Event)) -> Self {
+        Self {
+            geometry,
+            words,
+            log,
+            terms: Cell::new(Terms { strategy: Strategy::Live, tlbi: TlbiForm::Ranged }),
+            refused: Cell::new(None),
+            allowance: Cell::new(u32::MAX),
+            reserved: Cell::new(0),
+            in_use: Cell::new(0),
+            unused: Cell::new(0),
+            freed: Cell::new(None),
+            lock: Cell::new(None),
+            holds: Cell::new(0),
+            readers: Cell::new(0),
+        }
+    }
+
+    /// Makes `terms` the terms in force.
+    pub fn set_terms(&self, terms: Terms) {
+        assert_eq!(self.holds.get(), 0, "the terms change while a plan holds them");
+        self.terms.set(terms);
+    }
+
+    /// Makes [`Platform::refusal`] refuse every range that overlaps `range`.
+    pub fn refuse(&self, range: VirtRange) {
+        self.refused.set(Some(range));
+    }
+
+    /// Lets no more than `tables` further tables be handed out.
+    pub fn limit_tables(&self, tables: u32) {
+        self.allowance.set(tables);
+    }
+
+    /// How many tables are handed out.
+    #[must_use]
+    pub fn tables_in_use(&self) -> u32 {
+        self.in_use.get()
+    }
+
+    /// Takes a table, empties it and hands it out as a root.
+    ///
+    /// # Errors
+    /// `None` if there is none.
+    #[must_use]
+    pub fn new_root(&self) -> Option<PhysAddr> {
+        self.reserve(1).ok()?;
+        let table = self.take_table();
+        let entries = self.geometry.granule().entries();
+        for index in 0..entries {
+            self.word(Entry { table, index }).set(0);
+        }
+        Some(table)
+    }
+
+    /// Panics if a plan has kept something it should have given back.
+    pub fn assert_idle(&self) {
+        assert!(self.lock.get().is_none(), "a lock is held");
+        assert_eq!(self.holds.get(), 0, "the terms are held");
+        assert_eq!(self.reserved.get(), 0, "tables are set aside");
+        assert_eq!(self.readers.get(), 0, "a reader is there");
+    }
+
+    /// How many tables can still be set aside.
+    fn available(&self) -> u32 {
+        let words = u64::try_from(self.words.len()).unwrap_or(u64::MAX);
+        let most = words / u64::from(self.geometry.granule().entries());
+        let free = u32::try_from(most).unwrap_or(u32::MAX) - self.in_use.get();
+        free.min(self.allowance.get()) - self.reserved.get()
+    }
+
+    /// Where an entry's word is kept.
+    fn word(&self, entry: Entry) -> &'m Cell<u64> {
+        let bytes = entry.table.offset_from(Self::BASE);
+        let index = bytes.map(|bytes| bytes / 8 + u64::from(entry.index));
+        let word = index.and_then(|index| usize::try_from(index).ok());
+        match word.and_then(|word| self.words.get(word)) {
+            Some(word) => word,
+            None => panic!("{entry} is no entry of this host's tables"),
+        }
+    }
+
+    fn each(&self, span: Span, change: impl Fn(u64, u64) -> u64) {
+        for offset in 0..span.count {
+            let word = self.word(Entry { table: span.table, index: span.first + offset });
+            word.set(change(u64::from(offset), word.get()));
+        }
+    }
+}
+
+impl Machine for Host<'_> {
+    fn load(&self, entry: Entry) -> u64 {
+        self.word(entry).get()
+    }
+
+    fn scan(&self, span: Span, pattern: Pattern) -> u16 {
+        let matches = |offset: &u16| {
+            let entry = Entry { table: span.table, index: span.first + offset };
+            pattern.matches(self.word(entry).get())
+        };
+        (0..span.count).find(|offset| !matches(offset)).unwrap_or(span.count)
+    }
+
+    fn perform(&self, event: Event) {
+        match event {
+            Event::Store { entry, value } => self.word(entry).set(value),
+            Event::Fill { span, value, step } => {
+                self.each(span, |offset, _| value.wrapping_add(step.wrapping_mul(offset)));
+            }
+            Event::Update { span, clear, set } => self.each(span, |_, word| word & !clear | set),
+            Event::Barrier(_) | Event::Invalidate(_) | Event::Maintain { .. } => {}
+        }
+        (self.log)(&event);
+    }
+}
+
+impl Platform for Host<'_> {
+    type Machine = Self;
+
+    fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    fn machine(&self) -> &Self {
+        self
+    }
+
+    fn hold_terms(&self) -> Terms {
+        self.holds.set(self.holds.get() + 1);
+        self.terms.get()
+    }
+
+    fn release_terms(&self) {
+        self.holds.set(self.holds.get() - 1);
+    }
+
+    fn lock(&self, scope: Scope) {
+        assert!(self.lock.get().is_none(), "a second operation would wait for ever");
+        self.lock.set(Some(scope));
+    }
+
+    fn unlock(&self, scope: Scope) {
+        assert_eq!(self.lock.replace(None), Some(scope), "other locks than were taken");
+    }
+
+    fn refusal(&self, range: VirtRange) -> Option<Refusal> {
+        self.refused.get().filter(|refused| refused.overlaps(range)).map(|_| Refusal::Tables)
+    }
+
+    fn top_up(&self, _tables: u32) {
+        assert!(self.lock.get().is_none(), "allocating with a lock held");
+    }
+
+    fn reserve(&self, tables: u32) -> Result<(), u32> {
+        let available = self.available();
+        if tables > available {
+            return Err(available);
+        }
+        self.reserved.set(self.reserved.get() + tables);
+        Ok(())
+    }
+
+    fn unreserve(&self, tables: u32) {
+        self.reserved.set(self.reserved.get() - tables);
+    }
+
+    fn take_table(&self) -> PhysAddr {
+        self.reserved.set(self.reserved.get() - 1);
+        self.in_use.set(self.in_use.get() + 1);
+        if self.allowance.get() != u32::MAX {
+            self.allowance.set(self.allowance.get() - 1);
+        }
+        if let Some(table) = self.freed.get() {
+            let next = self.word(Entry { table, index: 0 }).get();
+            self.freed.set((next != 0).then(|| PhysAddr::new(next)));
+            return table;
+        }
+        let number = self.unused.replace(self.unused.get() + 1);
+        Self::BASE.wrapping_add(number * self.geometry.page_bytes())
+    }
+
+    fn free_table(&self, table: PhysAddr) {
+        assert_eq!(self.readers.get(), 0, "a reader may still be in the table");
+        let next = self.freed.replace(Some(table)).map_or(0, PhysAddr::value);
+        self.word(Entry { table, index: 0 }).set(next);
+        self.in_use.set(self.in_use.get() - 1);
+    }
+
+    fn enter_reader(&self) {
+        self.readers.set(self.readers.get() + 1);
+    }
+
+    fn leave_reader(&self) {
+        self.readers.set(self.readers.get() - 1);
+    }
+
+    fn wait_for_readers(&self) {
+        assert_eq!(self.readers.get(), 0, "waiting for a reader on the same CPU");
+    }
+}
+
+impl fmt::Debug for Host<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host")
+            .field("geometry", &self.geometry)
+            .field("tables_in_use", &self.in_use)
+            .field("reserved", &self.reserved)
+            .finish_non_exhaustive()
+    }
+}

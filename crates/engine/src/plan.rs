@@ -1,0 +1,141 @@
+//! A checked operation that owns what it needs, and its commit.
+
+use blockmap_machine::{VirtAddr, VirtRange};
+use blockmap_vmsa::{Geometry, Level};
+use thiserror::Error;
+
+use crate::cut::Cuts;
+use crate::map::Mapping;
+use crate::protect::Protection;
+use crate::unmap::Removal;
+use crate::{Platform, Root, Scope, Space, Terms};
+
+/// An operation that has been checked against the tables: holding one tells that nothing but table
+/// memory can still be missing.
+///
+/// It owns the locks of the slots it touches and a hold on the terms, until it is committed or
+/// dropped, so what was checked stays true.
+#[must_use = "a plan changes nothing until it is reserved and committed"]
+#[derive(Debug)]
+pub struct Plan<'s, P: Platform> {
+    hold: Hold<'s, P>,
+    work: Work,
+    tables: u32,
+}
+
+/// A plan with all the table memory it needs: nothing can fail any more.
+///
+/// Dropped, it gives the tables back, and nothing has changed.
+#[must_use = "a plan changes nothing until it is committed"]
+#[derive(Debug)]
+pub struct Ready<'s, P: Platform> {
+    plan: Plan<'s, P>,
+    left: u32,
+}
+
+/// There was not enough table memory. The tables are as they were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("{needed} translation tables are needed and {had} can be had: free memory and try again")]
+pub struct OutOfTables {
+    /// How many tables the operation takes.
+    pub needed: u32,
+    /// How many there were.
+    pub had: u32,
+}
+
+/// What a plan will do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Work {
+    Map(Mapping),
+    Unmap(Removal),
+    Protect(Protection),
+    Split(Cuts),
+}
+
+impl<'s, P: Platform> Plan<'s, P> {
+    pub(crate) fn new(hold: Hold<'s, P>, work: Work, tables: u32) -> Self {
+        Self { hold, work, tables }
+    }
+
+    /// How many tables the commit takes.
+    #[must_use]
+    pub const fn tables(&self) -> u32 {
+        self.tables
+    }
+
+    /// Sets the tables aside: the last step that can fail.
+    ///
+    /// # Errors
+    /// [`OutOfTables`]; the locks are free again and the tables as they were.
+    pub fn reserve(self) -> Result<Ready<'s, P>, OutOfTables> {
+        let needed = self.tables;
+        if needed > 0 {
+            let platform = self.hold.space.platform();
+            platform.reserve(needed).map_err(|had| OutOfTables { needed, had })?;
+        }
+        Ok(Ready { plan: self, left: needed })
+    }
+}
+
+impl<P: Platform> Ready<'_, P> {
+    /// Performs the effects. It cannot fail, does not allocate, and when it returns the change is
+    /// in force on every CPU.
+    pub fn commit(mut self) {
+        self.left = 0;
+        let space = self.plan.hold.space;
+        let terms = self.plan.hold.terms;
+        match self.plan.work {
+            Work::Map(mapping) => space.commit_map(mapping),
+            Work::Unmap(removal) => space.commit_unmap(removal, terms),
+            Work::Protect(protection) => space.commit_protect(protection, terms),
+            Work::Split(cuts) => {
+                space.commit_cuts(cuts);
+            }
+        }
+    }
+}
+
+impl<P: Platform> Drop for Ready<'_, P> {
+    fn drop(&mut self) {
+        if self.left > 0 {
+            self.plan.hold.space.platform().unreserve(self.left);
+        }
+    }
+}
+
+/// The locks of a range and a hold on the terms.
+#[derive(Debug)]
+pub(crate) struct Hold<'s, P: Platform> {
+    pub(crate) space: &'s Space<'s, P>,
+    pub(crate) terms: Terms,
+    scope: Scope,
+}
+
+impl<'s, P: Platform> Hold<'s, P> {
+    /// Takes the locks of the slots that `range` touches.
+    pub(crate) fn new(space: &'s Space<'s, P>, range: VirtRange, root: Root) -> Self {
+        let terms = space.platform().hold_terms();
+        let scope = Scope {
+            first_slot: slot(space.geometry(), range.start()),
+            last_slot: slot(space.geometry(), range.last()),
+            root,
+        };
+        space.platform().lock(scope);
+        Self { space, terms, scope }
+    }
+}
+
+impl<P: Platform> Drop for Hold<'_, P> {
+    fn drop(&mut self) {
+        self.space.platform().unlock(self.scope);
+        self.space.platform().release_terms();
+    }
+}
+
+/// The number of the slot of `address`: of the level 1 entry, or the root entry below level 1.
+fn slot(geometry: Geometry, address: VirtAddr) -> u32 {
+    let level = geometry.root_level().max(Level::L1);
+    let above_start = address.value() - geometry.inputs().0.value();
+    // Slots number at most 2^22: 52 input bits over 1 GiB.
+    u32::try_from(above_start >> geometry.span_bits(level)).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,121 @@
+//! What a system gives the engine: a machine, locks, terms, and table memory.
+
+use blockmap_layout::Strategy;
+use blockmap_machine::{Machine, PhysAddr, VirtRange};
+use blockmap_vmsa::{Geometry, TlbiForm};
+
+/// The system that a [`Space`](crate::Space) lives in: the one type parameter of this crate.
+///
+/// Every method takes `&self`; an operation calls them in this order, and lets go in reverse:
+///
+/// 1. [`hold_terms`](Platform::hold_terms), [`lock`](Platform::lock): the plan owns both until it
+///    is committed or dropped;
+/// 2. [`reserve`](Platform::reserve): the last step that can fail;
+/// 3. [`take_table`](Platform::take_table) and the machine's effects: the commit.
+///
+/// [`top_up`](Platform::top_up) is called with nothing held, because allocating may itself change
+/// the map. [allocate-outside-commits]
+pub trait Platform {
+    /// Who performs the effects.
+    type Machine: Machine;
+
+    /// The shape of the table tree. A constant here folds into everything built on it.
+    fn geometry(&self) -> Geometry;
+
+    /// The machine that reaches this system's tables.
+    fn machine(&self) -> &Self::Machine;
+
+    /// Holds the current terms in force: while any holder is left, no CPU is admitted that would
+    /// change them.
+    fn hold_terms(&self) -> Terms;
+
+    /// Gives back one hold on the terms.
+    fn release_terms(&self);
+
+    /// Waits until nobody else holds a lock of `scope`, and takes them all.
+    ///
+    /// An implementation with a lock for each slot takes them in ascending order, the root's last,
+    /// so that no two callers can wait for each other.
+    fn lock(&self, scope: Scope);
+
+    /// Lets go of the locks of `scope`, which the caller holds.
+    fn unlock(&self, scope: Scope);
+
+    /// Why the permissions of `range` must not be changed, if they must not: the engine would lose
+    /// the tables, or the system the memory it runs on.
+    fn refusal(&self, range: VirtRange) -> Option<Refusal>;
+
+    /// Tries to have `tables` tables ready for [`Platform::reserve`]. May allocate, and so may
+    /// itself change the map: the caller holds nothing.
+    fn top_up(&self, tables: u32);
+
+    /// Sets `tables` tables aside for the caller, all or none.
+    ///
+    /// # Errors
+    /// How many there were; nothing is set aside.
+    fn reserve(&self, tables: u32) -> Result<(), u32>;
+
+    /// Gives back `tables` tables that were set aside and not taken.
+    fn unreserve(&self, tables: u32);
+
+    /// Takes one of the tables set aside: a multiple of the granule, of arbitrary content, that
+    /// nothing points to. It cannot fail and does not allocate.
+    fn take_table(&self) -> PhysAddr;
+
+    /// Takes back a table that no walker and no reader can reach any more.
+    fn free_table(&self, table: PhysAddr);
+
+    /// Announces a reader of the tables: none is freed before it has left.
+    fn enter_reader(&self);
+
+    /// The reader has left.
+    fn leave_reader(&self);
+
+    /// Waits until every reader that was there has left.
+    fn wait_for_readers(&self);
+}
+
+/// What all admitted CPUs together allow. It holds still while a plan holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// How a live leaf may change its size.
+    pub strategy: Strategy,
+    /// Which TLB maintenance instructions every CPU acts on.
+    pub tlbi: TlbiForm,
+}
+
+/// The locks an operation needs.
+///
+/// A slot is the subtree under one level 1 entry, counted from the half's lowest address; where the
+/// root is below level 1, under one root entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// The lowest slot.
+    pub first_slot: u32,
+    /// The highest slot, not below the first.
+    pub last_slot: u32,
+    /// Whether tables above the slots may be linked or unlinked.
+    pub root: Root,
+}
+
+/// What an operation does to the tables above the slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Root {
+    /// Reads them.
+    Untouched,
+    /// May link and unlink them: excludes everyone else who may.
+    Changes,
+}
+
+/// Why a range may not be the target of a permission change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// It holds translation tables: the walk, and the engine, read and write them here.
+    #[error("it holds translation tables")]
+    Tables,
+    /// It belongs to the kernel image, or to the zone of stacks, per-CPU data and windows beside
+    /// it: the memory that a commit itself runs on.
+    #[error("the kernel itself runs on it")]
+    ImageZone,
+}

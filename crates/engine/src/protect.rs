@@ -1,0 +1,221 @@
+//! Changing what existing leaves grant.
+//!
+//! ```text timeline: protect
+//! 1. update entries     a walker sees: the old permission, or the new
+//! 2. dsb ishst          a walker sees: the new
+//! 3. tlbi               a TLB holds: the old, or the new
+//! 4. dsb ish            a TLB holds: the new
+//! 5. isb
+//! ```
+//!
+//! Where the range's ends lie within leaves, they are split first, as `cut` shows: size and
+//! permission are never changed by one store. [size-apart-from-permission]
+//!
+//! Leaves that were invalid are in no TLB, so making them valid ends with step 2 and the `isb`.
+//! [invalid-is-never-cached] Every other change invalidates, also one that only gives rights: a
+//! CPU that kept the old permission would fault for nothing, where the kernel may not be able to
+//! take a fault.
+
+use blockmap_machine::{Event, Machine, Pattern, PhysAddr, VirtAddr, VirtRange};
+use blockmap_vmsa::{Change, Kind, Level, Reach, Regime, bits};
+use thiserror::Error;
+
+use crate::complete::Extent;
+use crate::cut::{Cuts, SizeChangeRefused};
+use crate::plan::{Hold, Work};
+use crate::space::Place;
+use crate::{OutOfTables, Plan, Platform, RangeError, Refusal, Root, Space, Terms};
+
+/// Why no permission was changed. The tables are as they were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ProtectError {
+    /// The range is no range of these tables.
+    #[error(transparent)]
+    Range(#[from] RangeError),
+    /// Nothing is mapped at this address of the range.
+    #[error("nothing is mapped at {0}")]
+    NotMapped(VirtAddr),
+    /// The leaf at this address would be writable and executable: take one right away first.
+    #[error("the leaf at {0} would be writable and executable: take one of the two away first")]
+    WritableAndExecutable(VirtAddr),
+    /// The leaf at this address is not global: its bit 11 says so, and where the leaf is invalid
+    /// the same bit says that it is present.
+    #[error("the leaf at {0} is not global, so it cannot be marked present while it is invalid")]
+    NotGlobal(VirtAddr),
+    /// The system keeps permissions of this range as they are.
+    #[error("{range} keeps its permissions: {why}")]
+    Refused {
+        /// The range asked for.
+        range: VirtRange,
+        /// Why.
+        why: Refusal,
+    },
+    /// A leaf would have to change its size, and the strategy in force does not allow it.
+    #[error(transparent)]
+    SizeChange(#[from] SizeChangeRefused),
+    /// Not enough table memory for a split.
+    #[error(transparent)]
+    OutOfTables(#[from] OutOfTables),
+}
+
+/// A checked change of permissions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Protection {
+    range: VirtRange,
+    change: Change,
+    cuts: Cuts,
+    /// The entry that the range starts in, when it covers that entry and its neighbours in the
+    /// same table and needs no cut: the commit then takes no walk.
+    direct: Option<(Place, u16)>,
+}
+
+impl<P: Platform> Space<'_, P> {
+    /// Plans to [`Space::protect`]: locks and checks, and changes nothing.
+    ///
+    /// # Errors
+    /// See [`ProtectError`].
+    #[inline]
+    pub fn plan_protect(
+        &self,
+        range: VirtRange,
+        change: Change,
+    ) -> Result<Plan<'_, P>, ProtectError> {
+        self.check(range)?;
+        if let Some(why) = self.platform().refusal(range) {
+            return Err(ProtectError::Refused { range, why });
+        }
+        let hold = Hold::new(self, range, Root::Untouched);
+        let (first, cuts) = self.find_cuts(range);
+        let direct = self.check_leaves(range, first, change)?.filter(|_| cuts.is_empty());
+        cuts.check(hold.terms)?;
+        let protection = Protection { range, change, cuts, direct };
+        Ok(Plan::new(hold, Work::Protect(protection), cuts.tables(self)))
+    }
+
+    /// Checks that `change` is possible for every leaf of `range`. Returns `first` and the number of
+    /// entries from there on if these are all.
+    #[inline]
+    fn check_leaves(
+        &self,
+        range: VirtRange,
+        first: Place,
+        change: Change,
+    ) -> Result<Option<(Place, u16)>, ProtectError> {
+        let regime = self.geometry().regime();
+        let (mut at, mut place) = (range.start(), first);
+        loop {
+            let pattern = allowed(change, regime, place, at)?;
+            let span = self.span_up_to(place, at, range.last());
+            // The first has been looked at; most ranges end with it.
+            let count = if span.count == 1 { 1 } else { self.machine().scan(span, pattern).max(1) };
+            match self.after((place.level, at), count, range.last()) {
+                None if place.entry.table == first.entry.table => {
+                    let count = self.span_up_to(first, range.start(), range.last()).count;
+                    return Ok(Some((first, count)));
+                }
+                None => return Ok(None),
+                Some(next) => at = next,
+            }
+            place = self.find(at);
+        }
+    }
+
+    /// Performs a checked change.
+    #[inline]
+    pub(crate) fn commit_protect(&self, protection: Protection, terms: Terms) {
+        let Protection { range, change, cuts, direct } = protection;
+        let linked = self.commit_cuts(cuts);
+        let direct = direct.or_else(|| self.direct_after_cut(linked?, range));
+        match direct {
+            Some((place, count)) => self.update(place, count, change),
+            None => self.update_range(range, change),
+        }
+        if change.needs_invalidation() {
+            let extent = match direct {
+                Some((_, 1)) => Extent::OneLeaf,
+                Some(_) | None => Extent::Leaves,
+            };
+            self.complete(range, Reach::LastLevel, extent, terms);
+        } else {
+            self.complete_new();
+        }
+    }
+
+    /// The entries of `range` in the table of pages that a cut made, if all are there.
+    #[inline]
+    fn direct_after_cut(
+        &self,
+        (table, address): (PhysAddr, VirtAddr),
+        range: VirtRange,
+    ) -> Option<(Place, u16)> {
+        let geometry = self.geometry();
+        let bytes = geometry.span_bytes(Level::L2);
+        let start = address.align_down(bytes);
+        if start != range.start().align_down(bytes) || start != range.last().align_down(bytes) {
+            return None;
+        }
+        let place = self.look(Level::L3, table, range.start());
+        Some((place, self.span_up_to(place, range.start(), range.last()).count))
+    }
+
+    /// Changes every leaf of `range`, a table's worth at a time.
+    fn update_range(&self, range: VirtRange, change: Change) {
+        let mut next = Some(range.start());
+        while let Some(at) = next {
+            let place = self.find(at);
+            let span = self.span_up_to(place, at, range.last());
+            let count = match place.level {
+                // At the last level every entry of the range is a leaf: the plan has seen it.
+                Level::L3 => span.count,
+                Level::Minus1 | Level::L0 | Level::L1 | Level::L2 => {
+                    let block = Pattern { mask: bits::TABLE_OR_PAGE, value: 0 };
+                    self.machine().scan(span, block).max(1)
+                }
+            };
+            self.update(place, count, change);
+            next = self.after((place.level, at), count, range.last());
+        }
+    }
+
+    #[inline]
+    fn update(&self, place: Place, count: u16, change: Change) {
+        let masks = change.masks(self.geometry().regime());
+        let span = place.entry.span(count);
+        self.machine().perform(Event::Update { span, clear: masks.clear, set: masks.set });
+    }
+}
+
+/// The entries that `change` is possible for in the way it is for `place`, which translates `at`.
+#[inline]
+fn allowed(
+    change: Change,
+    regime: Regime,
+    place: Place,
+    at: VirtAddr,
+) -> Result<Pattern, ProtectError> {
+    let (state, state_mask) = match place.kind {
+        Kind::Leaf => (bits::VALID, bits::VALID),
+        Kind::PresentInvalid => (bits::PRESENT, bits::VALID | bits::PRESENT),
+        Kind::Invalid | Kind::Table | Kind::Reserved => return Err(ProtectError::NotMapped(at)),
+    };
+    let never = bits::privileged_execute_never(regime);
+    let (right, right_mask, error) = match change {
+        Change::Execute => {
+            (bits::READ_ONLY, bits::READ_ONLY, ProtectError::WritableAndExecutable(at))
+        }
+        Change::ReadWrite => (never, never, ProtectError::WritableAndExecutable(at)),
+        Change::Invalid | Change::Valid if place.kind == Kind::Leaf => {
+            (0, bits::NOT_GLOBAL, ProtectError::NotGlobal(at))
+        }
+        Change::ReadOnly | Change::NoExecute | Change::Invalid | Change::Valid => {
+            (0, 0, ProtectError::NotMapped(at))
+        }
+    };
+    let page = if place.level == Level::L3 { bits::TABLE_OR_PAGE } else { 0 };
+    let pattern = Pattern {
+        mask: state_mask | bits::TABLE_OR_PAGE | right_mask,
+        value: state | page | right,
+    };
+    if pattern.matches(place.word) { Ok(pattern) } else { Err(error) }
+}

@@ -1,0 +1,236 @@
+//! A table tree under one root, and the operations on it.
+
+use blockmap_machine::{Entry, Machine, PhysAddr, Span, VirtAddr, VirtRange};
+use blockmap_vmsa::{Change, Geometry, Kind, Level};
+use thiserror::Error;
+
+use crate::plan::{OutOfTables, Plan};
+use crate::{MapError, Mapping, Platform, ProtectError, Reader, SplitError, UnmapError};
+
+/// How often an operation tops up table memory and plans again before it gives up. Whoever tops up
+/// lets go of the locks, so others may be faster; that this many are is no longer bad luck.
+const ATTEMPTS: u32 = 3;
+
+/// The translation tables under one root: holding one tells that its platform reaches them.
+///
+/// Operations take `&self`: the platform's locks keep those on the same slots apart. Each is made
+/// of three steps, and the method named after the operation takes all three:
+///
+/// | step | may fail | does |
+/// |---|---|---|
+/// | `plan_…` | yes | locks; checks everything; counts the tables needed; changes nothing |
+/// | [`Plan::reserve`] | yes | sets the tables aside |
+/// | [`Ready::commit`](crate::Ready::commit) | no | performs the effects |
+#[derive(Debug)]
+pub struct Space<'p, P: Platform> {
+    platform: &'p P,
+    root: PhysAddr,
+}
+
+/// What is wrong with a range before any table is looked at. Nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RangeError {
+    /// Start and length must be multiples of the granule's page.
+    #[error("{0} is not a multiple of the page in start and length")]
+    Unaligned(VirtRange),
+    /// The range reaches beyond the addresses that this tree translates.
+    #[error("{0} is not within the half that these tables translate")]
+    OutsideHalf(VirtRange),
+}
+
+/// Where a walk ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) level: Level,
+    pub(crate) entry: Entry,
+    pub(crate) word: u64,
+    pub(crate) kind: Kind,
+}
+
+impl<'p, P: Platform> Space<'p, P> {
+    /// The tables under `root` as `platform` reaches them.
+    ///
+    /// `root` is a table of the platform's geometry: all zeroes, or a tree whose every table the
+    /// platform's machine can reach.
+    pub const fn new(platform: &'p P, root: PhysAddr) -> Self {
+        Self { platform, root }
+    }
+
+    /// The root table.
+    #[must_use]
+    pub const fn root(&self) -> PhysAddr {
+        self.root
+    }
+
+    /// The system these tables belong to.
+    #[must_use]
+    pub const fn platform(&self) -> &'p P {
+        self.platform
+    }
+
+    /// The shape of the tree.
+    #[inline]
+    #[must_use]
+    pub fn geometry(&self) -> Geometry {
+        self.platform.geometry()
+    }
+
+    /// Reads the tables; none is freed while the reader lives.
+    #[must_use]
+    pub fn reader(&self) -> Reader<'p, P> {
+        Reader::new(self.platform)
+    }
+
+    /// The output address that a valid leaf translates `address` to, or `None`.
+    ///
+    /// It tells what the tables say now; without a lock the answer may be old when it arrives.
+    #[must_use]
+    pub fn translate(&self, address: VirtAddr) -> Option<PhysAddr> {
+        let geometry = self.geometry();
+        let one = VirtRange::new(address, 1)?;
+        if !geometry.translates(one) {
+            return None;
+        }
+        let _reader = self.reader();
+        let place = self.find(address);
+        if place.kind != Kind::Leaf {
+            return None;
+        }
+        let within = address.value() & (geometry.span_bytes(place.level) - 1);
+        geometry.leaf_output(place.level, place.word).checked_add(within)
+    }
+
+    /// Maps memory in the largest leaves that fit, where nothing is mapped yet.
+    ///
+    /// # Errors
+    /// See [`MapError`]; the tables are as they were.
+    pub fn map(&self, mapping: Mapping) -> Result<(), MapError> {
+        self.carry_out(|| self.plan_map(mapping))
+    }
+
+    /// Removes the mapping of `range` and frees the tables that this empties. A leaf covered in
+    /// part is split first.
+    ///
+    /// # Errors
+    /// See [`UnmapError`]; the tables are as they were.
+    pub fn unmap(&self, range: VirtRange) -> Result<(), UnmapError> {
+        self.carry_out(|| self.plan_unmap(range))
+    }
+
+    /// Changes what the leaves of `range` grant. A leaf covered in part is split first; one that is
+    /// covered whole keeps its size.
+    ///
+    /// # Errors
+    /// See [`ProtectError`]; the tables are as they were.
+    pub fn protect(&self, range: VirtRange, change: Change) -> Result<(), ProtectError> {
+        self.carry_out(|| self.plan_protect(range, change))
+    }
+
+    /// Splits leaves and contiguous runs until both ends of `range` lie between two: no deeper than
+    /// their alignment asks. What an address translates to does not change.
+    ///
+    /// # Errors
+    /// See [`SplitError`]; the tables are as they were.
+    pub fn split(&self, range: VirtRange) -> Result<(), SplitError> {
+        self.carry_out(|| self.plan_split(range))
+    }
+
+    /// Plans, reserves and commits; on a shortage tops up with nothing held, and plans anew.
+    fn carry_out<'s, E: From<OutOfTables>>(
+        &'s self,
+        plan: impl Fn() -> Result<Plan<'s, P>, E>,
+    ) -> Result<(), E> {
+        let mut attempt = 0;
+        loop {
+            let short = match plan()?.reserve() {
+                Ok(ready) => {
+                    ready.commit();
+                    return Ok(());
+                }
+                Err(short) => short,
+            };
+            attempt += 1;
+            if attempt == ATTEMPTS {
+                return Err(short.into());
+            }
+            self.platform.top_up(short.needed);
+        }
+    }
+
+    /// Checks what can be checked of a range before any table is looked at.
+    pub(crate) fn check(&self, range: VirtRange) -> Result<(), RangeError> {
+        let geometry = self.geometry();
+        let page = geometry.page_bytes();
+        if !range.start().is_aligned(page) || range.bytes() & (page - 1) != 0 {
+            return Err(RangeError::Unaligned(range));
+        }
+        if !geometry.translates(range) {
+            return Err(RangeError::OutsideHalf(range));
+        }
+        Ok(())
+    }
+
+    #[inline]
+    pub(crate) fn machine(&self) -> &'p P::Machine {
+        self.platform.machine()
+    }
+
+    /// The entry at which a walk of `address` from the root ends.
+    #[inline]
+    pub(crate) fn find(&self, address: VirtAddr) -> Place {
+        self.find_below(self.geometry().root_level(), self.root, address)
+    }
+
+    /// The entry at which a walk of `address` that starts in `table`, of `level`, ends.
+    #[inline]
+    pub(crate) fn find_below(&self, level: Level, table: PhysAddr, address: VirtAddr) -> Place {
+        let (mut level, mut table) = (level, table);
+        loop {
+            let place = self.look(level, table, address);
+            match (place.kind, level.next()) {
+                (Kind::Table, Some(next)) => {
+                    table = self.geometry().table_address(place.word);
+                    level = next;
+                }
+                _ => return place,
+            }
+        }
+    }
+
+    /// The entry of one table that a walk of `address` goes through.
+    #[inline]
+    pub(crate) fn look(&self, level: Level, table: PhysAddr, address: VirtAddr) -> Place {
+        let geometry = self.geometry();
+        let entry = Entry { table, index: geometry.index(level, address) };
+        let word = self.machine().load(entry);
+        Place { level, entry, word, kind: geometry.kind(level, word) }
+    }
+
+    /// The entries from `place`, which translates `at`, up to the one that translates `last` or
+    /// to the end of the table.
+    #[inline]
+    pub(crate) fn span_up_to(&self, place: Place, at: VirtAddr, last: VirtAddr) -> Span {
+        let geometry = self.geometry();
+        let table_bytes =
+            geometry.span_bytes(place.level) * u64::from(geometry.entries(place.level));
+        let table_last = at.align_down(table_bytes).wrapping_add(table_bytes - 1);
+        let end = if last < table_last { last } else { table_last };
+        let count = geometry.index(place.level, end) - place.entry.index + 1;
+        place.entry.span(count)
+    }
+
+    /// The first address that the `count` entries from that of `at` on, at `level`, do not cover;
+    /// `None` if that is above `last`.
+    #[inline]
+    pub(crate) fn after(
+        &self,
+        (level, at): (Level, VirtAddr),
+        count: u16,
+        last: VirtAddr,
+    ) -> Option<VirtAddr> {
+        let span = self.geometry().span_bytes(level);
+        let above = at.align_down(span).checked_add(span * u64::from(count))?;
+        (above <= last).then_some(above)
+    }
+}

@@ -1,0 +1,229 @@
+//! Removing mappings, and the tables that this empties.
+//!
+//! ```text timeline: unmap
+//! 1. fill   leaves, empty              a walker sees: the old leaves, or nothing
+//! 2. update table entries, invalid     a walker sees: the old leaves, or nothing
+//! 3. dsb ishst                         a walker sees: nothing
+//! 4. tlbi   the range, all levels      a TLB holds: the old leaves and tables, or nothing
+//! 5. dsb ish                           a TLB holds: nothing
+//! 6. isb
+//! 7. store  table entries, empty       a walker sees: nothing
+//! ```
+//!
+//! A table that the range empties is not emptied itself: its entry in the table above becomes
+//! invalid and keeps the pointer until step 5 has made sure that nobody walks the table any more.
+//! Then it is given back. [free-after-invalidate] The invalidation reaches all levels when tables
+//! go, because a TLB may hold their entries too. [all-levels-before-free] Where no table goes,
+//! steps 2 and 7 are left out and the last level is enough.
+
+use blockmap_machine::{Event, Machine, Pattern, PhysAddr, VirtAddr, VirtRange};
+use blockmap_vmsa::{Kind, Level, Reach, bits};
+use thiserror::Error;
+
+use crate::complete::Extent;
+use crate::cut::{Cuts, SizeChangeRefused};
+use crate::plan::{Hold, Work};
+use crate::space::Place;
+use crate::{OutOfTables, Plan, Platform, RangeError, Refusal, Root, Space, Terms};
+
+/// Why nothing was unmapped. The tables are as they were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum UnmapError {
+    /// The range is no range of these tables.
+    #[error(transparent)]
+    Range(#[from] RangeError),
+    /// Nothing is mapped at this address of the range.
+    #[error("nothing is mapped at {0}")]
+    NotMapped(VirtAddr),
+    /// The system keeps this range mapped.
+    #[error("{range} stays mapped: {why}")]
+    Refused {
+        /// The range asked for.
+        range: VirtRange,
+        /// Why.
+        why: Refusal,
+    },
+    /// A leaf would have to change its size, and the strategy in force does not allow it.
+    #[error(transparent)]
+    SizeChange(#[from] SizeChangeRefused),
+    /// Not enough table memory for a split.
+    #[error(transparent)]
+    OutOfTables(#[from] OutOfTables),
+}
+
+/// A checked removal.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Removal {
+    range: VirtRange,
+    cuts: Cuts,
+    /// Bytes of the smallest leaf in the range, once it is cut.
+    smallest: u64,
+}
+
+impl<P: Platform> Space<'_, P> {
+    /// Plans to [`Space::unmap`]: locks and checks, and changes nothing.
+    ///
+    /// # Errors
+    /// See [`UnmapError`].
+    pub fn plan_unmap(&self, range: VirtRange) -> Result<Plan<'_, P>, UnmapError> {
+        self.check(range)?;
+        if let Some(why) = self.platform().refusal(range) {
+            return Err(UnmapError::Refused { range, why });
+        }
+        let hold = Hold::new(self, range, Root::Changes);
+        let (_, cuts) = self.find_cuts(range);
+        let leaf = self.smallest_leaf(range)?;
+        cuts.check(hold.terms)?;
+        let ends = range.start().value() | range.bytes();
+        let smallest = leaf.min(1 << ends.trailing_zeros());
+        let removal = Removal { range, cuts, smallest };
+        Ok(Plan::new(hold, Work::Unmap(removal), cuts.tables(self)))
+    }
+
+    /// Bytes of the smallest leaf in `range`, all of which must be mapped.
+    fn smallest_leaf(&self, range: VirtRange) -> Result<u64, UnmapError> {
+        let mut smallest = u64::MAX;
+        let mut next = Some(range.start());
+        while let Some(at) = next {
+            let place = self.find(at);
+            let leaves = same_kind(place).ok_or(UnmapError::NotMapped(at))?;
+            let span = self.span_up_to(place, at, range.last());
+            let count = self.machine().scan(span, leaves).max(1);
+            smallest = smallest.min(self.geometry().span_bytes(place.level));
+            next = self.after((place.level, at), count, range.last());
+        }
+        Ok(smallest)
+    }
+
+    /// Performs a checked removal.
+    pub(crate) fn commit_unmap(&self, removal: Removal, terms: Terms) {
+        let Removal { range, cuts, smallest } = removal;
+        self.commit_cuts(cuts);
+        let mut unlinked = false;
+        let mut next = Some(range.start());
+        while let Some(at) = next {
+            let place = self.find_removal(range, at);
+            let is_table = place.kind == Kind::Table;
+            unlinked |= is_table;
+            next = if is_table {
+                let span = place.entry.span(1);
+                self.machine().perform(Event::Update { span, clear: bits::VALID, set: 0 });
+                self.after((place.level, at), 1, range.last())
+            } else {
+                let span = self.span_up_to(place, at, range.last());
+                let count = self.count_leaves(place, span.count);
+                let span = place.entry.span(count);
+                self.machine().perform(Event::Fill { span, value: 0, step: 0 });
+                self.after((place.level, at), count, range.last())
+            };
+        }
+        // A walk cache may hold the entries of tables that go. [all-levels-before-free]
+        let reach = if unlinked { Reach::AllLevels } else { Reach::LastLevel };
+        let extent =
+            if range.bytes() <= smallest { Extent::OneLeaf } else { Extent::Every(smallest) };
+        self.complete(range, reach, extent, terms);
+        if unlinked {
+            self.platform().wait_for_readers();
+            self.free_unlinked(range);
+        }
+    }
+
+    /// The entry to remove for `at`: of the topmost table that the removal of `range` empties, or
+    /// else the leaf itself.
+    fn find_removal(&self, range: VirtRange, at: VirtAddr) -> Place {
+        let geometry = self.geometry();
+        let (mut level, mut table) = (geometry.root_level(), self.root());
+        loop {
+            let place = self.look(level, table, at);
+            let (Kind::Table, Some(below)) = (place.kind, level.next()) else { return place };
+            let child = geometry.table_address(place.word);
+            if self.is_emptied((below, child), at, range) {
+                return place;
+            }
+            (level, table) = (below, child);
+        }
+    }
+
+    /// Whether a table around `at` has nothing left when `range`, all of it mapped, is removed.
+    ///
+    /// Only a table that the range leaves entries of is looked into, and of those entries only
+    /// tables at the range's two ends are looked into in turn: at most two a level.
+    fn is_emptied(
+        &self,
+        (level, table): (Level, PhysAddr),
+        at: VirtAddr,
+        range: VirtRange,
+    ) -> bool {
+        let geometry = self.geometry();
+        let span = geometry.span_bytes(level);
+        let bytes = span * u64::from(geometry.granule().entries());
+        let start = at.align_down(bytes);
+        (0..geometry.granule().entries()).all(|index| {
+            let from = start.wrapping_add(span * u64::from(index));
+            let covered = VirtRange::new(from, span).is_some_and(|entry| range.covers(entry));
+            covered || {
+                let place = self.look(level, table, from);
+                match (place.kind, level.next()) {
+                    (Kind::Invalid, _) => true,
+                    (Kind::Table, Some(below)) => {
+                        let child = geometry.table_address(place.word);
+                        let touches =
+                            VirtRange::new(from, span).is_some_and(|entry| range.overlaps(entry));
+                        touches && self.is_emptied((below, child), from, range)
+                    }
+                    (Kind::Table | Kind::Leaf | Kind::PresentInvalid | Kind::Reserved, _) => false,
+                }
+            }
+        })
+    }
+
+    /// How many leaves, of `most` entries, follow from `place` on before the first table.
+    fn count_leaves(&self, place: Place, most: u16) -> u16 {
+        if place.level == Level::L3 {
+            return most;
+        }
+        let block = Pattern { mask: bits::TABLE_OR_PAGE, value: 0 };
+        self.machine().scan(place.entry.span(most), block).max(1)
+    }
+
+    /// Gives back the tables whose entries in `range` are invalid pointers, and empties those.
+    fn free_unlinked(&self, range: VirtRange) {
+        let mut next = Some(range.start());
+        while let Some(at) = next {
+            let place = self.find(at);
+            let is_pointer = place.kind == Kind::Invalid && place.word != 0;
+            if let Some(below) = place.level.next().filter(|_| is_pointer) {
+                self.free_tree(below, self.geometry().table_address(place.word));
+                self.machine().store(place.entry, 0);
+            }
+            next = self.after((place.level, at), 1, range.last());
+        }
+    }
+
+    /// Gives back a table that nobody can reach, and all tables below it: as deep as there are
+    /// levels.
+    fn free_tree(&self, level: Level, table: PhysAddr) {
+        let geometry = self.geometry();
+        if let Some(below) = level.next() {
+            for index in 0..geometry.granule().entries() {
+                let word = self.machine().load(blockmap_machine::Entry { table, index });
+                if geometry.kind(level, word) == Kind::Table {
+                    self.free_tree(below, geometry.table_address(word));
+                }
+            }
+        }
+        self.platform().free_table(table);
+    }
+}
+
+/// The entries of the same table that map, or are marked present, in the way `place` does.
+fn same_kind(place: Place) -> Option<Pattern> {
+    let page = if place.level == Level::L3 { bits::TABLE_OR_PAGE } else { 0 };
+    let (mask, value) = match place.kind {
+        Kind::Leaf => (bits::VALID, bits::VALID),
+        Kind::PresentInvalid => (bits::VALID | bits::PRESENT, bits::PRESENT),
+        Kind::Invalid | Kind::Table | Kind::Reserved => return None,
+    };
+    Some(Pattern { mask: mask | bits::TABLE_OR_PAGE, value: value | page })
+}

@@ -1,0 +1,180 @@
+//! Loads and stores of table entries. Every store of an entry is whole: one 64-bit access, or one
+//! half of a pair of them, each of which is single-copy atomic. [entries-are-stored-whole]
+//!
+//! Source: "Requirements for single-copy atomicity". Vector registers are never used: the compiler
+//! is kept out by writing the instructions. Addresses are numbers here, not pointers: table memory
+//! is no Rust object.
+use core::arch::asm;
+
+use blockmap_machine::Pattern;
+
+const ENTRY_BYTES: u64 = 8;
+
+/// Entries that one turn of a bulk loop writes.
+const UNROLLED: u16 = 8;
+
+/// Reads one entry.
+///
+/// # Safety
+/// `entry` is mapped, aligned to eight bytes, and an entry of a table.
+#[inline(always)]
+pub(crate) unsafe fn load(entry: u64) -> u64 {
+    let value;
+    // SAFETY: the caller vouches for the address.
+    unsafe {
+        asm!("ldr {value}, [{entry}]", value = out(reg) value, entry = in(reg) entry,
+            options(nostack, preserves_flags, readonly));
+    }
+    value
+}
+
+/// Writes one entry.
+///
+/// # Safety
+/// As [`load`]; the entry is the caller's to write.
+#[inline(always)]
+pub(crate) unsafe fn store(entry: u64, value: u64) {
+    // SAFETY: the caller vouches for the address.
+    unsafe {
+        asm!("str {value}, [{entry}]", value = in(reg) value, entry = in(reg) entry,
+            options(nostack, preserves_flags));
+    }
+}
+
+/// Writes `count` entries from `entry` on: `value`, `value + step`, …
+///
+/// # Safety
+/// As [`store`], for each of them.
+#[inline]
+pub(crate) unsafe fn fill(mut entry: u64, mut value: u64, step: u64, mut count: u16) {
+    let two = step.wrapping_mul(2);
+    while let Some(left) = count.checked_sub(UNROLLED) {
+        // SAFETY: the caller vouches for `count` entries, of which at least eight are left.
+        unsafe {
+            asm!(
+                "stp {a}, {b}, [{entry}], #64",
+                "add {a}, {a}, {two}",
+                "add {b}, {b}, {two}",
+                "stp {a}, {b}, [{entry}, #-48]",
+                "add {a}, {a}, {two}",
+                "add {b}, {b}, {two}",
+                "stp {a}, {b}, [{entry}, #-32]",
+                "add {a}, {a}, {two}",
+                "add {b}, {b}, {two}",
+                "stp {a}, {b}, [{entry}, #-16]",
+                "add {a}, {a}, {two}",
+                entry = inout(reg) entry,
+                a = inout(reg) value,
+                b = inout(reg) value.wrapping_add(step) => _,
+                two = in(reg) two,
+                options(nostack, preserves_flags),
+            );
+        }
+        count = left;
+    }
+    while let Some(left) = count.checked_sub(1) {
+        // SAFETY: the caller vouches for `count` entries, of which at least one is left.
+        unsafe { store(entry, value) };
+        entry = entry.wrapping_add(ENTRY_BYTES);
+        value = value.wrapping_add(step);
+        count = left;
+    }
+}
+
+/// Clears the bits of `clear`, then sets those of `set`, in `count` entries from `entry` on.
+///
+/// # Safety
+/// As [`store`], for each of them; nobody else writes them meanwhile.
+#[inline]
+pub(crate) unsafe fn update(mut entry: u64, clear: u64, set: u64, mut count: u16) {
+    while let Some(left) = count.checked_sub(4) {
+        // Single stores: these entries are live, and a store of a pair tells a hypervisor that
+        // traps it neither registers nor size.
+        // SAFETY: the caller vouches for `count` entries, of which at least four are left.
+        unsafe {
+            asm!(
+                "ldp {a}, {b}, [{entry}]",
+                "ldp {c}, {d}, [{entry}, #16]",
+                "bic {a}, {a}, {clear}",
+                "bic {b}, {b}, {clear}",
+                "bic {c}, {c}, {clear}",
+                "bic {d}, {d}, {clear}",
+                "orr {a}, {a}, {set}",
+                "orr {b}, {b}, {set}",
+                "orr {c}, {c}, {set}",
+                "orr {d}, {d}, {set}",
+                "str {a}, [{entry}], #32",
+                "str {b}, [{entry}, #-24]",
+                "str {c}, [{entry}, #-16]",
+                "str {d}, [{entry}, #-8]",
+                entry = inout(reg) entry,
+                clear = in(reg) clear,
+                set = in(reg) set,
+                a = out(reg) _,
+                b = out(reg) _,
+                c = out(reg) _,
+                d = out(reg) _,
+                options(nostack, preserves_flags),
+            );
+        }
+        count = left;
+    }
+    while let Some(left) = count.checked_sub(1) {
+        // SAFETY: the caller vouches for `count` entries, of which at least one is left.
+        let old = unsafe { load(entry) };
+        // SAFETY: as above.
+        unsafe { store(entry, old & !clear | set) };
+        entry = entry.wrapping_add(ENTRY_BYTES);
+        count = left;
+    }
+}
+
+/// How many of the `count` entries from `entry` on match `pattern` before the first that doesn't.
+///
+/// # Safety
+/// As [`load`], for each of them.
+#[inline]
+pub(crate) unsafe fn scan(mut entry: u64, pattern: Pattern, count: u16) -> u16 {
+    let Pattern { mask, value } = pattern;
+    let mut left = count;
+    while left >= 4 {
+        let differing: u64;
+        // SAFETY: the caller vouches for `count` entries, of which at least four are left.
+        unsafe {
+            asm!(
+                "ldp {a}, {b}, [{entry}]",
+                "ldp {c}, {d}, [{entry}, #16]",
+                "eor {a}, {a}, {value}",
+                "eor {b}, {b}, {value}",
+                "eor {c}, {c}, {value}",
+                "eor {d}, {d}, {value}",
+                "orr {a}, {a}, {b}",
+                "orr {c}, {c}, {d}",
+                "orr {a}, {a}, {c}",
+                "and {a}, {a}, {mask}",
+                entry = in(reg) entry,
+                mask = in(reg) mask,
+                value = in(reg) value,
+                a = out(reg) differing,
+                b = out(reg) _,
+                c = out(reg) _,
+                d = out(reg) _,
+                options(nostack, preserves_flags, readonly),
+            );
+        }
+        if differing != 0 {
+            break;
+        }
+        entry = entry.wrapping_add(4 * ENTRY_BYTES);
+        left = left.wrapping_sub(4);
+    }
+    while left > 0 {
+        // SAFETY: the caller vouches for `count` entries, of which at least one is left.
+        if !pattern.matches(unsafe { load(entry) }) {
+            break;
+        }
+        entry = entry.wrapping_add(ENTRY_BYTES);
+        left = left.wrapping_sub(1);
+    }
+    count.wrapping_sub(left)
+}

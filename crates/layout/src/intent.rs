@@ -1,0 +1,146 @@
+//! What each piece of memory is for in the linear map, and so what its leaves grant.
+
+use core::iter::Peekable;
+
+use blockmap_vmsa::machine::PhysRange;
+use blockmap_vmsa::{Access, Attributes, MemoryIndex, Shareability};
+
+use crate::memory::{MappedMemory, MemoryMap};
+use crate::parts::Part;
+use crate::ranges::inclusive;
+use crate::rodata::Rodata;
+
+/// What memory in the linear map is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// Memory to hand out, or reserved by firmware.
+    Ram,
+    /// The alias of the kernel image's text and rodata.
+    ImageReadOnly,
+    /// The alias of the rest of the kernel image.
+    ImageData,
+}
+
+/// What the linear map's leaves grant, besides what each piece of memory is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Paint {
+    /// Whether the alias of the image's text and rodata is read-only.
+    pub rodata: Rodata,
+    /// The type of memory that is written through this map: Normal-Tagged where the CPU has MTE.
+    pub writable: MemoryIndex,
+    /// The type of memory that is not, and has no tags: Normal.
+    pub read_only: MemoryIndex,
+}
+
+impl Paint {
+    /// What a leaf for `purpose` grants. Nothing in the linear map is executable.
+    #[must_use]
+    pub const fn attributes(self, purpose: Purpose) -> Attributes {
+        let (memory, access) = match (purpose, self.rodata) {
+            (Purpose::ImageReadOnly, Rodata::On) => (self.read_only, Access::ReadOnly),
+            (Purpose::ImageReadOnly, Rodata::NoAlias | Rodata::Off)
+            | (Purpose::Ram | Purpose::ImageData, _) => (self.writable, Access::ReadWrite),
+        };
+        Attributes { memory, shareability: Shareability::Inner, access }
+    }
+}
+
+/// A range of memory to map, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Intent {
+    /// Which memory: whole pages of it.
+    pub range: PhysRange,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// What its leaves grant.
+    pub attributes: Attributes,
+}
+
+/// All memory that is mapped, ascending and disjoint, cut where the purpose changes.
+#[derive(Clone, Debug)]
+pub struct Intents<'m> {
+    paint: Paint,
+    memory: MappedMemory<'m>,
+    rest: Option<PhysRange>,
+    parts: &'m [Option<Part>],
+}
+
+impl<'m> Intents<'m> {
+    pub(crate) fn new(memory: &'m MemoryMap, paint: Paint) -> Self {
+        Self { paint, memory: memory.mapped(), rest: None, parts: memory.parts() }
+    }
+
+    /// Takes the start of `whole`, up to where `part` ends or starts, and keeps the rest.
+    fn take_up_to(&mut self, whole: PhysRange, part: Option<Part>) -> (PhysRange, Purpose) {
+        let (last, purpose) = match part {
+            Some((range, purpose)) if range.contains(whole.start()) => (range.last(), purpose),
+            Some((range, _)) => {
+                // INVARIANT: the part starts above `whole`, so not at zero.
+                let below = range.start().checked_sub(1).unwrap_or(whole.last());
+                (below, Purpose::Ram)
+            }
+            None => (whole.last(), Purpose::Ram),
+        };
+        match inclusive(whole.start(), last.min(whole.last())) {
+            Some(taken) => {
+                self.rest =
+                    taken.last().checked_add(1).and_then(|above| inclusive(above, whole.last()));
+                (taken, purpose)
+            }
+            None => (whole, purpose),
+        }
+    }
+}
+
+impl Iterator for Intents<'_> {
+    type Item = Intent;
+
+    fn next(&mut self) -> Option<Intent> {
+        let whole = self.rest.take().or_else(|| self.memory.next())?;
+        while let Some((part, later)) = self.parts.split_first()
+            && part.is_none_or(|(range, _)| range.last() < whole.start())
+        {
+            self.parts = later;
+        }
+        let part = self.parts.first().copied().flatten();
+        let (range, purpose) = self.take_up_to(whole, part);
+        Some(Intent { range, purpose, attributes: self.paint.attributes(purpose) })
+    }
+}
+
+/// Memory in one piece whose leaves grant the same, whatever it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// Which memory: whole pages of it.
+    pub range: PhysRange,
+    /// What its leaves grant.
+    pub attributes: Attributes,
+}
+
+/// All memory that is mapped, ascending and disjoint, in the longest pieces that grant the same.
+#[derive(Clone, Debug)]
+pub struct Stretches<'m>(Peekable<Intents<'m>>);
+
+impl<'m> Stretches<'m> {
+    pub(crate) fn new(memory: &'m MemoryMap, paint: Paint) -> Self {
+        Self(Intents::new(memory, paint).peekable())
+    }
+}
+
+impl Iterator for Stretches<'_> {
+    type Item = Stretch;
+
+    fn next(&mut self) -> Option<Stretch> {
+        let Intent { mut range, purpose: _, attributes } = self.0.next()?;
+        while let Some(next) = self
+            .0
+            .next_if(|next| next.attributes == attributes && next.range.start() == range.end())
+        {
+            let Some(both) = inclusive(range.start(), next.range.last()) else {
+                break;
+            };
+            range = both;
+        }
+        Some(Stretch { range, attributes })
+    }
+}

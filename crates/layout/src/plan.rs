@@ -1,0 +1,189 @@
+//! The linear map before anything is written: which leaf goes where, and how many tables it takes.
+
+use blockmap_vmsa::machine::{PhysAddr, PhysRange, VirtAddr};
+use blockmap_vmsa::{Attributes, Geometry, LeafSize, Leaves, Level};
+
+use crate::count::{LeafCounts, TableCounts};
+use crate::intent::{Intents, Paint, Stretch, Stretches};
+use crate::linear::LinearMap;
+use crate::memory::MemoryMap;
+
+/// How a [`MemoryMap`] is mapped linearly: nothing of it is stored, everything is worked out from
+/// the map on each call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinearPlan<'m> {
+    memory: &'m MemoryMap,
+    paint: Paint,
+    leaves: Leaves,
+}
+
+/// Equal leaves, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// The first leaf's first input address.
+    pub input: VirtAddr,
+    /// The first leaf's first output address.
+    pub output: PhysAddr,
+    /// The size of each: a page, a block, or a contiguous run of either.
+    pub size: LeafSize,
+    /// How many of this size; at least one.
+    pub count: u64,
+    /// What they grant.
+    pub attributes: Attributes,
+}
+
+impl Piece {
+    /// How many bytes it maps.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        // INVARIANT: a piece lies within the linear map, so this does not overflow.
+        self.count.saturating_mul(self.size.bytes())
+    }
+
+    /// The highest input address.
+    #[must_use]
+    pub const fn last(&self) -> VirtAddr {
+        self.input.wrapping_add(self.bytes().saturating_sub(1))
+    }
+}
+
+impl<'m> LinearPlan<'m> {
+    /// A plan of all mapped memory of `memory`, with what `paint` says, in `leaves`.
+    #[must_use]
+    pub const fn new(memory: &'m MemoryMap, paint: Paint, leaves: Leaves) -> Self {
+        Self { memory, paint, leaves }
+    }
+
+    /// The memory that is mapped.
+    #[must_use]
+    pub const fn memory(&self) -> &'m MemoryMap {
+        self.memory
+    }
+
+    /// What the leaves grant.
+    #[must_use]
+    pub const fn paint(&self) -> Paint {
+        self.paint
+    }
+
+    /// Which leaves are used.
+    #[must_use]
+    pub const fn leaves(&self) -> Leaves {
+        self.leaves
+    }
+
+    /// What each range of memory is for, in ascending order.
+    #[must_use]
+    pub fn intents(&self) -> Intents<'m> {
+        Intents::new(self.memory, self.paint)
+    }
+
+    /// The longest ranges of memory that grant the same, in ascending order: each is one mapping.
+    #[must_use]
+    pub fn stretches(&self) -> Stretches<'m> {
+        Stretches::new(self.memory, self.paint)
+    }
+
+    /// The leaves, in ascending order of addresses.
+    #[must_use]
+    pub fn pieces(&self) -> Pieces<'m> {
+        Pieces {
+            geometry: self.memory.geometry(),
+            linear: self.memory.linear(),
+            leaves: self.leaves,
+            stretches: self.stretches(),
+            rest: None,
+        }
+    }
+
+    /// How many leaves of each size there are.
+    #[must_use]
+    pub fn leaf_counts(&self) -> LeafCounts {
+        let mut counts = LeafCounts::default();
+        self.pieces().for_each(|piece| counts.add(&piece));
+        counts
+    }
+
+    /// How many tables the linear map needs below the root table, exactly: pieces that are close
+    /// share them, and nothing else has memory in the linear map's half.
+    #[must_use]
+    pub fn table_counts(&self) -> TableCounts {
+        let mut counts = TableCounts::new(self.memory.geometry());
+        self.pieces().for_each(|piece| counts.add(&piece));
+        counts
+    }
+}
+
+/// The leaves of a [`LinearPlan`], equal neighbours together. See [`LinearPlan::pieces`].
+#[derive(Clone, Debug)]
+pub struct Pieces<'m> {
+    geometry: Geometry,
+    linear: LinearMap,
+    leaves: Leaves,
+    stretches: Stretches<'m>,
+    rest: Option<Stretch>,
+}
+
+impl Iterator for Pieces<'_> {
+    type Item = Piece;
+
+    fn next(&mut self) -> Option<Piece> {
+        let Stretch { range, attributes } = self.rest.take().or_else(|| self.stretches.next())?;
+        let (output, bytes_left) = (range.start(), range.bytes());
+        let input = self.linear.input(output)?;
+        let size = self.geometry.largest_leaf(input, output, bytes_left, self.leaves)?;
+        let count = self.count_of(size, (input, output), bytes_left)?;
+        let bytes = count.checked_mul(size.bytes())?;
+        self.rest = output
+            .checked_add(bytes)
+            .zip(bytes_left.checked_sub(bytes))
+            .and_then(|(above, bytes)| PhysRange::new(above, bytes))
+            .map(|range| Stretch { range, attributes });
+        Some(Piece { input, output, size, count, attributes })
+    }
+}
+
+impl Pieces<'_> {
+    /// How many leaves of `size`, the largest that fits at a place, follow each other from there
+    /// on before a larger one fits, or nothing is left.
+    fn count_of(
+        &self,
+        size: LeafSize,
+        (input, output): (VirtAddr, PhysAddr),
+        bytes_left: u64,
+    ) -> Option<u64> {
+        let bytes = match larger(self.geometry, size, self.leaves) {
+            Some(larger) if are_congruent(input, output, larger) => {
+                // Where the next larger leaf does not fit, none that is larger still does.
+                let boundary = input.align_up(larger.bytes())?.offset_from(input)?;
+                match bytes_left.checked_sub(boundary) {
+                    Some(left) if boundary != 0 && left >= larger.bytes() => boundary,
+                    Some(_) | None => bytes_left,
+                }
+            }
+            Some(_) | None => bytes_left,
+        };
+        bytes.checked_div(size.bytes())
+    }
+}
+
+/// Whether both addresses lie equally far above a multiple of `size`.
+fn are_congruent(input: VirtAddr, output: PhysAddr, size: LeafSize) -> bool {
+    PhysAddr::new(input.value() ^ output.value()).is_aligned(size.bytes())
+}
+
+/// The next larger of the sizes that `leaves` allows.
+fn larger(geometry: Geometry, size: LeafSize, leaves: Leaves) -> Option<LeafSize> {
+    match leaves {
+        Leaves::Largest => {}
+        Leaves::Pages => return None,
+    }
+    let run = match (size.run, size.level) {
+        (None, Level::L2 | Level::L3) => geometry.run_size(size.level),
+        (None, Level::Minus1 | Level::L0 | Level::L1) | (Some(_), _) => None,
+    };
+    run.or_else(|| {
+        let mut above = Level::ALL.into_iter().rev();
+        above.find_map(|level| geometry.leaf_size(level).filter(|_| level < size.level))
+    })
+}

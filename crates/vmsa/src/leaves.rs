@@ -1,0 +1,190 @@
+//! How large a leaf may be where a mapping stands.
+
+use blockmap_machine::{PhysAddr, VirtAddr};
+
+use crate::{Geometry, Level};
+
+/// Which leaves a mapping is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Leaves {
+    /// The largest that fit at each place: blocks of every level, and contiguous runs at levels 2
+    /// and 3. Runs of level 1 blocks exist, but few TLBs hold an entry of their size.
+    Largest,
+    /// Pages, and no runs of them.
+    Pages,
+}
+
+/// A size that a TLB may hold as one entry: a page, a block, or a contiguous run of either.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LeafSize {
+    /// Where its leaves are.
+    pub level: Level,
+    /// How many neighbouring leaves make it up when it is a contiguous run; `None` is one leaf.
+    pub run: Option<u16>,
+    bytes: u64,
+}
+
+impl LeafSize {
+    /// Bytes that it maps; its input and output address are multiples of this.
+    #[inline]
+    #[must_use]
+    pub const fn bytes(self) -> u64 {
+        self.bytes
+    }
+
+    /// How many entries of a table it takes.
+    #[inline]
+    #[must_use]
+    pub const fn entries(self) -> u16 {
+        match self.run {
+            Some(entries) => entries,
+            None => 1,
+        }
+    }
+}
+
+impl Geometry {
+    /// The size of one leaf at `level`; `None` where a walk of this geometry finds no leaf.
+    #[inline]
+    #[must_use]
+    pub const fn leaf_size(self, level: Level) -> Option<LeafSize> {
+        let is_walked = level.levels_below() <= self.root_level().levels_below();
+        if is_walked && self.allows_leaf(level) {
+            Some(LeafSize { level, run: None, bytes: self.span_bytes(level) })
+        } else {
+            None
+        }
+    }
+
+    /// The size of a contiguous run at `level`; `None` where there are no runs, and where a table
+    /// of this geometry is smaller than one.
+    ///
+    /// Source: "The Contiguous bit".
+    #[inline]
+    #[must_use]
+    pub const fn run_size(self, level: Level) -> Option<LeafSize> {
+        match (self.leaf_size(level), self.run_entries(level)) {
+            (Some(_), Some(entries)) if entries <= self.entries(level) => {
+                #[expect(clippy::as_conversions, reason = "widening; From is not const")]
+                let bytes = (entries as u64) << self.span_bits(level);
+                Some(LeafSize { level, run: Some(entries), bytes })
+            }
+            _ => None,
+        }
+    }
+
+    /// The largest leaf or run, among `leaves`, that may start at `input`, map `output`, and is no
+    /// longer than `bytes_left`.
+    ///
+    /// `None` when not even a page fits: one of the addresses is no multiple of the granule, less
+    /// than a page is left, or the output address is out of the geometry's reach.
+    #[inline]
+    #[must_use]
+    pub const fn largest_leaf(
+        self,
+        input: VirtAddr,
+        output: PhysAddr,
+        bytes_left: u64,
+        leaves: Leaves,
+    ) -> Option<LeafSize> {
+        let candidates = match leaves {
+            Leaves::Largest => [
+                self.leaf_size(Level::L0),
+                self.leaf_size(Level::L1),
+                self.run_size(Level::L2),
+                self.leaf_size(Level::L2),
+                self.run_size(Level::L3),
+                self.leaf_size(Level::L3),
+            ],
+            Leaves::Pages => [None, None, None, None, None, self.leaf_size(Level::L3)],
+        };
+        let alignment = input.value() | output.value();
+        let reach = self.highest_output().value();
+        let mut index = 0;
+        while index < candidates.len() {
+            if let Some(size) = candidates[index] {
+                let above_first = size.bytes - 1;
+                if alignment & above_first == 0
+                    && above_first < bytes_left
+                    && output.value() <= reach
+                    && above_first <= reach - output.value()
+                {
+                    return Some(size);
+                }
+            }
+            index += 1;
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Format, Granule, Half, Regime};
+
+    const KIB: u64 = 1 << 10;
+    const MIB: u64 = 1 << 20;
+    const GIB: u64 = 1 << 30;
+
+    fn at(geometry: Geometry, input: u64, output: u64, bytes: u64) -> Option<u64> {
+        geometry
+            .largest_leaf(VirtAddr::new(input), PhysAddr::new(output), bytes, Leaves::Largest)
+            .map(LeafSize::bytes)
+    }
+
+    #[test]
+    fn a_leaf_is_as_large_as_alignment_and_length_allow() {
+        let kernel = Geometry::KERNEL_4K_48;
+        let base = 0xffff_0000_0000_0000;
+        assert_eq!(at(kernel, base, 4 * GIB, 600 * GIB), Some(GIB));
+        assert_eq!(at(kernel, base, 4 * GIB, GIB - 1), Some(32 * MIB));
+        assert_eq!(at(kernel, base, 32 * MIB, GIB), Some(32 * MIB));
+        assert_eq!(at(kernel, base + 2 * MIB, 2 * MIB, GIB), Some(2 * MIB));
+        assert_eq!(at(kernel, base, MIB, GIB), Some(64 * KIB));
+        assert_eq!(at(kernel, base + 4 * KIB, MIB, GIB), Some(4 * KIB));
+        assert_eq!(at(kernel, base, 0, 4 * KIB - 1), None);
+        assert_eq!(at(kernel, base, 2 * KIB, GIB), None);
+        assert_eq!(at(kernel, base, 1 << 48, GIB), None);
+    }
+
+    #[test]
+    fn pages_are_pages() {
+        let size = Geometry::KERNEL_4K_48.largest_leaf(
+            VirtAddr::new(0xffff_0000_0000_0000),
+            PhysAddr::new(0),
+            GIB,
+            Leaves::Pages,
+        );
+        let size = size.unwrap();
+        assert_eq!((size.level, size.run), (Level::L3, None));
+        assert_eq!((size.bytes(), size.entries()), (4 * KIB, 1));
+    }
+
+    #[test]
+    fn sizes_of_the_other_granules_and_formats() {
+        let new = |granule, format, bits| {
+            let half = (Regime::El1And0, Half::Lower);
+            Geometry::new(half, (granule, format), bits, 48).unwrap()
+        };
+        let lpa2 = new(Granule::Kib4, Format::Lpa2, 52);
+        assert_eq!(at(lpa2, 0, 0, u64::MAX), Some(512 * GIB));
+        let lpa2 = new(Granule::Kib16, Format::Lpa2, 52);
+        assert_eq!(at(lpa2, 0, 0, u64::MAX), Some(64 * GIB));
+        let large = new(Granule::Kib16, Format::Base, 48);
+        assert_eq!(at(large, 0, 0, u64::MAX), Some(GIB));
+        assert_eq!(at(large, 0, 2 * MIB, u64::MAX), Some(2 * MIB));
+        let large = new(Granule::Kib64, Format::Base, 48);
+        assert_eq!(at(large, 0, 0, u64::MAX), Some(16 * GIB));
+        assert_eq!(at(large, 0, 2 * MIB, u64::MAX), Some(2 * MIB));
+    }
+
+    #[test]
+    fn no_leaf_is_larger_than_what_the_root_table_covers() {
+        let half = (Regime::El1And0, Half::Lower);
+        let small = Geometry::new(half, (Granule::Kib64, Format::Base), 25, 48).unwrap();
+        assert_eq!(at(small, 0, 0, u64::MAX), Some(2 * MIB));
+        let small = Geometry::new(half, (Granule::Kib4, Format::Base), 30, 48).unwrap();
+        assert_eq!(at(small, 0, 0, u64::MAX), Some(32 * MIB));
+    }
+}

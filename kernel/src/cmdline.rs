@@ -1,0 +1,231 @@
+//! The kernel's command line: options as Linux writes them, then ` -- ` and a monitor script.
+//!
+//! ```
+//! use blockmap::layout::Rodata;
+//! use blockmap_kernel::cmdline::CommandLine;
+//!
+//! let line = CommandLine::new("rodata=noalias color=blue -- stat; poweroff");
+//! let options = line.options();
+//! assert_eq!(options.rodata, Rodata::NoAlias);
+//! assert_eq!(options.monitor, Some("stat; poweroff"));
+//! let complaint = line.complaints().next().expect("one option is unknown");
+//! assert_eq!(complaint.to_string(), "color=blue is not an option of this kernel; ignored");
+//! ```
+
+#[cfg(test)]
+mod tests;
+mod word;
+
+use core::fmt;
+
+use blockmap::layout::{DebugPagealloc, Rodata};
+
+use word::{Word, Words};
+
+/// What the command line asks for; where it says nothing, or nothing that makes sense, the
+/// default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options<'a> {
+    /// `rodata=`: whether read-only memory is so in the linear map too.
+    pub rodata: Rodata,
+    /// `debug_pagealloc=`: whether free pages are unmapped.
+    pub debug_pagealloc: DebugPagealloc,
+    /// `fail-tables=`: how many tables are handed out before table memory is said to be used up.
+    pub fail_tables: Option<u32>,
+    /// `semihosting`: how the machine is ended.
+    pub exit: Exit,
+    /// `quiet`: how much is printed before the monitor starts.
+    pub boot_messages: BootMessages,
+    /// What stands after ` -- `: commands for the monitor, to be run in place of a keyboard's.
+    pub monitor: Option<&'a str>,
+}
+
+/// How the machine is ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Exit {
+    /// PSCI turns it off. There is no status to pass on.
+    #[default]
+    Psci,
+    /// A semihosting call ends the emulator, with a status. Where no emulator listens the call is
+    /// an undefined instruction.
+    Semihosting,
+}
+
+/// How much is printed before the monitor starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BootMessages {
+    /// What was found and what was decided.
+    #[default]
+    Shown,
+    /// Errors and complaints only.
+    Hidden,
+}
+
+/// What is wrong with one word of the command line. It is ignored, and what the word would have
+/// set stays as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Complaint<'a> {
+    /// No option has this name.
+    Unknown {
+        /// The word as it stands in the command line.
+        word: &'a str,
+    },
+    /// The option does not take this value.
+    Value {
+        /// The word as it stands in the command line.
+        word: &'a str,
+        /// The option.
+        option: Known,
+    },
+}
+
+impl fmt::Display for Complaint<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown { word } => write!(f, "{word} is not an option of this kernel; ignored"),
+            Self::Value { word, option } => {
+                write!(f, "{word} is ignored: {} takes {}", option.name(), option.takes())
+            }
+        }
+    }
+}
+
+impl core::error::Error for Complaint<'_> {}
+
+/// An option of the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// `rodata=`, as Linux has it.
+    Rodata,
+    /// `debug_pagealloc=`, as Linux has it.
+    DebugPagealloc,
+    /// `fail-tables=`.
+    FailTables,
+    /// `semihosting`.
+    Semihosting,
+    /// `quiet`, as Linux has it.
+    Quiet,
+}
+
+impl Known {
+    /// All options.
+    pub const ALL: [Self; 5] = [
+        Self::Rodata,
+        Self::DebugPagealloc,
+        Self::FailTables,
+        Self::Semihosting,
+        Self::Quiet,
+    ];
+
+    /// The option's name. Dashes and underscores in it are the same, as in Linux.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rodata => "rodata",
+            Self::DebugPagealloc => "debug_pagealloc",
+            Self::FailTables => "fail-tables",
+            Self::Semihosting => "semihosting",
+            Self::Quiet => "quiet",
+        }
+    }
+
+    /// The values that the option takes, in words.
+    #[must_use]
+    pub const fn takes(self) -> &'static str {
+        match self {
+            Self::Rodata => "on, noalias or off",
+            Self::DebugPagealloc => "on or off",
+            Self::FailTables => "a number of tables",
+            Self::Semihosting | Self::Quiet => "no value",
+        }
+    }
+
+    /// Sets what the option is about, unless it does not take this value.
+    fn apply(self, value: Option<&str>, options: &mut Options<'_>) -> Option<()> {
+        match (self, value) {
+            (Self::Rodata, Some(value)) => options.rodata = value.parse().ok()?,
+            (Self::DebugPagealloc, Some("on")) => options.debug_pagealloc = DebugPagealloc::On,
+            (Self::DebugPagealloc, Some("off")) => options.debug_pagealloc = DebugPagealloc::Off,
+            (Self::FailTables, Some(value)) => options.fail_tables = Some(number(value)?),
+            (Self::Semihosting, None) => options.exit = Exit::Semihosting,
+            (Self::Quiet, None) => options.boot_messages = BootMessages::Hidden,
+            (Self::Rodata | Self::DebugPagealloc | Self::FailTables, _)
+            | (Self::Semihosting | Self::Quiet, Some(_)) => return None,
+        }
+        Some(())
+    }
+}
+
+/// A command line.
+///
+/// Words are separated by white space. Double quotes keep white space together; around a word or
+/// around a value they are taken off. A word `--` ends the options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommandLine<'a>(&'a str);
+
+impl<'a> CommandLine<'a> {
+    /// The command line that reads `text`.
+    #[must_use]
+    pub const fn new(text: &'a str) -> Self {
+        Self(text)
+    }
+
+    /// The line as it was given.
+    #[must_use]
+    pub const fn text(self) -> &'a str {
+        self.0
+    }
+
+    /// What the line asks for. Of an option given twice the last one counts.
+    #[must_use]
+    pub fn options(self) -> Options<'a> {
+        let mut words = Words::new(self.0);
+        let mut options = Options::default();
+        for word in words.by_ref() {
+            let _complaint = apply(word, &mut options);
+        }
+        options.monitor = words.script();
+        options
+    }
+
+    /// What is wrong with the line, word by word.
+    pub fn complaints(self) -> impl Iterator<Item = Complaint<'a>> {
+        let mut options = Options::default();
+        Words::new(self.0).filter_map(move |word| apply(word, &mut options).err())
+    }
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Self {
+            rodata: Rodata::On,
+            debug_pagealloc: DebugPagealloc::Off,
+            fail_tables: None,
+            exit: Exit::default(),
+            boot_messages: BootMessages::default(),
+            monitor: None,
+        }
+    }
+}
+
+fn apply<'a>(word: Word<'a>, options: &mut Options<'_>) -> Result<(), Complaint<'a>> {
+    let option = Known::ALL
+        .into_iter()
+        .find(|option| same_name(option.name(), word.name))
+        .ok_or(Complaint::Unknown { word: word.text })?;
+    option
+        .apply(word.value, options)
+        .ok_or(Complaint::Value { word: word.text, option })
+}
+
+fn same_name(one: &str, other: &str) -> bool {
+    let with_dashes = |byte| if byte == b'_' { b'-' } else { byte };
+    one.bytes().map(with_dashes).eq(other.bytes().map(with_dashes))
+}
+
+/// A decimal number, or a hexadecimal one after `0x`.
+fn number(text: &str) -> Option<u32> {
+    let (digits, radix) = text.strip_prefix("0x").map_or((text, 10), |digits| (digits, 16));
+    let is_digits = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_digits.then(|| u32::from_str_radix(digits, radix).ok())?
+}

@@ -1,0 +1,162 @@
+//! Where a frame's state is kept: banks of memory, each with whole chunks of the bitmap.
+
+use blockmap::machine::{PhysAddr, PhysRange};
+
+use super::{CHUNK_FRAMES, FRAME_BYTES, FramesError, MAX_BANKS};
+
+/// The whole frames of one bank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bank {
+    /// The number of the first frame: its address by the frame's size.
+    first: u64,
+    /// The number of the last.
+    last: u64,
+    /// The first of its chunks, counted over all banks.
+    chunk: u64,
+}
+
+impl Bank {
+    /// The last of its chunks, counted over all banks.
+    const fn last_chunk(&self) -> u64 {
+        self.chunk + (self.last / CHUNK_FRAMES - self.first / CHUNK_FRAMES)
+    }
+}
+
+/// The whole frames in a range, from number to number, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Numbers {
+    pub(super) first: u64,
+    pub(super) last: u64,
+}
+
+impl Numbers {
+    /// The frames that lie in `range` entirely, if there are any.
+    fn inside(range: PhysRange) -> Option<Self> {
+        let first = range.start().align_up(FRAME_BYTES)?.value() / FRAME_BYTES;
+        let end = match range.end().value() {
+            0 => 1 << (u64::BITS - FRAME_BYTES.trailing_zeros()),
+            end => end / FRAME_BYTES,
+        };
+        let last = end.checked_sub(1)?;
+        (first <= last).then_some(Self { first, last })
+    }
+
+    /// The frames that `range` touches.
+    pub(super) const fn touched(range: PhysRange) -> Self {
+        Self {
+            first: range.start().value() / FRAME_BYTES,
+            last: range.last().value() / FRAME_BYTES,
+        }
+    }
+
+    /// The numbers in both.
+    pub(super) fn both(self, other: Self) -> Option<Self> {
+        let (first, last) = (self.first.max(other.first), self.last.min(other.last));
+        (first <= last).then_some(Self { first, last })
+    }
+
+    /// How many.
+    pub(super) const fn count(self) -> u64 {
+        self.last - self.first + 1
+    }
+}
+
+/// All banks, ascending, disjoint.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Banks {
+    banks: [Bank; MAX_BANKS],
+    count: usize,
+}
+
+impl Banks {
+    /// The whole frames of `ranges`, which may come in any order.
+    pub(super) fn new(ranges: &[PhysRange]) -> Result<Self, FramesError> {
+        let mut banks = Self {
+            banks: [Bank { first: 0, last: 0, chunk: 0 }; MAX_BANKS],
+            count: 0,
+        };
+        for range in ranges {
+            if let Some(numbers) = Numbers::inside(*range) {
+                banks.insert(numbers, ranges.len())?;
+            }
+        }
+        let mut chunk = 0;
+        for bank in banks.banks.get_mut(..banks.count).unwrap_or_default() {
+            bank.chunk = chunk;
+            chunk = bank.last_chunk() + 1;
+        }
+        Ok(banks)
+    }
+
+    fn insert(&mut self, frames: Numbers, ranges: usize) -> Result<(), FramesError> {
+        let at = self.all().partition_point(|bank| bank.first < frames.first);
+        let before = at.checked_sub(1).and_then(|before| self.all().get(before));
+        if before.is_some_and(|bank| bank.last >= frames.first)
+            || self.all().get(at).is_some_and(|bank| bank.first <= frames.last)
+        {
+            return Err(FramesError::Overlap(address(frames.first)));
+        }
+        let had = self.count;
+        let Some(tail) = self.banks.get_mut(at..=had) else {
+            return Err(FramesError::TooManyBanks(ranges));
+        };
+        tail.rotate_right(1);
+        if let Some(bank) = tail.first_mut() {
+            *bank = Bank { first: frames.first, last: frames.last, chunk: 0 };
+        }
+        self.count = had + 1;
+        Ok(())
+    }
+
+    fn all(&self) -> &[Bank] {
+        self.banks.get(..self.count).unwrap_or_default()
+    }
+
+    /// How many chunks all banks have together.
+    pub(super) fn chunks(&self) -> u64 {
+        self.all().last().map_or(0, |bank| bank.last_chunk() + 1)
+    }
+
+    /// The frames that a chunk keeps the states of: those of one bank in one naturally aligned
+    /// stretch of memory.
+    pub(super) fn frames_of(&self, chunk: u64) -> Option<Numbers> {
+        let after = self.all().partition_point(|bank| bank.chunk <= chunk);
+        let bank = self.all().get(after.checked_sub(1)?)?;
+        let base = (bank.first / CHUNK_FRAMES + (chunk - bank.chunk)) * CHUNK_FRAMES;
+        Numbers {
+            first: base,
+            last: base + (CHUNK_FRAMES - 1),
+        }
+        .both(Numbers {
+            first: bank.first,
+            last: bank.last,
+        })
+    }
+
+    /// The chunk that keeps the state of the frame `number`, or `None` if it is in no bank.
+    pub(super) fn chunk_of(&self, number: u64) -> Option<u64> {
+        let after = self.all().partition_point(|bank| bank.first <= number);
+        let bank = self.all().get(after.checked_sub(1)?)?;
+        (number <= bank.last)
+            .then(|| bank.chunk + (number / CHUNK_FRAMES - bank.first / CHUNK_FRAMES))
+    }
+
+    /// The chunks that keep states of any of `frames`, from the lowest up.
+    pub(super) fn chunks_of(&self, frames: Numbers) -> impl Iterator<Item = u64> {
+        let low = self.all().partition_point(|bank| bank.last < frames.first);
+        let high = self.all().partition_point(|bank| bank.first <= frames.last);
+        let banks = self.all().get(low..high).unwrap_or_default();
+        banks.iter().flat_map(move |bank| {
+            let chunk = |number: u64| {
+                let inside = number.clamp(bank.first, bank.last);
+                bank.chunk + (inside / CHUNK_FRAMES - bank.first / CHUNK_FRAMES)
+            };
+            chunk(frames.first)..=chunk(frames.last)
+        })
+    }
+}
+
+/// The first byte of the frame `number`.
+pub(super) const fn address(number: u64) -> PhysAddr {
+    PhysAddr::new(number * FRAME_BYTES)
+}

@@ -1,0 +1,255 @@
+//! The allocator against a plain map of frames, and its promises one by one.
+
+extern crate std;
+
+use std::collections::BTreeMap;
+use std::vec::Vec;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+fn range(start: u64, bytes: u64) -> PhysRange {
+    PhysRange::new(PhysAddr::new(start), bytes).unwrap()
+}
+
+const LEFT_OVER: u64 = 0xdead_beef_dead_beef;
+
+/// Storage for the states of `banks`, full of what the last user left there.
+fn storage(banks: &[PhysRange]) -> Vec<AtomicU64> {
+    let words = usize::try_from(bytes_needed(banks).unwrap() / 8).unwrap();
+    (0..words).map(|_| AtomicU64::new(LEFT_OVER)).collect()
+}
+
+#[test]
+fn a_large_machine_touches_only_summaries() {
+    assert_eq!(bytes_needed(&[range(0x4000_0000, 4096 * GIB)]), Ok(4096 * 8 * (8192 + 8)));
+    let banks = [range(0x4000_0000, 256 * GIB)];
+    let words = storage(&banks);
+    let frames = Frames::new(&words, &banks).unwrap();
+    assert!(frames.allocate(Purpose::Data).is_some());
+    assert!(frames.reserve(range(0x4000_0000 + 32 * GIB, 64 * GIB)).is_ok());
+    let old = |word: &&AtomicU64| word.load(Ordering::Relaxed) == LEFT_OVER;
+    let touched = words.len() - words.iter().filter(old).count();
+    assert_eq!(touched, 256 * 8 + 1024, "one word a chunk, and the words of one chunk");
+    assert_eq!(frames.counts().reserved, 64 * GIB / FRAME_BYTES);
+    assert_eq!(frames.counts().free, 192 * GIB / FRAME_BYTES - 1);
+}
+
+#[test]
+fn a_hole_of_terabytes_needs_no_states() {
+    let near = range(0, 128 * MIB);
+    let far = range(1 << 47, 128 * MIB);
+    assert_eq!(bytes_needed(&[far, near]), Ok(2 * (8192 + 8)));
+}
+
+#[test]
+fn frames_that_are_not_the_callers_are_not_freed() {
+    let banks = [range(0x4000_0800, 2 * MIB)];
+    let words = storage(&banks);
+    let frames = Frames::new(&words, &banks).unwrap();
+    frames.reserve(range(0x4010_0000, 0x1000)).unwrap();
+    let data = frames.allocate(Purpose::Data).unwrap();
+    assert_eq!(data, PhysAddr::new(0x4000_1000), "banks are rounded inward");
+    let not = |frame, found, expected| Err(FreeError::NotAllocated { frame, found, expected });
+    let reserved = PhysAddr::new(0x4010_0000);
+    let table = frames.allocate(Purpose::Table).unwrap();
+    let free = |purpose, frame| frames.free(purpose, frame);
+    assert_eq!(free(Purpose::Data, table), not(table, State::Table, State::Used));
+    assert_eq!(free(Purpose::Data, reserved), not(reserved, State::Reserved, State::Used));
+    assert_eq!(free(Purpose::Data, data), Ok(()));
+    assert_eq!(free(Purpose::Data, data), not(data, State::Free, State::Used));
+    let outside = PhysAddr::new(0x4000_0000);
+    assert_eq!(free(Purpose::Data, outside), Err(FreeError::NotMemory(outside)));
+    let odd = range(0x4000_1000, 0x1001);
+    assert_eq!(frames.free_block(Purpose::Data, odd), Err(FreeError::NotFrames(odd)));
+    let both = range(0x4000_1000, 0x2000);
+    assert!(frames.free_block(Purpose::Table, both).is_err());
+    assert_eq!(frames.state(table), Some(State::Table), "a refused free changes nothing");
+    assert_eq!(frames.first_in(State::Table, banks[0]), Some(table));
+    assert_eq!(frames.first_in(State::Reserved, banks[0]), Some(reserved));
+    let counts = Counts { free: 509, used: 0, table: 1, reserved: 1 };
+    assert_eq!(frames.counts(), counts);
+}
+
+#[test]
+fn banks_and_storage_that_do_not_do_are_refused() {
+    let new = |banks: &[PhysRange]| bytes_needed(banks).unwrap_err();
+    let overlapping = [range(0, MIB), range(MIB - 0x1000, MIB)];
+    assert_eq!(new(&overlapping), FramesError::Overlap(PhysAddr::new(MIB - 0x1000)));
+    let many: Vec<_> = (0..129).map(|bank| range(bank * GIB, MIB)).collect();
+    assert_eq!(new(&many), FramesError::TooManyBanks(129));
+    assert!(matches!(Frames::new(&[], &[range(1, 0x1000)]), Err(FramesError::NoMemory)));
+    let (needed, had) = (8200, 0);
+    let too_little = FramesError::TooLittleStorage { needed, had };
+    assert_eq!(Frames::new(&[], &[range(0, MIB)]).unwrap_err(), too_little);
+}
+
+#[test]
+fn threads_never_share_a_frame() {
+    let banks = [range(0, 16 * MIB), range(1 << 40, 3 * MIB)];
+    let words = storage(&banks);
+    let frames = Frames::new(&words, &banks).unwrap();
+    let take = || {
+        let mut mine = Vec::new();
+        for turn in 0..4000_usize {
+            mine.extend(frames.allocate_block(Purpose::Data, u32::from(turn % 5 == 0)));
+            if turn % 3 == 0
+                && let Some(at) = turn.checked_rem(mine.len())
+            {
+                let freed = mine.swap_remove(at);
+                frames.free_block(Purpose::Data, freed).unwrap();
+            }
+        }
+        mine
+    };
+    let taken = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(take)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+    });
+    let mut seen: Vec<_> = taken.iter().map(|range| (range.start(), range.last())).collect();
+    seen.sort_unstable();
+    assert!(seen.windows(2).all(|pair| pair[0].1 < pair[1].0), "two owners of one frame");
+    let owned: u64 = taken.iter().map(|range| range.bytes() / FRAME_BYTES).sum();
+    assert_eq!(frames.counts().used, owned);
+}
+
+/// Something done to the allocator; numbers are taken modulo what there is.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Allocate(Purpose, u32),
+    Free(Purpose, usize),
+    Reserve(u64, u64),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let purpose = prop_oneof![Just(Purpose::Data), Just(Purpose::Table)];
+    let order = prop_oneof![4 => 0_u32..3, 1 => 3..9_u32, 1 => 9..=16_u32];
+    vec(
+        prop_oneof![
+            5 => (purpose.clone(), order).prop_map(|(purpose, order)| Step::Allocate(purpose, order)),
+            4 => (purpose, any::<usize>()).prop_map(|(purpose, which)| Step::Free(purpose, which)),
+            1 => (any::<u64>(), 1..400 * FRAME_BYTES).prop_map(|(at, bytes)| Step::Reserve(at, bytes)),
+        ],
+        1..120,
+    )
+}
+
+fn banks() -> impl Strategy<Value = Vec<PhysRange>> {
+    let bank = (0_u64..40, 0x1000_u64..2 * MIB, 0_u64..0x3000);
+    vec(bank, 1..5).prop_map(|banks| {
+        let mut start = 0x3ff0_0000;
+        let each = banks.into_iter().map(|(gap, bytes, offset)| {
+            let bank = range(start + gap * 16 * MIB + offset, bytes);
+            start = bank.end().value();
+            bank
+        });
+        each.collect()
+    })
+}
+
+/// The states of all frames, as plainly as can be.
+type Plain = BTreeMap<u64, State>;
+
+fn plain(banks: &[PhysRange]) -> Plain {
+    let frames = banks.iter().flat_map(|bank| {
+        let first = bank.start().value().div_ceil(FRAME_BYTES);
+        first..(bank.end().value() / FRAME_BYTES).max(first)
+    });
+    frames.map(|frame| (frame, State::Free)).collect()
+}
+
+fn is_in(plain: &Plain, block: PhysRange, state: State) -> bool {
+    let mut numbers = block.start().value() / FRAME_BYTES..=block.last().value() / FRAME_BYTES;
+    numbers.all(|number| plain.get(&number) == Some(&state))
+}
+
+fn put(plain: &mut Plain, block: PhysRange, state: State) {
+    let numbers = block.start().value() / FRAME_BYTES..=block.last().value() / FRAME_BYTES;
+    plain.range_mut(numbers).for_each(|(_, now)| *now = state);
+}
+
+/// Does one step to both and compares what came of it.
+fn step(frames: &Frames<'_>, plain: &mut Plain, owned: &mut Vec<PhysRange>, step: Step) {
+    match step {
+        Step::Allocate(purpose, order) => match frames.allocate_block(purpose, order) {
+            Some(block) => {
+                assert_eq!(block.bytes(), FRAME_BYTES << order);
+                assert!(block.start().is_aligned(block.bytes()));
+                assert!(is_in(plain, block, State::Free), "{block} was not free");
+                put(plain, block, purpose.state());
+                owned.push(block);
+            }
+            None => {
+                let aligned = plain.keys().filter(|frame| **frame % (1 << order) == 0);
+                let mut blocks = aligned.map(|frame| range(frame * FRAME_BYTES, FRAME_BYTES << order));
+                assert!(order > MAX_ORDER || !blocks.any(|block| is_in(plain, block, State::Free)));
+            }
+        },
+        Step::Free(purpose, which) => {
+            if let Some(at) = which.checked_rem(owned.len()) {
+                let block = owned[at];
+                let may = is_in(plain, block, purpose.state());
+                assert_eq!(frames.free_block(purpose, block).is_ok(), may);
+                if may {
+                    put(plain, block, State::Free);
+                    // Every second block stays in the list, to be freed twice.
+                    if which % 2 == 0 {
+                        owned.swap_remove(at);
+                    }
+                }
+            }
+        }
+        Step::Reserve(at, bytes) => {
+            let number = usize::try_from(at % 4096).unwrap() % plain.len();
+            let start = plain.keys().nth(number).unwrap() * FRAME_BYTES + at % FRAME_BYTES;
+            let block = range(start, bytes);
+            let numbers = start / FRAME_BYTES..=block.last().value() / FRAME_BYTES;
+            let owner = plain.range(numbers.clone()).find(|(_, state)| {
+                matches!(state, State::Used | State::Table)
+            });
+            let end = owner.map_or(*numbers.end() + 1, |(frame, _)| *frame);
+            let result = owner.map_or(Ok(()), |(frame, _)| {
+                Err(ReserveError::Allocated(address(*frame)))
+            });
+            assert_eq!(frames.reserve(block), result);
+            for (_, state) in plain.range_mut(*numbers.start()..end) {
+                *state = State::Reserved;
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn any_sequence_does_what_a_plain_map_of_frames_says(banks in banks(), steps in steps()) {
+        let words = storage(&banks);
+        let mut plain = plain(&banks);
+        let frames = match Frames::new(&words, &banks) {
+            Ok(frames) => frames,
+            Err(error) => {
+                prop_assert_eq!(error, FramesError::NoMemory);
+                return Ok(());
+            }
+        };
+        let mut owned = Vec::new();
+        for one in steps {
+            step(&frames, &mut plain, &mut owned, one);
+        }
+        for (frame, state) in &plain {
+            prop_assert_eq!(frames.state(address(*frame)), Some(*state));
+        }
+        let count = |state| plain.values().filter(|now| **now == state).count();
+        let counts = frames.counts();
+        prop_assert_eq!(usize::try_from(counts.free).unwrap(), count(State::Free));
+        prop_assert_eq!(usize::try_from(counts.used).unwrap(), count(State::Used));
+        prop_assert_eq!(usize::try_from(counts.table).unwrap(), count(State::Table));
+        prop_assert_eq!(usize::try_from(counts.reserved).unwrap(), count(State::Reserved));
+    }
+}

@@ -1,0 +1,12 @@
+//! The half of the kernel that any machine can run: what firmware says, what a person types, which
+//! frames are free. The other half, which needs an arm64 CPU, is the binary beside it.
+//!
+//! Nothing here touches a register or memory it was not given, so all of it is tested on the host.
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod cmdline;
+pub mod devicetree;
+pub mod frames;
+pub mod monitor;
+pub mod report;

@@ -1,0 +1,70 @@
+//! The monitor's language: a line of text in, commands with typed operands out.
+//!
+//! What a command does is the kernel's business; nothing here has an effect. Commands, their
+//! operands and the help text are made of one table, in `form.rs`.
+//!
+//! ```
+//! use blockmap_kernel::monitor::{self, Command};
+//!
+//! let mut commands = monitor::split("stat; ro 0xffff000155555000; poweroff");
+//! assert_eq!(monitor::parse(commands.next().expect("three")), Ok(Command::Stat));
+//! let error = monitor::parse(commands.next().expect("two")).expect_err("an operand is missing");
+//! assert_eq!(error.to_string(), "ro takes ADDR PAGES; PAGES is missing");
+//! ```
+
+mod edit;
+mod form;
+mod parse;
+#[cfg(test)]
+mod tests;
+
+use blockmap::machine::{VirtAddr, VirtRange};
+use blockmap::vmsa::Change;
+
+pub use edit::{LINE_BYTES, LineEditor, Reaction};
+pub use form::{HELP, Help, Operand};
+pub use parse::{ParseError, parse};
+
+/// Something the monitor is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// `help`: print [`HELP`].
+    Help,
+    /// `ptdump [linear|all]`: print the leaves of the map as Linux's ptdump does.
+    Ptdump(Scope),
+    /// `stat`: print how many leaves of each size there are, and what the tables take.
+    Stat,
+    /// `walk ADDR`: print the entries that a walk for this address meets.
+    Walk(VirtAddr),
+    /// `ro|rw|nx|x|invalid|valid ADDR PAGES`: change what the pages grant.
+    Protect(Change, VirtRange),
+    /// `split ADDR PAGES`: let no leaf reach across either end of the pages.
+    Split(VirtRange),
+    /// `peek ADDR`: load 64 bits.
+    Peek(VirtAddr),
+    /// `poke ADDR VALUE`: store 64 bits.
+    Poke(VirtAddr, u64),
+    /// `exec ADDR`: call the instructions there.
+    Exec(VirtAddr),
+    /// `timeline`: print when the steps of the boot were done.
+    Timeline,
+    /// `cmdline`: print the command line, and what it was understood to ask for.
+    Cmdline,
+    /// `poweroff [STATUS]`: end the machine, with a status for whoever started it.
+    Poweroff(u8),
+}
+
+/// Which part of the map to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The kernel's whole half.
+    All,
+    /// The linear map.
+    Linear,
+}
+
+/// The commands of a line or script, one by one, to be given to [`parse`]: what stands between
+/// semicolons and isn't blank.
+pub fn split(line: &str) -> impl Iterator<Item = &str> {
+    line.split(';').map(str::trim_ascii).filter(|command| !command.is_empty())
+}

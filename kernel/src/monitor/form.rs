@@ -1,0 +1,157 @@
+//! The one table of commands: names, operands, and what `help` says of them.
+
+use core::fmt;
+
+use blockmap::vmsa::Change;
+
+/// An operand of a command, by the name it has in help and errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operand {
+    /// An address.
+    Address,
+    /// A number of pages.
+    Pages,
+    /// A 64-bit number.
+    Value,
+    /// The part of the map to print; may be left out.
+    Scope,
+    /// The machine's exit status; may be left out.
+    Status,
+}
+
+impl Operand {
+    /// What the operand is, for errors.
+    #[must_use]
+    pub const fn is(self) -> &'static str {
+        match self {
+            Self::Address => "an address, decimal or 0x…",
+            Self::Pages => "a number of 4 KiB pages, decimal or 0x…",
+            Self::Value => "a 64-bit number, decimal or 0x…",
+            Self::Scope => "linear or all",
+            Self::Status => "a number from 0 to 255",
+        }
+    }
+
+    /// What help and errors call it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Address => "ADDR",
+            Self::Pages => "PAGES",
+            Self::Value => "VALUE",
+            Self::Scope => "[linear|all]",
+            Self::Status => "[STATUS]",
+        }
+    }
+
+    /// Whether the command means something without it.
+    pub(super) const fn is_optional(self) -> bool {
+        match self {
+            Self::Address | Self::Pages | Self::Value => false,
+            Self::Scope | Self::Status => true,
+        }
+    }
+}
+
+impl fmt::Display for Operand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Which command, without its operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verb {
+    Help,
+    Ptdump,
+    Stat,
+    Walk,
+    Protect(Change),
+    Split,
+    Peek,
+    Poke,
+    Exec,
+    Timeline,
+    Cmdline,
+    Poweroff,
+}
+
+/// A command's name, operands and purpose.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Form {
+    pub(super) name: &'static str,
+    pub(super) verb: Verb,
+    pub(super) operands: &'static [Operand],
+    says: &'static str,
+}
+
+const NONE: &[Operand] = &[];
+const ONE_ADDRESS: &[Operand] = &[Operand::Address];
+const PAGES: &[Operand] = &[Operand::Address, Operand::Pages];
+
+const fn form(
+    name: &'static str,
+    verb: Verb,
+    operands: &'static [Operand],
+    says: &'static str,
+) -> Form {
+    Form { name, verb, operands, says }
+}
+
+pub(super) const FORMS: [Form; 17] = [
+    form("help", Verb::Help, NONE, "this list"),
+    form("ptdump", Verb::Ptdump, &[Operand::Scope], "the map, in runs of equal leaves"),
+    form("stat", Verb::Stat, NONE, "leaves of each size, tables, frames"),
+    form("walk", Verb::Walk, ONE_ADDRESS, "the entries that translate an address"),
+    form("ro", Verb::Protect(Change::ReadOnly), PAGES, "stores fault"),
+    form("rw", Verb::Protect(Change::ReadWrite), PAGES, "stores work"),
+    form("nx", Verb::Protect(Change::NoExecute), PAGES, "instruction fetches fault"),
+    form("x", Verb::Protect(Change::Execute), PAGES, "instruction fetches work"),
+    form("invalid", Verb::Protect(Change::Invalid), PAGES, "every access faults"),
+    form("valid", Verb::Protect(Change::Valid), PAGES, "undoes invalid"),
+    form("split", Verb::Split, PAGES, "no leaf reaches across either end"),
+    form("peek", Verb::Peek, ONE_ADDRESS, "load 64 bits"),
+    form("poke", Verb::Poke, &[Operand::Address, Operand::Value], "store 64 bits"),
+    form("exec", Verb::Exec, ONE_ADDRESS, "call the instructions there"),
+    form("timeline", Verb::Timeline, NONE, "when the steps of the boot were done"),
+    form("cmdline", Verb::Cmdline, NONE, "the command line, and what is wrong with it"),
+    form("poweroff", Verb::Poweroff, &[Operand::Status], "end the machine"),
+];
+
+impl Form {
+    /// The name and the operands, as one types them.
+    pub(super) const fn usage(&'static self) -> Usage {
+        Usage(self)
+    }
+}
+
+/// Prints a command as one types it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Usage(pub(super) &'static Form);
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.name)?;
+        self.0.operands.iter().try_for_each(|operand| write!(f, " {operand}"))
+    }
+}
+
+/// All commands, one a line, with what they do.
+pub const HELP: Help = Help(());
+
+/// Prints all commands; see [`HELP`].
+#[derive(Clone, Copy, Debug)]
+pub struct Help(());
+
+impl fmt::Display for Help {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for form in &FORMS {
+            let used = form.operands.iter().fold(form.name.len(), |used, operand| {
+                // As wide as in `Usage`: every name is ASCII.
+                used + 1 + operand.name().len()
+            });
+            let gap = 24_usize.saturating_sub(used);
+            writeln!(f, "  {}{:gap$}{}", form.usage(), "", form.says)?;
+        }
+        writeln!(f, "Numbers are decimal or 0x…; a semicolon separates commands.")
+    }
+}

@@ -1,0 +1,78 @@
+//! `cargo xtask boot`: the kernel on a machine, with a person or a script at its monitor.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::qemu::{Machine, Size, interactive, scripted};
+use crate::{image, setup};
+
+/// The time a script has unless `--timeout` says otherwise.
+const DEFAULT_LIMIT_SECONDS: u64 = 60;
+
+/// What `cargo xtask boot` takes.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// Guest memory; it may be more than the host has.
+    #[arg(long, value_name = "SIZE", default_value = "12G")]
+    mem: Size,
+    /// CPUs.
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    cpus: u32,
+    /// QEMU's CPU model. The default can change the size of live entries; most others can't.
+    #[arg(long, value_name = "MODEL", default_value = Machine::DEFAULT_CPU)]
+    cpu: String,
+    /// QEMU's board, such as `virt,mte=on` or `virt,virtualization=on`.
+    #[arg(long, value_name = "BOARD", default_value = "virt")]
+    machine: String,
+    /// Kernel options, such as `rodata=off`.
+    #[arg(long, value_name = "OPTIONS", default_value = "")]
+    append: String,
+    /// Monitor commands to run instead of reading the keyboard, parted by `;`.
+    #[arg(long, value_name = "COMMANDS")]
+    monitor: Option<String>,
+    /// A further argument for QEMU; may be given many times.
+    #[arg(long = "qemu-arg", value_name = "ARGUMENT", allow_hyphen_values = true)]
+    qemu_arguments: Vec<String>,
+    /// End the machine after this long; 60 with --monitor, else never.
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<u64>,
+}
+
+/// Builds the image, boots it, and ends with the machine's status.
+///
+/// # Errors
+/// When something is missing and cannot be installed, the kernel does not build, or time is up.
+pub fn run(options: &Options) -> Result<ExitCode> {
+    setup::bare_metal_target()?;
+    setup::qemu()?;
+    let image = image::build()?;
+    let machine = machine(options);
+    if machine.script.is_none() && options.timeout.is_none() {
+        eprintln!("To leave: type `poweroff`, or press Ctrl-A and then X.");
+        return Ok(interactive(&machine, &image.flat)?.into());
+    }
+    let limit = Duration::from_secs(options.timeout.unwrap_or(DEFAULT_LIMIT_SECONDS));
+    let mut stdout = io::stdout();
+    let echo = |piece: &[u8]| {
+        // Nobody may be reading any more; the machine still ends with its status.
+        let _ = stdout.write_all(piece).and_then(|()| stdout.flush());
+    };
+    let finished = scripted(&machine, &image.flat, "", (limit, echo))?;
+    eprint!("{}", finished.complaints);
+    Ok(finished.status.into())
+}
+
+fn machine(options: &Options) -> Machine {
+    Machine {
+        memory: options.mem.clone(),
+        cpus: options.cpus,
+        cpu: options.cpu.clone(),
+        board: options.machine.clone(),
+        options: options.append.clone(),
+        script: options.monitor.clone(),
+        further: options.qemu_arguments.clone(),
+    }
+}

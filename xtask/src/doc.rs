@@ -1,0 +1,58 @@
+//! `cargo xtask doc`: the documentation, warnings being errors.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::check::BARE_METAL_PACKAGES;
+use crate::setup;
+use crate::stage::{Show, run_command};
+use crate::workspace::{BARE_METAL, cargo, target_dir};
+
+/// What `cargo xtask doc` takes.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Options {
+    /// Open it in a browser.
+    #[arg(long)]
+    open: bool,
+}
+
+/// Builds the documentation and says where it begins.
+///
+/// # Errors
+/// When a link leads nowhere or a crate does not build.
+pub fn run(options: Options) -> Result<ExitCode> {
+    setup::bare_metal_target()?;
+    run_stages()?;
+    let front = target_dir().join("doc/blockmap/index.html");
+    println!("{}", front.display());
+    if options.open {
+        cargo()
+            .args(["doc", "--quiet", "--no-deps", "--package", "blockmap", "--open"])
+            .status()?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds the documentation for the host, and of the packages that are empty there for bare metal.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_stages() -> Result<()> {
+    document("documentation, host", &["--workspace"])?;
+    let mut bare_metal = vec!["--target", BARE_METAL];
+    for package in BARE_METAL_PACKAGES {
+        bare_metal.extend(["--package", package]);
+    }
+    document("documentation, bare metal", &bare_metal)
+}
+
+fn document(title: &str, arguments: &[&str]) -> Result<()> {
+    let mut command = cargo();
+    command
+        .args(["doc", "--quiet", "--no-deps"])
+        .args(arguments)
+        .env("RUSTDOCFLAGS", "-D warnings");
+    run_command(title, Show::All, command)
+        .map_err(|error| error.context(format!("{title} failed; to see it alone: cargo xtask doc")))
+}

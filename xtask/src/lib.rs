@@ -1,0 +1,17 @@
+//! The project's commands, one a module, as a library: the tests that boot a machine use
+//! [`image`] and [`qemu`] too, so that there is one place that builds the image and one that knows
+//! QEMU's arguments.
+//!
+//! It names no crate of ours: it must build, and say what is wrong, when nothing else does.
+#![forbid(unsafe_code)]
+
+pub mod boot;
+pub mod check;
+pub mod doc;
+pub mod image;
+pub mod qemu;
+pub mod setup;
+pub mod stage;
+pub mod test;
+pub mod tidy;
+pub mod workspace;

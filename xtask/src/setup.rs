@@ -1,0 +1,160 @@
+//! What a fresh machine lacks: the bare-metal target, and QEMU.
+//!
+//! Nothing is installed unannounced, and the Rust toolchain is never changed: only a target's
+//! standard library is added to it.
+
+use std::env;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::qemu;
+use crate::workspace::{BARE_METAL, root};
+
+/// The Debian package that has the arm64 machine.
+const QEMU_PACKAGE: &str = "qemu-system-arm";
+
+/// Sees to it that the toolchain at hand builds for the bare-metal target.
+///
+/// # Errors
+/// When the target is missing and `rustup` cannot add it.
+pub fn bare_metal_target() -> Result<()> {
+    if has_target()? {
+        return Ok(());
+    }
+    announce(&format!("the Rust target {BARE_METAL}, by rustup target add"));
+    let status = Command::new("rustup")
+        .args(["target", "add", BARE_METAL])
+        .current_dir(root())
+        .status()
+        .with_context(|| {
+            format!(
+                "there is no rustup to add the target {BARE_METAL}; install that target's \
+                 standard library the way this Rust was installed"
+            )
+        })?;
+    if !status.success() || !has_target()? {
+        bail!("the target is still missing; type: rustup target add {BARE_METAL}");
+    }
+    Ok(())
+}
+
+/// Sees to it that QEMU's arm64 machine can be started.
+///
+/// # Errors
+/// When it is missing and this is no root user on a Debian machine, or installing it fails. The
+/// error has the line to type.
+pub fn qemu() -> Result<()> {
+    if qemu::version().is_some() {
+        return Ok(());
+    }
+    if qemu::is_overridden() {
+        bail!("{} names no QEMU that starts", qemu::OVERRIDE);
+    }
+    if !runs("apt-get", &["--version"]) {
+        bail!(
+            "{} is missing; install it with this system's package manager (Debian: {QEMU_PACKAGE})",
+            qemu::PROGRAM
+        );
+    }
+    if !is_root() {
+        bail!(
+            "{} is missing; type: sudo apt-get install --no-install-recommends {QEMU_PACKAGE}",
+            qemu::PROGRAM
+        );
+    }
+    announce(&format!("the package {QEMU_PACKAGE}, by apt-get"));
+    apt_get(&["update"])?;
+    apt_get(&["install", "--yes", "--no-install-recommends", QEMU_PACKAGE])?;
+    if qemu::version().is_none() {
+        bail!("{QEMU_PACKAGE} is installed, and still {} does not start", qemu::PROGRAM);
+    }
+    Ok(())
+}
+
+/// Sees that the toolchain at hand has the formatter and the linter.
+///
+/// # Errors
+/// When one is missing: adding a component is the toolchain's owner's to do.
+pub fn lint_tools() -> Result<()> {
+    let missing: Vec<&str> = ["rustfmt", "clippy"]
+        .into_iter()
+        .zip(["cargo-fmt", "cargo-clippy"])
+        .filter(|(_, program)| !runs(program, &["--version"]))
+        .map(|(component, _)| component)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    bail!("this toolchain is without {0}; type: rustup component add {0}", missing.join(" "))
+}
+
+fn announce(what: &str) {
+    eprintln!("set-up: installing {what}");
+}
+
+fn has_target() -> Result<bool> {
+    let output = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
+        .args(["--print", "target-libdir", "--target", BARE_METAL])
+        .current_dir(root())
+        .output()
+        .context("cannot run rustc")?;
+    if !output.status.success() {
+        bail!(
+            "this Rust does not know the target {BARE_METAL}:\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    Ok(has_core(Path::new(&folder)))
+}
+
+/// Whether a target's library folder has the core library; an emptied folder may stay behind.
+fn has_core(folder: &Path) -> bool {
+    fs::read_dir(folder).is_ok_and(|entries| {
+        entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("libcore-"))
+    })
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+fn runs(program: &str, arguments: &[&str]) -> bool {
+    Command::new(program)
+        .args(arguments)
+        .current_dir(root())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+fn apt_get(arguments: &[&str]) -> Result<()> {
+    let status = Command::new("apt-get")
+        .arg("--quiet")
+        .args(arguments)
+        // Without these two a package's questions would wait for an answer that never comes.
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdin(Stdio::null())
+        .status()
+        .context("cannot run apt-get")?;
+    if !status.success() {
+        bail!("apt-get {} failed", arguments.join(" "));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_without_the_core_library_is_no_target() {
+        assert!(!has_core(Path::new("/nowhere")));
+        assert!(!has_core(Path::new(env!("CARGO_MANIFEST_DIR"))));
+    }
+}
