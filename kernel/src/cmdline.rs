@@ -20,6 +20,7 @@ use core::fmt;
 
 use blockmap::layout::{DebugPagealloc, Rodata};
 
+use crate::number::number;
 use word::{Word, Words};
 
 /// What the command line asks for; where it says nothing, or nothing that makes sense, the
@@ -109,13 +110,8 @@ pub enum Known {
 
 impl Known {
     /// All options.
-    pub const ALL: [Self; 5] = [
-        Self::Rodata,
-        Self::DebugPagealloc,
-        Self::FailTables,
-        Self::Semihosting,
-        Self::Quiet,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Rodata, Self::DebugPagealloc, Self::FailTables, Self::Semihosting, Self::Quiet];
 
     /// The option's name. Dashes and underscores in it are the same, as in Linux.
     #[must_use]
@@ -146,7 +142,9 @@ impl Known {
             (Self::Rodata, Some(value)) => options.rodata = value.parse().ok()?,
             (Self::DebugPagealloc, Some("on")) => options.debug_pagealloc = DebugPagealloc::On,
             (Self::DebugPagealloc, Some("off")) => options.debug_pagealloc = DebugPagealloc::Off,
-            (Self::FailTables, Some(value)) => options.fail_tables = Some(number(value)?),
+            (Self::FailTables, Some(value)) => {
+                options.fail_tables = Some(number(value)?.try_into().ok()?);
+            }
             (Self::Semihosting, None) => options.exit = Exit::Semihosting,
             (Self::Quiet, None) => options.boot_messages = BootMessages::Hidden,
             (Self::Rodata | Self::DebugPagealloc | Self::FailTables, _)
@@ -213,19 +211,10 @@ fn apply<'a>(word: Word<'a>, options: &mut Options<'_>) -> Result<(), Complaint<
         .into_iter()
         .find(|option| same_name(option.name(), word.name))
         .ok_or(Complaint::Unknown { word: word.text })?;
-    option
-        .apply(word.value, options)
-        .ok_or(Complaint::Value { word: word.text, option })
+    option.apply(word.value, options).ok_or(Complaint::Value { word: word.text, option })
 }
 
 fn same_name(one: &str, other: &str) -> bool {
     let with_dashes = |byte| if byte == b'_' { b'-' } else { byte };
     one.bytes().map(with_dashes).eq(other.bytes().map(with_dashes))
-}
-
-/// A decimal number, or a hexadecimal one after `0x`.
-fn number(text: &str) -> Option<u32> {
-    let (digits, radix) = text.strip_prefix("0x").map_or((text, 10), |digits| (digits, 16));
-    let is_digits = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-    is_digits.then(|| u32::from_str_radix(digits, radix).ok())?
 }

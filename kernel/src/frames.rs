@@ -163,12 +163,8 @@ impl<'a> Frames<'a> {
             had: u64::try_from(size_of_val(storage)).unwrap_or(u64::MAX),
         };
         let part = |words: u64| usize::try_from(words).map_err(|_| too_little());
-        let (summaries, rest) = storage
-            .split_at_checked(part(chunks)?)
-            .ok_or_else(too_little)?;
-        let words = rest
-            .get(..part(chunks * CHUNK_WORDS)?)
-            .ok_or_else(too_little)?;
+        let (summaries, rest) = storage.split_at_checked(part(chunks)?).ok_or_else(too_little)?;
+        let words = rest.get(..part(chunks * CHUNK_WORDS)?).ok_or_else(too_little)?;
         let mut total = 0;
         for (chunk, summary) in (0..).zip(summaries) {
             let count = banks.frames_of(chunk).map_or(0, Numbers::count);
@@ -244,8 +240,7 @@ impl<'a> Frames<'a> {
                     Some(piece.address_of(lane))
                 }),
                 Stage::Fresh | Stage::Filling | Stage::Shut => {
-                    (self.chunk_state(chunk, frames.first) == state)
-                        .then(|| address(frames.first))
+                    (self.chunk_state(chunk, frames.first) == state).then(|| address(frames.first))
                 }
             }
         })
@@ -259,12 +254,7 @@ impl<'a> Frames<'a> {
         let used = self.used.load(Ordering::Relaxed);
         let table = self.table.load(Ordering::Relaxed);
         let taken = free.saturating_add(used).saturating_add(table);
-        Counts {
-            free,
-            used,
-            table,
-            reserved: self.total.saturating_sub(taken),
-        }
+        Counts { free, used, table, reserved: self.total.saturating_sub(taken) }
     }
 
     fn counter(&self, purpose: Purpose) -> &AtomicU64 {

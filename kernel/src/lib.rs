@@ -9,4 +9,5 @@ pub mod cmdline;
 pub mod devicetree;
 pub mod frames;
 pub mod monitor;
+mod number;
 pub mod report;

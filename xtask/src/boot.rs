@@ -6,11 +6,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::qemu::{Machine, Size, interactive, scripted};
+use crate::qemu::{Input, Machine, Size, interactive, scripted};
 use crate::{image, setup};
-
-/// The time a script has unless `--timeout` says otherwise.
-const DEFAULT_LIMIT_SECONDS: u64 = 60;
 
 /// What `cargo xtask boot` takes.
 #[derive(Clone, Debug, clap::Args)]
@@ -28,7 +25,7 @@ pub struct Options {
     #[arg(long, value_name = "BOARD", default_value = "virt")]
     machine: String,
     /// Kernel options, such as `rodata=off`.
-    #[arg(long, value_name = "OPTIONS", default_value = "")]
+    #[arg(long, value_name = "OPTIONS", default_value = "", allow_hyphen_values = true)]
     append: String,
     /// Monitor commands to run instead of reading the keyboard, parted by `;`.
     #[arg(long, value_name = "COMMANDS")]
@@ -36,9 +33,9 @@ pub struct Options {
     /// A further argument for QEMU; may be given many times.
     #[arg(long = "qemu-arg", value_name = "ARGUMENT", allow_hyphen_values = true)]
     qemu_arguments: Vec<String>,
-    /// End the machine after this long; 60 with --monitor, else never.
-    #[arg(long, value_name = "SECONDS")]
-    timeout: Option<u64>,
+    /// End the machine, failing, if the monitor's commands take longer.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, requires = "monitor")]
+    timeout: u64,
 }
 
 /// Builds the image, boots it, and ends with the machine's status.
@@ -50,17 +47,17 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     setup::qemu()?;
     let image = image::build()?;
     let machine = machine(options);
-    if machine.script.is_none() && options.timeout.is_none() {
+    if machine.input == Input::Keyboard {
         eprintln!("To leave: type `poweroff`, or press Ctrl-A and then X.");
         return Ok(interactive(&machine, &image.flat)?.into());
     }
-    let limit = Duration::from_secs(options.timeout.unwrap_or(DEFAULT_LIMIT_SECONDS));
+    let limit = Duration::from_secs(options.timeout);
     let mut stdout = io::stdout();
     let echo = |piece: &[u8]| {
         // Nobody may be reading any more; the machine still ends with its status.
         let _ = stdout.write_all(piece).and_then(|()| stdout.flush());
     };
-    let finished = scripted(&machine, &image.flat, "", (limit, echo))?;
+    let finished = scripted(&machine, &image.flat, limit, echo)?;
     eprint!("{}", finished.complaints);
     Ok(finished.status.into())
 }
@@ -72,7 +69,10 @@ fn machine(options: &Options) -> Machine {
         cpu: options.cpu.clone(),
         board: options.machine.clone(),
         options: options.append.clone(),
-        script: options.monitor.clone(),
+        input: match &options.monitor {
+            Some(script) => Input::Script(script.clone()),
+            None => Input::Keyboard,
+        },
         further: options.qemu_arguments.clone(),
     }
 }

@@ -5,6 +5,7 @@ mod flatten;
 pub use flatten::{FlattenError, flatten};
 
 use std::fs::{self, File};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process;
 
@@ -48,8 +49,12 @@ pub fn build() -> Result<Image> {
 
 fn compile() -> Result<PathBuf> {
     let target = target_dir();
-    let status = cargo()
-        .args(["build", "--quiet", "--release", "--package", KERNEL])
+    let mut command = cargo();
+    if !io::stderr().is_terminal() {
+        command.arg("--quiet");
+    }
+    let status = command
+        .args(["build", "--release", "--package", KERNEL])
         .args(["--target", BARE_METAL])
         // These would replace the flags of .cargo/config.toml, and with them the backtraces.
         .env_remove("RUSTFLAGS")

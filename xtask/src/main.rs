@@ -47,3 +47,23 @@ fn main() -> ExitCode {
         ExitCode::FAILURE
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_guests_arguments_may_begin_with_hyphens() {
+        let line = "xtask boot --append -x=1 --qemu-arg -d --qemu-arg int --mem 4T --cpus 0";
+        let error = Arguments::try_parse_from(line.split(' ')).err().unwrap();
+        assert!(error.to_string().contains("--cpus"), "{error}");
+        assert!(Arguments::try_parse_from(line.trim_end_matches(" --cpus 0").split(' ')).is_ok());
+    }
+}

@@ -8,7 +8,7 @@ mod run;
 mod script;
 mod size;
 
-pub use machine::{Console, Machine};
+pub use machine::{Console, Input, Machine};
 pub use run::{Finished, RunError, interactive, scripted};
 pub use script::{ScriptError, command_line};
 pub use size::{Size, SizeError};

@@ -135,11 +135,12 @@ fn runs(program: &str, arguments: &[&str]) -> bool {
 
 fn apt_get(arguments: &[&str]) -> Result<()> {
     let status = Command::new("apt-get")
-        .arg("--quiet")
         .args(arguments)
         // Without these two a package's questions would wait for an answer that never comes.
         .env("DEBIAN_FRONTEND", "noninteractive")
         .stdin(Stdio::null())
+        // Hundreds of lines; what goes wrong is told on the other stream.
+        .stdout(Stdio::null())
         .status()
         .context("cannot run apt-get")?;
     if !status.success() {

@@ -75,7 +75,7 @@ fn with_closings_shown(mut command: Command) -> Result<bool> {
             program = name;
         }
         if let Some(closing) = test_closing(&text) {
-            println!("  {program}: {closing}");
+            println!("{closing} [{program}]");
         }
         everything.push_str(&text);
         line.clear();

@@ -48,6 +48,8 @@ pub enum Check {
     Rule,
     /// A package that names one it may not name.
     Edge,
+    /// A package without the workspace's lints.
+    Lints,
     /// A dependency without a reason.
     Reason,
     /// A document that is missing, or does not say what it must.

@@ -81,7 +81,8 @@ impl<R: ReadTable> Tree<'_, R> {
             if run.range == protected || !is_writable(mapped) {
                 continue;
             }
-            audit.pages += shared.bytes() >> self.geometry.granule().page_bits();
+            let pages = shared.bytes() >> self.geometry.granule().page_bits();
+            audit.pages = audit.pages.saturating_add(pages);
             audit.first =
                 audit.first.or(Some(Alias { output: shared, protected, writable: run.range }));
         }

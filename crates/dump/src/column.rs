@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use blockmap_vmsa::{Format, Geometry, Level, bits};
+use blockmap_vmsa::{Format, Geometry, Level, Mair, MemoryIndex, bits};
 
 use crate::memory::MemoryName;
 
@@ -87,13 +87,17 @@ impl Shown {
     pub(crate) fn write(
         self,
         geometry: Geometry,
-        mair: u64,
+        mair: Mair,
         out: &mut dyn fmt::Write,
     ) -> fmt::Result {
         for column in columns(geometry) {
             let is_set = self.0 & column.mask == column.value;
             write!(out, " {}", if is_set { column.set } else { column.clear })?;
         }
-        write!(out, " {}", MemoryName::selected(mair, self.0))
+        let [index, ..] = (self.0 >> 2 & 0b111).to_le_bytes();
+        match MemoryIndex::new(index) {
+            Some(index) => write!(out, " {}", MemoryName(mair.memory_type(index))),
+            None => Ok(()),
+        }
     }
 }

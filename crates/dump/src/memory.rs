@@ -2,33 +2,34 @@
 
 use core::fmt;
 
-/// The name of one attribute of `MAIR_ELx`: Linux's word where it has one, else the byte.
-///
-/// Source: "MAIR_EL1, Memory Attribute Indirection Register".
-#[derive(Clone, Copy)]
-pub(crate) struct MemoryName(u8);
+use blockmap_vmsa::mair::{Allocate, Caching, Device, MemoryType};
 
-impl MemoryName {
-    /// The name of what a leaf with `word` selects in the register value `mair`.
-    pub(crate) const fn selected(mair: u64, word: u64) -> Self {
-        let index = word >> 2 & 0b111;
-        let [byte, ..] = (mair >> (8 * index)).to_le_bytes();
-        Self(byte)
-    }
-}
+/// Write-through in every cache, allocated by loads and stores.
+const WRITE_THROUGH: MemoryType = MemoryType::Normal {
+    outer: Caching::WriteThrough(Allocate::Always),
+    inner: Caching::WriteThrough(Allocate::Always),
+};
+
+/// The name of a memory type: Linux's word where it has one, else its byte of `MAIR_ELx`.
+#[derive(Clone, Copy)]
+pub(crate) struct MemoryName(pub(crate) MemoryType);
 
 impl fmt::Display for MemoryName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            0x00 => "DEVICE/nGnRnE",
-            0x04 => "DEVICE/nGnRE",
-            0x08 => "DEVICE/nGRE",
-            0x0c => "DEVICE/GRE",
-            0x44 => "MEM/NORMAL-NC",
-            0xbb => "MEM/NORMAL-WT",
-            0xf0 => "MEM/NORMAL-TAGGED",
-            0xff => "MEM/NORMAL",
-            other => return write!(f, "MAIR/{other:#04x}"),
+            MemoryType::Device(Device::NGnRnE) => "DEVICE/nGnRnE",
+            MemoryType::Device(Device::NGnRE) => "DEVICE/nGnRE",
+            MemoryType::Device(Device::NGRE) => "DEVICE/nGRE",
+            MemoryType::Device(Device::GRE) => "DEVICE/GRE",
+            MemoryType::NON_CACHEABLE => "MEM/NORMAL-NC",
+            WRITE_THROUGH => "MEM/NORMAL-WT",
+            MemoryType::NormalTagged => "MEM/NORMAL-TAGGED",
+            MemoryType::WRITE_BACK => "MEM/NORMAL",
+            MemoryType::Normal { .. }
+            | MemoryType::DeviceNoXs(_)
+            | MemoryType::NonCacheableNoXs
+            | MemoryType::WriteThroughNoXs
+            | MemoryType::Reserved(_) => return write!(f, "MAIR/{:#04x}", self.0.byte()),
         })
     }
 }

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use blockmap_vmsa::{
-    Geometry, Level,
+    Geometry, Level, Mair,
     machine::{VirtAddr, VirtRange},
 };
 
@@ -21,8 +21,8 @@ pub struct Marker<'a> {
 /// What a dump needs to know besides the tables.
 #[derive(Clone, Copy, Debug)]
 pub struct Style<'a> {
-    /// The value of `MAIR_ELx`, from which memory types get their names.
-    pub mair: u64,
+    /// `MAIR_ELx`, from which memory types get their names.
+    pub mair: Mair,
     /// The areas, in ascending order of their starts.
     pub markers: &'a [Marker<'a>],
 }
@@ -47,7 +47,7 @@ struct Line {
 /// Writes the lines of one dump.
 struct Writer<'a, 'o> {
     geometry: Geometry,
-    mair: u64,
+    mair: Mair,
     /// Those not written yet.
     markers: &'a [Marker<'a>],
     line: Option<Line>,

@@ -36,7 +36,7 @@ pub struct Stat {
     levels: PerLevel<LevelStat>,
     /// Groups of leaves, at the places of contiguous runs, of which some carry the contiguous bit
     /// although the group is not whole, does not lead to as aligned a place, or differs in what
-    /// its leaves say. A TLB may translate such addresses wrongly. [contiguous-is-uniform]
+    /// its leaves say. A TLB may translate such addresses wrongly. [whole-run-or-none]
     pub misprogrammed: u64,
     /// Entries with a reserved encoding.
     pub reserved: u64,
@@ -95,8 +95,11 @@ impl Stat {
     /// Bytes behind leaves that are present but invalid.
     #[must_use]
     pub fn invalid_bytes(&self) -> u64 {
-        let bytes = |level| self.level(level).invalid * self.geometry.span_bytes(level);
-        Level::ALL.into_iter().map(bytes).sum()
+        let bytes = |level| {
+            let size = self.geometry.leaf_size(level)?;
+            Some(self.level(level).invalid * size.bytes())
+        };
+        Level::ALL.into_iter().filter_map(bytes).sum()
     }
 }
 

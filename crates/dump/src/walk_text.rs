@@ -2,21 +2,27 @@
 
 use core::fmt;
 
-use blockmap_vmsa::{Format, Geometry, Half, Kind, Level, Regime, bits};
+use blockmap_vmsa::{
+    Geometry, Half, Level, Mair, Shareability, bits,
+    descriptor::{
+        AccessFlag, Asids, Bit, BlockCaching, BranchTargets, Contiguity, Descriptor, DirtyTracking,
+        Execution, Leaf, OutputSpace, Sharing, Stores, Table, Unprivileged, Validity,
+    },
+};
 
-use crate::{Limits, Outcome, Rights, Size, Step, Walk, memory::MemoryName};
+use crate::{Outcome, Rights, Size, Step, Walk, memory::MemoryName};
 
 /// A walk with the names of its memory types. See [`Walk::described`].
 #[derive(Clone, Copy, Debug)]
 pub struct Described<'w, E> {
     walk: &'w Walk<E>,
-    mair: Option<u64>,
+    mair: Option<Mair>,
 }
 
 impl<E> Walk<E> {
-    /// The walk, to be printed with memory types as `mair`, the value of `MAIR_ELx`, names them.
+    /// The walk, to be printed with memory types as `mair` names them.
     #[must_use]
-    pub const fn described(&self, mair: u64) -> Described<'_, E> {
+    pub const fn described(&self, mair: Mair) -> Described<'_, E> {
         Described { walk: self, mair: Some(mair) }
     }
 }
@@ -30,34 +36,18 @@ impl<E: fmt::Display> fmt::Display for Walk<E> {
 
 impl<E: fmt::Display> fmt::Display for Described<'_, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let walk = self.walk;
-        for step in walk.steps() {
-            self.step(f, step)?;
+        for step in self.walk.steps() {
+            self.write_step(f, step)?;
         }
-        write!(f, "{} ", walk.input())?;
-        match walk.outcome() {
-            Outcome::Mapped { output, size, rights } => {
-                write!(f, "-> {output}, {}", Size::of(size.bytes()))?;
-                f.write_str(match (size.run, size.level) {
-                    (Some(_), _) => " contiguous run",
-                    (None, Level::L3) => " page",
-                    (None, _) => " block",
-                })?;
-                write!(f, ", {}", letters(rights.privileged))?;
-                if walk.geometry().regime().has_unprivileged() {
-                    write!(f, ", EL0 {}", letters(rights.unprivileged))?;
-                }
-                let is_accessed = walk.last().is_some_and(|leaf| leaf.word & bits::ACCESSED != 0);
-                f.write_str(if is_accessed { "" } else { ", access flag fault" })
-            }
+        write!(f, "{} ", self.walk.input())?;
+        match self.walk.outcome() {
+            Outcome::Mapped { .. } => self.write_mapped(f),
             Outcome::PresentInvalid { level, output } => {
                 write!(f, "translation fault, {level}: invalid, but present at {output}")
             }
             Outcome::Invalid(level) => write!(f, "translation fault, {level}"),
-            Outcome::Reserved(level) => {
-                write!(f, "translation fault, {level}: reserved encoding")
-            }
-            Outcome::NotOfThisHalf => f.write_str(match walk.geometry().half() {
+            Outcome::Reserved(level) => write!(f, "translation fault, {level}: reserved encoding"),
+            Outcome::NotOfThisHalf => f.write_str(match self.walk.geometry().half() {
                 Half::Lower => "is not in the lower half",
                 Half::Upper => "is not in the upper half",
             }),
@@ -69,110 +59,142 @@ impl<E: fmt::Display> fmt::Display for Described<'_, E> {
 }
 
 impl<E> Described<'_, E> {
+    /// Writes where the address leads and what may be done there.
+    fn write_mapped(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Outcome::Mapped { output, size, rights } = self.walk.outcome() else {
+            return Ok(());
+        };
+        let shape = match (size.run, size.level) {
+            (Some(_), _) => "contiguous run",
+            (None, Level::L3) => "page",
+            (None, _) => "block",
+        };
+        write!(f, "-> {output}, {} {shape}", Size::of(size.bytes()))?;
+        write!(f, ", {}", letters(rights.privileged))?;
+        if self.walk.geometry().regime().has_unprivileged() {
+            write!(f, ", EL0 {}", letters(rights.unprivileged))?;
+        }
+        let is_accessed = |leaf: Step| leaf.word & bits::ACCESSED != 0;
+        if !self.walk.last().is_some_and(is_accessed) {
+            f.write_str(", access flag fault")?;
+        }
+        Ok(())
+    }
+
     /// Writes one entry's line.
-    fn step(&self, f: &mut fmt::Formatter<'_>, step: Step) -> fmt::Result {
-        let Step { level, table, index, word, kind } = step;
+    fn write_step(&self, f: &mut fmt::Formatter<'_>, step: Step) -> fmt::Result {
+        let Step { level, table, index, word, kind: _ } = step;
         let geometry = self.walk.geometry();
         write!(f, "level {:2}  {table}[{index}]  {word:#018x}  ", level.number())?;
-        match kind {
-            Kind::Invalid => f.write_str("invalid")?,
-            Kind::Reserved => f.write_str("reserved encoding")?,
-            Kind::Table => write_table(f, geometry, word)?,
-            Kind::Leaf | Kind::PresentInvalid => {
-                if kind == Kind::PresentInvalid {
-                    f.write_str("present-invalid ")?;
-                }
+        match geometry.decode(level, word) {
+            Descriptor::Invalid(_) => f.write_str("invalid")?,
+            Descriptor::Reserved(_) => f.write_str("reserved encoding")?,
+            Descriptor::Table(table) => write_table(f, geometry, &table)?,
+            Descriptor::Leaf(leaf) => {
+                f.write_str(match leaf.validity {
+                    Validity::Valid => "",
+                    Validity::PresentInvalid => "invalid but present ",
+                })?;
                 f.write_str(if level == Level::L3 { "page" } else { "block" })?;
-                write!(f, " {}", geometry.leaf_output(level, word))?;
-                self.write_attributes(f, level, word)?;
+                self.write_leaf(f, &leaf)?;
             }
         }
         f.write_str("\n")
     }
 
-    /// Writes what a leaf says besides where it leads: its fields from the low bits up, those of
-    /// one bit only if they are set.
-    fn write_attributes(&self, f: &mut fmt::Formatter<'_>, level: Level, word: u64) -> fmt::Result {
-        let geometry = self.walk.geometry();
-        write!(f, " attr={}", field(word, 2, 3))?;
+    /// Writes what a leaf says, its fields from the low bits up; those of one bit only when they
+    /// are set.
+    fn write_leaf(&self, f: &mut fmt::Formatter<'_>, leaf: &Leaf) -> fmt::Result {
+        write!(f, " {} attr={}", leaf.output, leaf.memory.value())?;
         if let Some(mair) = self.mair {
-            write!(f, ":{}", MemoryName::selected(mair, word))?;
+            write!(f, ":{}", MemoryName(mair.memory_type(leaf.memory)))?;
         }
-        write!(f, " AP={:02b}", field(word, 6, 2))?;
-        if geometry.format() != Format::Lpa2 {
-            let shareability = ["none", "reserved", "outer", "inner"];
-            let number = usize::try_from(field(word, 8, 2)).unwrap_or_default();
-            let name = shareability.get(number).copied().unwrap_or_default();
-            write!(f, " SH={name}")?;
-        }
-        let single = !geometry.regime().has_unprivileged();
-        let is_valid = word & bits::VALID != 0;
-        let flags = [
-            (bits::NON_SECURE, "NS"),
-            (bits::ACCESSED, "AF"),
-            (bits::NOT_GLOBAL, if is_valid { "nG" } else { "present" }),
-            (bits::GUARDED, "GP"),
-            (bits::DIRTY_MODIFIER, "DBM"),
-            (bits::CONTIGUOUS, "contiguous"),
-            (bits::PXN, if single { "PXN(RES0)" } else { "PXN" }),
-            (bits::UXN, if single { "XN" } else { "UXN" }),
+        let sharing = match leaf.sharing {
+            Sharing::Is(Shareability::Non) => "SH=none",
+            Sharing::Is(Shareability::Outer) => "SH=outer",
+            Sharing::Is(Shareability::Inner) => "SH=inner",
+            Sharing::Reserved => "SH=reserved",
+            Sharing::ByControl => "",
+        };
+        let has_unprivileged = self.walk.geometry().regime().has_unprivileged();
+        let unprivileged = match (leaf.unprivileged, has_unprivileged) {
+            (Unprivileged::Allowed, true) => "EL0",
+            (Unprivileged::Denied, false) => "AP[1]=0(RES1)",
+            (Unprivileged::Denied, true) | (Unprivileged::Allowed, false) => "",
+        };
+        let [privileged_never, never] = never(self.walk.geometry(), leaf.execution);
+        let words = [
+            named(leaf.space == OutputSpace::NonSecure, "NS"),
+            unprivileged,
+            named(leaf.stores == Stores::Allowed, "RW"),
+            named(leaf.stores == Stores::Denied, "ro"),
+            sharing,
+            named(leaf.accessed == AccessFlag::Set, "AF"),
+            named(leaf.asids == Asids::One, "nG"),
+            named(leaf.caching == BlockCaching::NoTranslation, "nT"),
+            named(leaf.branches == BranchTargets::Guarded, "GP"),
+            named(leaf.dirty == DirtyTracking::ByHardware, "DBM"),
+            named(leaf.contiguity == Contiguity::Run, "contiguous"),
+            named(privileged_never, "PXN"),
+            named(never, if has_unprivileged { "UXN" } else { "XN" }),
         ];
-        write_flags(f, word, &flags)?;
-        if field(word, 55, 4) != 0 {
-            write!(f, " software={:#x}", field(word, 55, 4))?;
-        }
-        // PBHA or ignored, and bit 63.
-        if field(word, 59, 5) != 0 {
-            write!(f, " high={:#x}", field(word, 59, 5))?;
-        }
-        // A block's address leaves bits between the attributes and itself.
-        let output = geometry.leaf_output(level, word);
-        let told = geometry.leaf_word(level, output, geometry.leaf_meaning(word));
-        write_rest(f, word & !(told | bits::CONTIGUOUS))
+        write_words(f, &words)?;
+        let numbers = [
+            ("software", u64::from(leaf.software)),
+            ("PBHA", u64::from(leaf.hardware)),
+            ("bit63", u64::from(leaf.ignored == Bit::Set)),
+            ("RES0", leaf.residue),
+        ];
+        write_numbers(f, &numbers)
     }
 }
 
 /// Writes what a table descriptor says.
-fn write_table(f: &mut fmt::Formatter<'_>, geometry: Geometry, word: u64) -> fmt::Result {
-    let table = geometry.table_address(word);
-    write!(f, "table {table}")?;
-    let never = match geometry.regime() {
-        Regime::El1And0 | Regime::El2And0 => "UXNTable",
-        Regime::El2 | Regime::El3 => "XNTable",
-    };
-    let limits = [
-        (bits::ACCESSED, "AF"),
-        (Limits::PXN.bits(), "PXNTable"),
-        (Limits::UXN.bits(), never),
-        (Limits::PRIVILEGED.bits(), "APTable[0]"),
-        (Limits::READ_ONLY.bits(), "APTable[1]"),
-        (Limits::NON_SECURE.bits(), "NSTable"),
+fn write_table(f: &mut fmt::Formatter<'_>, geometry: Geometry, table: &Table) -> fmt::Result {
+    write!(f, "table {}", table.next)?;
+    let has_unprivileged = geometry.regime().has_unprivileged();
+    let [privileged_never, never] = never(geometry, table.execution);
+    let words = [
+        named(table.accessed == AccessFlag::Set, "AF"),
+        named(privileged_never, "PXNTable"),
+        named(never, if has_unprivileged { "UXNTable" } else { "XNTable" }),
+        named(table.unprivileged == Unprivileged::Denied, "APTable[0]"),
+        named(table.stores == Stores::Denied, "APTable[1]"),
+        named(table.space == OutputSpace::NonSecure, "NSTable"),
     ];
-    write_flags(f, word, &limits)?;
-    let told = geometry.table_word(table) | bits::ACCESSED | Limits::of_table(word).bits();
-    write_rest(f, word & !told)
+    write_words(f, &words)?;
+    write_numbers(f, &[("ignored", table.ignored), ("RES0", table.residue)])
 }
 
-/// Writes the names of those bits that are set.
-fn write_flags(f: &mut fmt::Formatter<'_>, word: u64, flags: &[(u64, &str)]) -> fmt::Result {
-    flags.iter().filter(|(bit, _)| word & bit != 0).try_for_each(|(_, name)| write!(f, " {name}"))
+/// The name of something that is so, or nothing.
+const fn named(is_so: bool, name: &'static str) -> &'static str {
+    if is_so { name } else { "" }
 }
 
-/// Writes bits that no field accounts for, if any are set.
-fn write_rest(f: &mut fmt::Formatter<'_>, rest: u64) -> fmt::Result {
-    if rest == 0 {
-        return Ok(());
+/// Which execute-never bits are set: that of the privileged level, then the other or only one.
+const fn never(geometry: Geometry, execution: Execution) -> [bool; 2] {
+    match execution {
+        Execution::Everyone => [false, false],
+        Execution::UnprivilegedOnly => [true, false],
+        Execution::PrivilegedOnly => [false, true],
+        Execution::Nobody => [geometry.regime().has_unprivileged(), true],
     }
-    write!(f, " rest={rest:#x}")
 }
 
-/// The `width` bits of `word` from bit `lowest` up.
-const fn field(word: u64, lowest: u32, width: u32) -> u64 {
-    word >> lowest & ((1 << width) - 1)
+/// Writes words, each after a space; empty ones are left out.
+fn write_words(f: &mut fmt::Formatter<'_>, words: &[&str]) -> fmt::Result {
+    let mut words = words.iter().filter(|word| !word.is_empty());
+    words.try_for_each(|word| write!(f, " {word}"))
+}
+
+/// Writes numbers by name; zeros are left out.
+fn write_numbers(f: &mut fmt::Formatter<'_>, numbers: &[(&str, u64)]) -> fmt::Result {
+    let mut numbers = numbers.iter().filter(|(_, number)| *number != 0);
+    numbers.try_for_each(|(name, number)| write!(f, " {name}={number:#x}"))
 }
 
 /// Rights as `r`, `w` and `x`, with a dash for each one missing.
-fn letters(rights: Rights) -> &'static str {
+const fn letters(rights: Rights) -> &'static str {
     match (rights.reads, rights.writes, rights.executes) {
         (true, true, true) => "rwx",
         (true, true, false) => "rw-",

@@ -67,8 +67,8 @@ pub(crate) struct Cuts {
 #[derive(Clone, Copy, Debug)]
 struct Cut {
     at: VirtAddr,
-    level: Level,
-    table: PhysAddr,
+    /// The leaf that `at` lies in, or starts within a run.
+    leaf: Place,
     run: Run,
 }
 
@@ -94,7 +94,7 @@ impl Cuts {
         let depth = |cut: Option<Cut>| cut.map_or(0, |cut| space.depth(cut));
         let both = depth(self.start) + depth(self.end);
         match (self.start, self.end) {
-            (Some(start), Some(end)) if start.level == end.level => {
+            (Some(start), Some(end)) if start.leaf.level == end.leaf.level => {
                 both - space.shared_depth(start, end)
             }
             _ => both,
@@ -136,13 +136,12 @@ impl<P: Platform> Space<'_, P> {
     #[inline]
     pub(crate) fn find_cuts(&self, range: VirtRange) -> (Place, Cuts) {
         let first = self.find(range.start());
-        let unit = self.unit_bytes(first);
-        let within = range.start().value() & (unit - 1);
-        let left_in_unit = unit - within;
+        let (unit, entry) = (self.unit_bytes(first), self.geometry().span_bytes(first.level));
+        let left_in = |bytes: u64| bytes - (range.start().value() & (bytes - 1));
         let end = range.end();
-        let end_cut = if range.bytes() < left_in_unit {
+        let end_cut = if range.bytes() < left_in(entry) {
             self.cut(first, end)
-        } else if range.bytes() == left_in_unit || range.last() == self.geometry().inputs().1 {
+        } else if range.bytes() == left_in(unit) || range.last() == self.geometry().inputs().1 {
             None
         } else {
             self.cut(self.find(end), end)
@@ -158,7 +157,7 @@ impl<P: Platform> Space<'_, P> {
             Kind::Leaf | Kind::PresentInvalid if at.is_aligned(self.unit_bytes(place)) => None,
             Kind::Leaf | Kind::PresentInvalid => {
                 let run = self.run_entries(place).map_or(Run::None, Run::Of);
-                Some(Cut { at, level: place.level, table: place.entry.table, run })
+                Some(Cut { at, leaf: place, run })
             }
         }
     }
@@ -184,7 +183,7 @@ impl<P: Platform> Space<'_, P> {
 
     /// How many levels of tables the cut adds: down to the first whose leaves end at it.
     fn depth(&self, cut: Cut) -> u32 {
-        let below = cut.level.levels_below();
+        let below = cut.leaf.level.levels_below();
         let aligned_at = |levels_below: &u32| {
             Level::with_levels_below(*levels_below)
                 .is_some_and(|level| cut.at.is_aligned(self.geometry().span_bytes(level)))
@@ -197,7 +196,7 @@ impl<P: Platform> Space<'_, P> {
         let differ = start.at.value() ^ end.at.value();
         let deepest = self.depth(start).min(self.depth(end));
         let is_shared = |depth: &u32| {
-            Level::with_levels_below(start.level.levels_below() - depth)
+            Level::with_levels_below(start.leaf.level.levels_below() - depth)
                 .is_some_and(|level| differ < self.geometry().span_bytes(level))
         };
         let shared = (0..deepest).take_while(is_shared).count();
@@ -210,9 +209,9 @@ impl<P: Platform> Space<'_, P> {
     pub(crate) fn commit_cuts(&self, cuts: Cuts) -> Option<(PhysAddr, VirtAddr)> {
         let start = cuts.start.and_then(|cut| self.prepare(cut));
         let end = match (start, cuts.end) {
-            (Some((link, _)), Some(cut)) if link.entry == self.entry_of(cut) => {
-                if let Some(below) = cut.level.next() {
-                    self.cut_unlinked(below, link.table, cut.at);
+            (Some((link, place)), Some(cut)) if link.entry == cut.leaf.entry => {
+                if !self.is_cut_by(place, cuts.start?.at, cut.at) {
+                    self.cut_unlinked((cut.leaf.level.next()?, link.table), cut.at);
                 }
                 None
             }
@@ -233,45 +232,49 @@ impl<P: Platform> Space<'_, P> {
         (place.level == Level::L3).then_some((place.entry.table, at))
     }
 
-    /// Takes apart the contiguous runs that the cuts go through.
+    /// Whether cutting at `at`, which made `place`, has cut at `end` too: in its table of pages,
+    /// where `end` lies between two runs, or in the run that came apart.
+    #[inline]
+    fn is_cut_by(&self, place: Place, at: VirtAddr, end: VirtAddr) -> bool {
+        let Some(run) = used_run(self.geometry(), Level::L3) else { return false };
+        let differ = at.value() ^ end.value();
+        let is_same_table = differ < self.geometry().span_bytes(Level::L2);
+        let is_same_run = differ < run.bytes() && !at.is_aligned(run.bytes());
+        place.level == Level::L3 && is_same_table && (is_same_run || end.is_aligned(run.bytes()))
+    }
+
+    /// Takes apart the contiguous runs that the cuts go through, each once.
     #[inline]
     fn leave_runs(&self, cuts: Cuts) {
-        let first = cuts.start.and_then(|cut| self.leave_run(cut.level, cut.table, cut));
-        if let Some(cut) = cuts.end
-            && first.is_none_or(|span| {
-                span.table != cut.table
-                    || self.entry_of(cut).index.wrapping_sub(span.first) >= span.count
+        let first = cuts.start.and_then(|cut| self.leave_run(cut));
+        let is_done = |entry: Entry| {
+            first.is_some_and(|span| {
+                span.table == entry.table && entry.index.wrapping_sub(span.first) < span.count
             })
-        {
-            self.leave_run(cut.level, cut.table, cut);
+        };
+        if let Some(cut) = cuts.end.filter(|cut| !is_done(cut.leaf.entry)) {
+            self.leave_run(cut);
         }
     }
 
     #[inline]
-    fn leave_run(&self, level: Level, table: PhysAddr, cut: Cut) -> Option<Span> {
+    fn leave_run(&self, cut: Cut) -> Option<Span> {
         let Run::Of(count) = cut.run else { return None };
-        let index = self.geometry().index(level, cut.at);
+        let Entry { table, index } = cut.leaf.entry;
         let span = Entry { table, index: index - index % count }.span(count);
         self.machine().perform(Event::Update { span, clear: bits::CONTIGUOUS, set: 0 });
         Some(span)
-    }
-
-    /// The entry that a cut goes through, or that starts at it.
-    #[inline]
-    fn entry_of(&self, cut: Cut) -> Entry {
-        Entry { table: cut.table, index: self.geometry().index(cut.level, cut.at) }
     }
 
     /// Fills the tables that replace the leaf a cut goes through; `None` if the cut lies between
     /// two leaves of a run.
     #[inline]
     fn prepare(&self, cut: Cut) -> Option<(Link, Place)> {
-        if cut.at.is_aligned(self.geometry().span_bytes(cut.level)) {
+        if cut.at.is_aligned(self.geometry().span_bytes(cut.leaf.level)) {
             return None;
         }
-        let leaf = self.look(cut.level, cut.table, cut.at);
-        let (table, place) = self.build(leaf, cut.at)?;
-        Some((Link { entry: leaf.entry, table }, place))
+        let (table, place) = self.build(cut.leaf, cut.at)?;
+        Some((Link { entry: cut.leaf.entry, table }, place))
     }
 
     /// Fills tables that translate as `leaf` does, in leaves as large as can be with `at` between
@@ -297,10 +300,10 @@ impl<P: Platform> Space<'_, P> {
     }
 
     /// Makes a cut in tables that nothing points to yet.
-    fn cut_unlinked(&self, level: Level, table: PhysAddr, at: VirtAddr) {
+    fn cut_unlinked(&self, (level, table): (Level, PhysAddr), at: VirtAddr) {
         let place = self.find_below(level, table, at);
         let Some(cut) = self.cut(place, at) else { return };
-        self.leave_run(cut.level, cut.table, cut);
+        self.leave_run(cut);
         if let Some((link, _)) = self.prepare(cut) {
             self.machine().store(link.entry, self.geometry().table_word(link.table));
         }

@@ -36,6 +36,7 @@ pub struct Host<'m> {
     lock: Cell<Option<Scope>>,
     holds: Cell<u32>,
     readers: Cell<u32>,
+    loads: Cell<u64>,
 }
 
 impl<'m> Host<'m> {
@@ -60,6 +61,7 @@ impl<'m> Host<'m> {
             lock: Cell::new(None),
             holds: Cell::new(0),
             readers: Cell::new(0),
+            loads: Cell::new(0),
         }
     }
 
@@ -100,6 +102,12 @@ impl<'m> Host<'m> {
         Some(table)
     }
 
+    /// How many entries have been read one by one: the steps of walks.
+    #[must_use]
+    pub fn loads(&self) -> u64 {
+        self.loads.get()
+    }
+
     /// Panics if a plan has kept something it should have given back.
     pub fn assert_idle(&self) {
         assert!(self.lock.get().is_none(), "a lock is held");
@@ -137,6 +145,7 @@ impl<'m> Host<'m> {
 
 impl Machine for Host<'_> {
     fn load(&self, entry: Entry) -> u64 {
+        self.loads.set(self.loads.get() + 1);
         self.word(entry).get()
     }
 

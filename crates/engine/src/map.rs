@@ -102,7 +102,7 @@ impl<P: Platform> Space<'_, P> {
 
     /// The part of the mapping from `at` on that finds nothing mapped in the table of `place`.
     fn hole(&self, mapping: Mapping, place: Place, at: VirtAddr) -> Result<VirtRange, MapError> {
-        let span = self.span_up_to(place, at, mapping.range.last());
+        let span = self.span_up_to(place.table(), at, mapping.range.last());
         let empty = Pattern { mask: bits::VALID | bits::PRESENT, value: 0 };
         let count = self.machine().scan(span, empty);
         let end = match self.after((place.level, at), count, mapping.range.last()) {
@@ -259,7 +259,6 @@ impl<P: Platform> Space<'_, P> {
         while let Some(level) = above.next().filter(|level| *level <= piece.size.level) {
             if level >= first {
                 let table = self.platform().take_table();
-                self.empty_outside(table, (level, piece.at), hole);
                 let parent = *path_at(path, above);
                 let index = geometry.index(above, piece.at);
                 let entry = Entry { table: parent.unwrap_or(place.entry.table), index };
@@ -267,6 +266,7 @@ impl<P: Platform> Space<'_, P> {
                 // In a live table the pointer waits, invalid, for the barrier.
                 let is_live = parent.is_none();
                 self.machine().store(entry, if is_live { word & !bits::VALID } else { word });
+                self.empty_outside(table, (level, piece.at), hole);
                 *path_at(path, level) = Some(table);
             }
             above = level;
@@ -291,7 +291,7 @@ impl<P: Platform> Space<'_, P> {
         let mut next = Some(range.start());
         while let Some(at) = next {
             let place = self.find(at);
-            let span = self.span_up_to(place, at, range.last());
+            let span = self.span_up_to(place.table(), at, range.last());
             let waiting = Pattern { mask: WAITING_MASK, value: bits::TABLE_OR_PAGE };
             let valid = Pattern { mask: bits::VALID, value: bits::VALID };
             let count = match place.kind {

@@ -16,7 +16,7 @@
 //! CPU that kept the old permission would fault for nothing, where the kernel may not be able to
 //! take a fault.
 
-use blockmap_machine::{Event, Machine, Pattern, PhysAddr, VirtAddr, VirtRange};
+use blockmap_machine::{Event, Machine, Pattern, PhysAddr, Span, VirtAddr, VirtRange};
 use blockmap_vmsa::{Change, Kind, Level, Reach, Regime, bits};
 use thiserror::Error;
 
@@ -65,9 +65,8 @@ pub(crate) struct Protection {
     range: VirtRange,
     change: Change,
     cuts: Cuts,
-    /// The entry that the range starts in, when it covers that entry and its neighbours in the
-    /// same table and needs no cut: the commit then takes no walk.
-    direct: Option<(Place, u16)>,
+    /// The entries, when they all are in one table and need no cut: the commit takes no walk.
+    direct: Option<Span>,
 }
 
 impl<P: Platform> Space<'_, P> {
@@ -93,31 +92,32 @@ impl<P: Platform> Space<'_, P> {
         Ok(Plan::new(hold, Work::Protect(protection), cuts.tables(self)))
     }
 
-    /// Checks that `change` is possible for every leaf of `range`. Returns `first` and the number of
-    /// entries from there on if these are all.
+    /// Checks that `change` is possible for every leaf of `range`. Returns the entries if all are in
+    /// the table of `first`.
     #[inline]
     fn check_leaves(
         &self,
         range: VirtRange,
         first: Place,
         change: Change,
-    ) -> Result<Option<(Place, u16)>, ProtectError> {
+    ) -> Result<Option<Span>, ProtectError> {
         let regime = self.geometry().regime();
         let (mut at, mut place) = (range.start(), first);
+        let mut is_one_table = true;
         loop {
             let pattern = allowed(change, regime, place, at)?;
-            let span = self.span_up_to(place, at, range.last());
+            let span = self.span_up_to(place.table(), at, range.last());
             // The first has been looked at; most ranges end with it.
             let count = if span.count == 1 { 1 } else { self.machine().scan(span, pattern).max(1) };
             match self.after((place.level, at), count, range.last()) {
-                None if place.entry.table == first.entry.table => {
-                    let count = self.span_up_to(first, range.start(), range.last()).count;
-                    return Ok(Some((first, count)));
+                None => {
+                    let all = self.span_up_to(first.table(), range.start(), range.last());
+                    return Ok(is_one_table.then_some(all));
                 }
-                None => return Ok(None),
                 Some(next) => at = next,
             }
             place = self.find(at);
+            is_one_table &= place.entry.table == first.entry.table;
         }
     }
 
@@ -128,12 +128,12 @@ impl<P: Platform> Space<'_, P> {
         let linked = self.commit_cuts(cuts);
         let direct = direct.or_else(|| self.direct_after_cut(linked?, range));
         match direct {
-            Some((place, count)) => self.update(place, count, change),
+            Some(span) => self.update(span, change),
             None => self.update_range(range, change),
         }
         if change.needs_invalidation() {
             let extent = match direct {
-                Some((_, 1)) => Extent::OneLeaf,
+                Some(Span { count: 1, .. }) => Extent::OneLeaf,
                 Some(_) | None => Extent::Leaves,
             };
             self.complete(range, Reach::LastLevel, extent, terms);
@@ -148,15 +148,12 @@ impl<P: Platform> Space<'_, P> {
         &self,
         (table, address): (PhysAddr, VirtAddr),
         range: VirtRange,
-    ) -> Option<(Place, u16)> {
-        let geometry = self.geometry();
-        let bytes = geometry.span_bytes(Level::L2);
+    ) -> Option<Span> {
+        let bytes = self.geometry().span_bytes(Level::L2);
         let start = address.align_down(bytes);
-        if start != range.start().align_down(bytes) || start != range.last().align_down(bytes) {
-            return None;
-        }
-        let place = self.look(Level::L3, table, range.start());
-        Some((place, self.span_up_to(place, range.start(), range.last()).count))
+        let is_there = |address: VirtAddr| address.align_down(bytes) == start;
+        (is_there(range.start()) && is_there(range.last()))
+            .then(|| self.span_up_to((Level::L3, table), range.start(), range.last()))
     }
 
     /// Changes every leaf of `range`, a table's worth at a time.
@@ -164,7 +161,7 @@ impl<P: Platform> Space<'_, P> {
         let mut next = Some(range.start());
         while let Some(at) = next {
             let place = self.find(at);
-            let span = self.span_up_to(place, at, range.last());
+            let span = self.span_up_to(place.table(), at, range.last());
             let count = match place.level {
                 // At the last level every entry of the range is a leaf: the plan has seen it.
                 Level::L3 => span.count,
@@ -173,15 +170,14 @@ impl<P: Platform> Space<'_, P> {
                     self.machine().scan(span, block).max(1)
                 }
             };
-            self.update(place, count, change);
+            self.update(place.entry.span(count), change);
             next = self.after((place.level, at), count, range.last());
         }
     }
 
     #[inline]
-    fn update(&self, place: Place, count: u16, change: Change) {
+    fn update(&self, span: Span, change: Change) {
         let masks = change.masks(self.geometry().regime());
-        let span = place.entry.span(count);
         self.machine().perform(Event::Update { span, clear: masks.clear, set: masks.set });
     }
 }

@@ -48,6 +48,13 @@ pub(crate) struct Place {
     pub(crate) kind: Kind,
 }
 
+impl Place {
+    /// The table that the walk ended in.
+    pub(crate) fn table(self) -> (Level, PhysAddr) {
+        (self.level, self.entry.table)
+    }
+}
+
 impl<'p, P: Platform> Space<'p, P> {
     /// The tables under `root` as `platform` reaches them.
     ///
@@ -207,17 +214,21 @@ impl<'p, P: Platform> Space<'p, P> {
         Place { level, entry, word, kind: geometry.kind(level, word) }
     }
 
-    /// The entries from `place`, which translates `at`, up to the one that translates `last` or
-    /// to the end of the table.
+    /// The entries of `table` from the one that translates `at` up to the one that translates
+    /// `last`, or to the end of the table.
     #[inline]
-    pub(crate) fn span_up_to(&self, place: Place, at: VirtAddr, last: VirtAddr) -> Span {
+    pub(crate) fn span_up_to(
+        &self,
+        (level, table): (Level, PhysAddr),
+        at: VirtAddr,
+        last: VirtAddr,
+    ) -> Span {
         let geometry = self.geometry();
-        let table_bytes =
-            geometry.span_bytes(place.level) * u64::from(geometry.entries(place.level));
+        let table_bytes = geometry.span_bytes(level) * u64::from(geometry.entries(level));
         let table_last = at.align_down(table_bytes).wrapping_add(table_bytes - 1);
         let end = if last < table_last { last } else { table_last };
-        let count = geometry.index(place.level, end) - place.entry.index + 1;
-        place.entry.span(count)
+        let index = geometry.index(level, at);
+        Entry { table, index }.span(geometry.index(level, end) - index + 1)
     }
 
     /// The first address that the `count` entries from that of `at` on, at `level`, do not cover;

@@ -88,7 +88,7 @@ impl<P: Platform> Space<'_, P> {
         while let Some(at) = next {
             let place = self.find(at);
             let leaves = same_kind(place).ok_or(UnmapError::NotMapped(at))?;
-            let span = self.span_up_to(place, at, range.last());
+            let span = self.span_up_to(place.table(), at, range.last());
             let count = self.machine().scan(span, leaves).max(1);
             smallest = smallest.min(self.geometry().span_bytes(place.level));
             next = self.after((place.level, at), count, range.last());
@@ -111,7 +111,7 @@ impl<P: Platform> Space<'_, P> {
                 self.machine().perform(Event::Update { span, clear: bits::VALID, set: 0 });
                 self.after((place.level, at), 1, range.last())
             } else {
-                let span = self.span_up_to(place, at, range.last());
+                let span = self.span_up_to(place.table(), at, range.last());
                 let count = self.count_leaves(place, span.count);
                 let span = place.entry.span(count);
                 self.machine().perform(Event::Fill { span, value: 0, step: 0 });

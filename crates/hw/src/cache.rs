@@ -25,6 +25,8 @@ fn fetches_are_found_by_any_alias() -> bool {
 
 /// Maintains every line that has a byte in `range`. The caller completes it with a DSB.
 ///
+/// Lines that are only partly in `range` are cleaned where they would be invalidated alone.
+///
 /// Instruction caches are maintained by the address that memory is reached through here, not the
 /// one it is executed from. Where that isn't the same, all of them are invalidated instead.
 /// [instruction-aliases]
@@ -39,15 +41,19 @@ pub(crate) unsafe fn maintain(op: CacheOp, range: VirtRange) {
         return;
     }
     let bytes = line_bytes(op);
-    let mut line = range.start().align_down(bytes).value();
-    let last = range.last().value();
-    // SAFETY: the caller vouches for the range; a line that is partly outside shares its page.
-    let one = |line: u64| unsafe { maintain_line(op, line) };
-    while line <= last {
-        one(line);
+    let mut line = range.start().align_down(bytes);
+    loop {
+        let covers_line = VirtRange::new(line, bytes).is_some_and(|line| range.covers(line));
+        let op = match op {
+            // What else is in the line is not the range's to lose. [invalidate-whole-lines-only]
+            CacheOp::DcIvac if !covers_line => CacheOp::DcCivac,
+            CacheOp::DcIvac | CacheOp::DcCvau | CacheOp::DcCivac | CacheOp::IcIvau => op,
+        };
+        // SAFETY: the caller vouches for the range; the rest of a line is in the same page.
+        unsafe { maintain_line(op, line.value()) };
         match line.checked_add(bytes) {
-            Some(next) => line = next,
-            None => break,
+            Some(next) if next <= range.last() => line = next,
+            Some(_) | None => break,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What firmware says of memory, collected as it comes: nothing here is checked against the rest.
 
+use core::fmt;
+
 use blockmap_vmsa::machine::{PhysAddr, PhysRange};
 use thiserror::Error;
 
@@ -58,6 +60,16 @@ impl List {
     }
 }
 
+impl fmt::Display for List {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Banks => "memory banks",
+            Self::Reserved => "reserved ranges",
+            Self::NoMap => "no-map ranges",
+        })
+    }
+}
+
 /// Why a range was not added. The map is as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -77,7 +89,7 @@ pub enum AddError {
         bytes: u64,
     },
     /// The list has no room for one more.
-    #[error("no room for {range} in the list of {list:?}, which holds {}; join ranges that touch", .list.room())]
+    #[error("no room for {range} among the {} {list}; join ranges that touch", .list.room())]
     TooMany {
         /// The list.
         list: List,
@@ -121,8 +133,10 @@ impl FirmwareMap {
         add(&mut self.reserved, List::Reserved, (start, bytes))
     }
 
-    /// Adds a range that must not be mapped: a hole, even where a bank has it. A range of no bytes
-    /// says nothing.
+    /// Adds a range that must not be mapped, because a CPU may read what is mapped at any time: a
+    /// hole, even where a bank has it. A range of no bytes says nothing.
+    ///
+    /// Source: Devicetree Specification, "/reserved-memory Node", `no-map`.
     ///
     /// # Errors
     /// The range wraps, or is one too many. The map is then as it was.

@@ -2,8 +2,9 @@
 
 use core::iter::Peekable;
 
+use blockmap_vmsa::cpu::Mte;
 use blockmap_vmsa::machine::PhysRange;
-use blockmap_vmsa::{Access, Attributes, MemoryIndex, Shareability};
+use blockmap_vmsa::{Access, Attributes, Mair, MemoryIndex, Shareability};
 
 use crate::memory::{MappedMemory, MemoryMap};
 use crate::parts::Part;
@@ -33,6 +34,15 @@ pub struct Paint {
 }
 
 impl Paint {
+    /// What a kernel's linear map grants with the memory types of [`Mair::for_kernel`].
+    ///
+    /// The two types are both write-back in all caches, so that an alias of either type is coherent
+    /// with one of the other.
+    #[must_use]
+    pub const fn of_kernel(rodata: Rodata, mte: Mte) -> Self {
+        Self { rodata, writable: Mair::ram(mte), read_only: Mair::NORMAL }
+    }
+
     /// What a leaf for `purpose` grants. Nothing in the linear map is executable.
     #[must_use]
     pub const fn attributes(self, purpose: Purpose) -> Attributes {

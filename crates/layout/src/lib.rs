@@ -13,18 +13,21 @@
 //!
 //! ```
 //! use blockmap_layout::{FirmwareMap, LinearPlan, MemoryMap, Paint, Rodata};
+//! use blockmap_vmsa::cpu::Mte;
 //! use blockmap_vmsa::machine::PhysAddr;
-//! use blockmap_vmsa::{Geometry, Leaves, Level, MemoryIndex};
+//! use blockmap_vmsa::{Geometry, Leaves, Level};
 //!
 //! let mut firmware = FirmwareMap::new();
 //! firmware.add_bank(PhysAddr::new(0x4000_0000), 12 << 30)?;
 //! let memory = MemoryMap::new(&firmware, Geometry::KERNEL_4K_48)?;
 //!
-//! let normal = MemoryIndex::new(0).expect("from 0 to 7");
-//! let paint = Paint { rodata: Rodata::On, writable: normal, read_only: normal };
-//! let plan = LinearPlan::new(&memory, paint, Leaves::Largest);
-//! assert_eq!(plan.leaf_counts().single(Level::L1), 12);
-//! assert_eq!(plan.table_counts().total(), 1);
+//! let paint = Paint::of_kernel(Rodata::On, Mte::Missing);
+//! let blocks = LinearPlan::new(&memory, paint, Leaves::Largest);
+//! assert_eq!(blocks.leaf_counts().single(Level::L1), 12);
+//! assert_eq!(blocks.table_counts().total(), 1);
+//!
+//! let pages = LinearPlan::new(&memory, paint, Leaves::Pages);
+//! assert_eq!(pages.table_counts().bytes(), 24_628 << 10);
 //! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 #![no_std]

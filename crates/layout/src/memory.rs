@@ -1,5 +1,7 @@
 //! Firmware's memory map, checked against itself and against a geometry.
 
+use core::fmt;
+
 use blockmap_vmsa::Geometry;
 use blockmap_vmsa::machine::{PhysAddr, PhysRange};
 use thiserror::Error;
@@ -22,7 +24,7 @@ const MOST_TAKEN: usize = MOST_RESERVATIONS + 3;
 /// can address and linearly map them, and that the kernel image lies in memory that is mapped.
 ///
 /// All ranges are whole pages, ascending and disjoint: banks rounded inward, holes and what is
-/// taken outward, and those that touch are one. About 10 KiB.
+/// taken outward, and those that touch are one. It is about 10 KiB large.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemoryMap {
     geometry: Geometry,
@@ -41,6 +43,15 @@ pub enum ImagePart {
     Text,
     /// The constants.
     Rodata,
+}
+
+impl fmt::Display for ImagePart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text => "text",
+            Self::Rodata => "rodata",
+        })
+    }
 }
 
 /// Why a memory map makes no sense. Nothing was built.
@@ -76,7 +87,7 @@ pub enum MemoryMapError {
     #[error("the kernel image {0} is not in one piece of memory")]
     ImageOutsideMemory(PhysRange),
     /// Text or rodata are not whole pages, or not inside the image.
-    #[error("the kernel image's {part:?} {range} is not a range of pages inside it")]
+    #[error("the kernel image's {part} {range} is not a range of pages inside it")]
     ImagePart {
         /// The part.
         part: ImagePart,
@@ -284,11 +295,8 @@ fn check_no_map(
     image: Image,
     touched: impl Fn(PhysRange) -> Option<PhysRange>,
 ) -> Result<(), MemoryMapError> {
-    let Some(image_pages) = touched(image.load) else {
-        return Ok(());
-    };
     let is_over_image =
-        |no_map: &&PhysRange| touched(**no_map).is_some_and(|pages| pages.overlaps(image_pages));
+        |no_map: &&PhysRange| touched(**no_map).is_some_and(|pages| pages.overlaps(image.load));
     match firmware.no_map().iter().find(is_over_image) {
         Some(no_map) => Err(MemoryMapError::NoMapOverImage { no_map: *no_map, image: image.load }),
         None => Ok(()),

@@ -154,7 +154,8 @@ impl Pieces<'_> {
     ) -> Option<u64> {
         let bytes = match larger(self.geometry, size, self.leaves) {
             Some(larger) if are_congruent(input, output, larger) => {
-                // Where the next larger leaf does not fit, none that is larger still does.
+                // Where the next larger leaf does not fit, none that is larger still does. If it
+                // stands at its boundary and was not chosen, something else forbids it.
                 let boundary = input.align_up(larger.bytes())?.offset_from(input)?;
                 match bytes_left.checked_sub(boundary) {
                     Some(left) if boundary != 0 && left >= larger.bytes() => boundary,

@@ -1,8 +1,11 @@
 //! Blocks or pages: the one decision that shapes the linear map, as a pure function.
 
+use core::fmt;
+
+use blockmap_vmsa::Leaves;
+
 use crate::rodata::Rodata;
 use crate::strategy::Strategy;
-use blockmap_vmsa::Leaves;
 
 /// Whether free pages are taken out of the linear map one by one, to catch stray accesses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -81,11 +84,9 @@ pub enum Why {
     NothingChanges,
 }
 
-impl Why {
-    /// The reason in a few words, for a boot message.
-    #[must_use]
-    pub const fn text(self) -> &'static str {
-        match self {
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
             Self::DebugPagealloc => "debug_pagealloc changes single pages in atomic context",
             Self::SplitLive => "every CPU changes the sizes of live leaves quietly",
             Self::SplitParked => "sizes change while all other CPUs are parked",
@@ -93,13 +94,7 @@ impl Why {
             Self::LateGuard => "a guard pool may come late, and sizes cannot change",
             Self::Realm => "a Realm shares single pages, and sizes cannot change",
             Self::NothingChanges => "sizes cannot change, and nobody changes single pages",
-        }
-    }
-}
-
-impl core::fmt::Display for Why {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(self.text())
+        })
     }
 }
 

@@ -1,4 +1,5 @@
 //! Memory maps that make no sense, and those that only look so.
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use blockmap_layout::{
     AddError, FirmwareMap, Image, ImagePart, List, MOST_BANKS, MOST_RESERVATIONS, MemoryMap,
@@ -205,4 +206,36 @@ fn what_is_free_is_mapped_and_not_taken() {
         range(GIB + 21 * MIB, 43 * MIB - PAGE),
     ];
     assert_eq!(memory.free().collect::<Vec<_>>(), free);
+}
+
+#[test]
+fn a_page_of_the_image_is_all_the_images() {
+    let mut firmware = banks(&[(GIB, 64 * MIB)]);
+    let load = range(GIB + 2 * MIB, MIB + 5);
+    firmware.set_image(image(load));
+    let mut beside = firmware.clone();
+    beside.add_no_map(at(GIB + 3 * MIB + PAGE), 1).unwrap();
+    assert!(check(&beside).is_ok());
+    firmware.add_no_map(at(GIB + 3 * MIB + PAGE - 1), 1).unwrap();
+    let error = check(&firmware);
+    assert!(matches!(error, Err(MemoryMapError::NoMapOverImage { .. })));
+}
+
+#[test]
+fn errors_name_what_is_wrong_and_where() {
+    let too_many = AddError::TooMany { list: List::NoMap, range: range(GIB, PAGE) };
+    assert_eq!(
+        too_many.to_string(),
+        "no room for 0x40000000+0x1000 among the 256 no-map ranges; join ranges that touch"
+    );
+    assert_eq!(
+        check(&banks(&[(0, 2 * GIB), (GIB, GIB)])).unwrap_err().to_string(),
+        "memory banks 0x0+0x80000000 and 0x40000000+0x40000000 overlap"
+    );
+    let mut broken = image(range(GIB, MIB));
+    broken.rodata = range(GIB + 1, PAGE);
+    assert_eq!(
+        with_image(broken).unwrap_err().to_string(),
+        "the kernel image's rodata 0x40000001+0x1000 is not a range of pages inside it"
+    );
 }

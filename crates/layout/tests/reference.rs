@@ -1,11 +1,14 @@
 //! The plan against a plain one that looks at every page, for random memory in every geometry.
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![expect(clippy::needless_range_loop, reason = "several arrays go by the same index")]
 
 use std::collections::BTreeSet;
 
 use blockmap_layout::{FirmwareMap, Image, LinearPlan, MemoryMap, Paint, Piece, Rodata};
 use blockmap_vmsa::machine::{PhysAddr, PhysRange};
-use blockmap_vmsa::{Attributes, Format, Geometry, Granule, Half, Leaves, Level, MemoryIndex, Regime};
+use blockmap_vmsa::{
+    Attributes, Format, Geometry, Granule, Half, Leaves, Level, MemoryIndex, Regime,
+};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -40,18 +43,12 @@ fn sizes(geometry: Geometry) -> Vec<Size> {
             (64 << 10, L3, 16),
             (4 << 10, L3, 1),
         ],
-        Granule::Kib16 => vec![
-            (GIB, L2, 32),
-            (32 << 20, L2, 1),
-            (2 << 20, L3, 128),
-            (16 << 10, L3, 1),
-        ],
-        Granule::Kib64 => vec![
-            (16 * GIB, L2, 32),
-            (512 << 20, L2, 1),
-            (2 << 20, L3, 32),
-            (64 << 10, L3, 1),
-        ],
+        Granule::Kib16 => {
+            vec![(GIB, L2, 32), (32 << 20, L2, 1), (2 << 20, L3, 128), (16 << 10, L3, 1)]
+        }
+        Granule::Kib64 => {
+            vec![(16 * GIB, L2, 32), (512 << 20, L2, 1), (2 << 20, L3, 32), (64 << 10, L3, 1)]
+        }
     };
     match geometry.granule() {
         Granule::Kib4 if is_wide => sizes.insert(0, (512 * GIB, L0, 1)),
@@ -80,9 +77,9 @@ impl Pages {
                 .chain([range.start().value(), range.last().value()])
                 .all(is_byte_in_a_bank);
             let is_forbidden = firmware.no_map().iter().any(|no_map| no_map.overlaps(range));
-            let is_read_only = firmware.image().is_some_and(|image| {
-                image.text.overlaps(range) || image.rodata.overlaps(range)
-            });
+            let is_read_only = firmware
+                .image()
+                .is_some_and(|image| image.text.overlaps(range) || image.rodata.overlaps(range));
             let access = if is_read_only {
                 PAINT.attributes(blockmap_layout::Purpose::ImageReadOnly)
             } else {
@@ -90,11 +87,7 @@ impl Pages {
             };
             (is_whole && !is_forbidden).then_some(access)
         });
-        Self {
-            first,
-            page,
-            attributes: attributes.collect(),
-        }
+        Self { first, page, attributes: attributes.collect() }
     }
 
     /// For each page the end of the pages that follow on and grant the same, and their start.
@@ -117,7 +110,11 @@ impl Pages {
 }
 
 /// What the plain plan says: the size at each mapped page, and all tables below the root.
-fn plain(pages: &Pages, map: &MemoryMap, leaves: Leaves) -> (Vec<Option<Size>>, BTreeSet<(Level, u64)>) {
+fn plain(
+    pages: &Pages,
+    map: &MemoryMap,
+    leaves: Leaves,
+) -> (Vec<Option<Size>>, BTreeSet<(Level, u64)>) {
     let geometry = map.geometry();
     let sizes = match leaves {
         Leaves::Largest => sizes(geometry),
@@ -164,13 +161,19 @@ fn check(firmware: &FirmwareMap, map: &MemoryMap, leaves: Leaves) {
         assert_eq!(map.linear().output(input), Some(output));
         let first = usize::try_from(output.value() / page - pages.first).unwrap();
         let length = usize::try_from(piece.bytes() / page).unwrap();
+        let leaf = (size.bytes(), size.level, u64::from(size.entries()));
         for index in first..first + length {
             assert_eq!(pages.attributes[index], Some(attributes));
-            assert_eq!(seen[index], None, "mapped twice");
-            seen[index] = Some((size.bytes(), size.level, u64::from(size.entries())));
+            assert_eq!(seen[index].replace(leaf), None, "mapped twice");
         }
     }
     assert_eq!(seen, sizes);
+    let mut pieces = plan.pieces().peekable();
+    while let (Some(piece), Some(next)) = (pieces.next(), pieces.peek()) {
+        let touches = piece.last().checked_add(1) == Some(next.input);
+        let is_equal = piece.size == next.size && piece.attributes == next.attributes;
+        assert!(!touches || !is_equal, "two pieces that could be one");
+    }
 
     let entries = |(bytes, _, leaves): &Size| bytes / leaves;
     let leaf_counts = plan.leaf_counts();
@@ -179,9 +182,15 @@ fn check(firmware: &FirmwareMap, map: &MemoryMap, leaves: Leaves) {
         let wanted = tables.iter().filter(|table| at_level(&(0, table.0))).count();
         assert_eq!(plan.table_counts().at(level), u64::try_from(wanted).unwrap());
         for is_run in [false, true] {
-            let bytes: u64 = page * u64::try_from(
-                sizes.iter().flatten().filter(|size| size.1 == level && (size.2 > 1) == is_run).count(),
-            ).unwrap();
+            let bytes: u64 = page
+                * u64::try_from(
+                    sizes
+                        .iter()
+                        .flatten()
+                        .filter(|size| size.1 == level && (size.2 > 1) == is_run)
+                        .count(),
+                )
+                .unwrap();
             let count = if is_run { leaf_counts.in_runs(level) } else { leaf_counts.single(level) };
             let leaf = sizes.iter().flatten().find(|size| size.1 == level).map_or(1, entries);
             assert_eq!(count * leaf, bytes);
@@ -219,37 +228,104 @@ fn geometries() -> Vec<Geometry> {
     geometries
 }
 
-/// Numbers of pages for a bank or a gap: few, or about as many as a leaf has.
+/// Numbers of pages for a bank or a gap: few, many, or as many as a large leaf has.
 fn page_count(most: u64) -> impl Strategy<Value = u64> {
-    prop_oneof![0..20_u64, 0..most, select(vec![16, 32, 128, 512, 2048, 8192]).prop_map(move |n| n.min(most))]
+    let leaves = select(vec![16, 32, 128, 512, 2048, 8192]);
+    prop_oneof![0..20_u64, 0..most, leaves.prop_map(move |pages| most.min(pages))]
 }
 
-/// Banks with gaps, forbidden ranges and perhaps an image, all at byte precision.
+/// Banks with gaps and forbidden ranges, at byte precision.
 fn firmware_map(geometry: Geometry) -> impl Strategy<Value = FirmwareMap> {
     let page = geometry.page_bytes();
-    let bank = (page_count(5000), page_count(12_000), 0..page, 0..page);
-    let no_map = (0..40_000_u64, 0..page, prop_oneof![1..4 * page, Just(page)]);
-    (
-        prop_oneof![Just(0), 0..16 * GIB, (0..64_u64).prop_map(|gib| gib * GIB)],
-        prop::collection::vec(bank, 1..5),
-        prop::collection::vec(no_map, 0..4),
-        prop::option::of((0..4_u64, 1..40_u64, 1..40_u64, 0..40_u64, 0..40_u64)),
-        any::<prop::bool::BoolStrategy>().prop_map(drop).boxed(),
-    )
-        .prop_map(move |(base, banks, no_maps, image, ())| {
-            let _ = image;
-            let mut firmware = FirmwareMap::new();
-            let mut next = base;
-            for (gap, pages, start, bytes) in banks {
-                next += gap * page + start;
-                let bytes = pages * page + bytes + 1;
-                firmware.add_bank(PhysAddr::new(next), bytes).unwrap();
-                next += bytes;
+    let base = prop_oneof![Just(0), 0..16 * GIB, (0..64_u64).prop_map(|steps| steps * (512 << 20))];
+    let bank = (page_count(3000), 0..page, page_count(9000), 0..page);
+    let banks = prop::collection::vec(bank, 1..4);
+    let no_map = (0..20_000_u64, 0..page, prop_oneof![1..4 * page, Just(page)]);
+    let no_maps = prop::collection::vec(no_map, 0..4);
+    (base, banks, no_maps).prop_map(move |(base, banks, no_maps)| {
+        let mut firmware = FirmwareMap::new();
+        let mut next = base;
+        for (gap, start, pages, bytes) in banks {
+            // One bank in a while touches the one before.
+            next += if gap < 5 { 0 } else { gap * page + start };
+            let bytes = pages * page + bytes + 1;
+            firmware.add_bank(PhysAddr::new(next), bytes).unwrap();
+            next += bytes;
+        }
+        for (pages, start, bytes) in no_maps {
+            let start = base + pages * page + start;
+            firmware.add_no_map(PhysAddr::new(start), bytes).unwrap();
+        }
+        firmware
+    })
+}
+
+/// An image with up to `pages` pages of each kind, `steps` times 2 MiB above the first bank.
+fn image(firmware: &FirmwareMap, page: u64, steps: u64, pages: [u64; 5]) -> Option<Image> {
+    let bank = firmware.banks().first()?;
+    let start = bank.start().align_up(IMAGE_ALIGNMENT)?;
+    let start = start.checked_add(steps * IMAGE_ALIGNMENT)?;
+    let [before, first, between, second, after] = pages;
+    let range = |skip, pages| PhysRange::new(start.checked_add(skip * page)?, pages * page);
+    let lower = range(before, first + 1)?;
+    let higher = range(before + first + 1 + between, second + 1)?;
+    let (text, rodata) = if steps.is_multiple_of(2) { (lower, higher) } else { (higher, lower) };
+    let bytes = (before + first + between + second + after + 2) * page - after % 2;
+    let load = PhysRange::new(start, bytes)?;
+    Some(Image { load, text, rodata })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn the_plan_is_what_a_look_at_every_page_says(
+        (geometry, mut firmware) in select(geometries())
+            .prop_flat_map(|geometry| (Just(geometry), firmware_map(geometry))),
+        (steps, pages) in (0..3_u64, prop::array::uniform5(0..40_u64)),
+    ) {
+        if let Some(image) = image(&firmware, geometry.page_bytes(), steps, pages) {
+            let mut with_image = firmware.clone();
+            with_image.set_image(image);
+            if MemoryMap::new(&with_image, geometry).is_ok() {
+                firmware = with_image;
             }
-            for (pages, start, bytes) in no_maps {
-                let start = base + pages * page + start;
-                firmware.add_no_map(PhysAddr::new(start), bytes).unwrap();
+        }
+        match MemoryMap::new(&firmware, geometry) {
+            Ok(map) => {
+                check(&firmware, &map, Leaves::Largest);
+                check(&firmware, &map, Leaves::Pages);
             }
-            firmware
-        })
+            Err(error) => {
+                let pages = Pages::new(&firmware, geometry.page_bytes());
+                prop_assert!(pages.attributes.iter().all(Option::is_none), "{error}");
+            }
+        }
+    }
+}
+
+/// A plan of one bank in a kernel's half; its largest leaf.
+fn largest_of(granule: Granule, input_bits: u32, (start, bytes): (u64, u64)) -> u64 {
+    let half = (Regime::El1And0, Half::Upper);
+    let geometry = Geometry::new(half, (granule, Format::Base), input_bits, 48).unwrap();
+    let mut firmware = FirmwareMap::new();
+    firmware.add_bank(PhysAddr::new(start), bytes).unwrap();
+    let map = MemoryMap::new(&firmware, geometry).unwrap();
+    check(&firmware, &map, Leaves::Largest);
+    let plan = LinearPlan::new(&map, PAINT, Leaves::Largest);
+    plan.pieces().map(|piece| piece.size.bytes()).max().unwrap()
+}
+
+#[test]
+fn the_largest_leaves_are_found_where_they_fit() {
+    let start = 1536 << 20;
+    assert_eq!(largest_of(Granule::Kib4, 48, (start, 2 * GIB)), GIB);
+    assert_eq!(largest_of(Granule::Kib64, 48, (start, 32 * GIB)), 16 * GIB);
+}
+
+#[test]
+fn a_leaf_that_fits_at_one_of_its_addresses_only_is_not_used() {
+    // All of half the input addresses is needed, so memory cannot appear aligned to 16 GiB.
+    let (start, bytes) = (17 * GIB + (512 << 20), 31 * GIB + (512 << 20));
+    assert_eq!(largest_of(Granule::Kib64, 36, (start, bytes)), 512 << 20);
 }

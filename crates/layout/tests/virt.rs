@@ -1,8 +1,10 @@
 //! The linear maps of machines whose figures are known: QEMU's `virt`, and the reported server.
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use blockmap_layout::{FirmwareMap, Image, LinearPlan, MemoryMap, Paint, Purpose, Rodata};
+use blockmap_vmsa::cpu::Mte;
 use blockmap_vmsa::machine::{PhysAddr, PhysRange, VirtAddr};
-use blockmap_vmsa::{Access, Geometry, Leaves, Level, MemoryIndex};
+use blockmap_vmsa::{Access, Geometry, Leaves, Level, Mair};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -13,11 +15,7 @@ fn range(start: u64, bytes: u64) -> PhysRange {
 }
 
 fn paint(rodata: Rodata) -> Paint {
-    Paint {
-        rodata,
-        writable: MemoryIndex::new(1).unwrap(),
-        read_only: MemoryIndex::new(0).unwrap(),
-    }
+    Paint::of_kernel(rodata, Mte::TaggedMemory)
 }
 
 /// A kernel image of 2 MiB, half of it read-only, 2 MiB into memory.
@@ -109,7 +107,7 @@ fn the_first_mebibytes_look_as_in_the_dump_of_linux() {
         .pieces()
         .map(|piece| {
             let offset = piece.input.offset_from(base).unwrap();
-            let tagged = piece.attributes.memory.value() == 1;
+            let tagged = piece.attributes.memory == Mair::NORMAL_TAGGED;
             assert_eq!(tagged, piece.attributes.access == Access::ReadWrite);
             (offset, piece.size.bytes(), piece.count, piece.attributes.access)
         })
@@ -148,4 +146,36 @@ fn the_image_is_read_only_under_rodata_on_alone() {
         assert_eq!(plan.stretches().count(), 1);
         assert_eq!(plan.table_counts().total(), 1);
     }
+}
+
+#[test]
+fn data_between_text_and_rodata_is_data() {
+    let image = Image {
+        load: range(GIB + 2 * MIB, 512 * KIB),
+        text: range(GIB + 2 * MIB + 256 * KIB, 64 * KIB),
+        rodata: range(GIB + 2 * MIB, 64 * KIB),
+    };
+    let memory = virt(4 * MIB, image);
+    let plan = LinearPlan::new(&memory, paint(Rodata::On), Leaves::Largest);
+    let purposes: Vec<_> =
+        plan.intents().map(|intent| (intent.range.bytes() / KIB, intent.purpose)).collect();
+    let expected = [
+        (2048, Purpose::Ram),
+        (64, Purpose::ImageReadOnly),
+        (192, Purpose::ImageData),
+        (64, Purpose::ImageReadOnly),
+        (192, Purpose::ImageData),
+        (1536, Purpose::Ram),
+    ];
+    assert_eq!(purposes, expected);
+}
+
+#[test]
+fn memory_is_tagged_only_where_the_cpu_has_tagged_memory() {
+    let tagged = Paint::of_kernel(Rodata::On, Mte::TaggedMemory);
+    let plain = Paint::of_kernel(Rodata::On, Mte::Missing);
+    assert_eq!(tagged.attributes(Purpose::Ram).memory, Mair::NORMAL_TAGGED);
+    assert_eq!(tagged.attributes(Purpose::ImageData).memory, Mair::NORMAL_TAGGED);
+    assert_eq!(tagged.attributes(Purpose::ImageReadOnly).memory, Mair::NORMAL);
+    assert_eq!(plain.attributes(Purpose::Ram).memory, Mair::NORMAL);
 }

@@ -122,6 +122,9 @@ impl Geometry {
 mod tests {
     use super::*;
     use crate::{Format, Granule, Half, Regime};
+    use proptest::prelude::*;
+
+    extern crate std;
 
     const KIB: u64 = 1 << 10;
     const MIB: u64 = 1 << 20;
@@ -186,5 +189,37 @@ mod tests {
         assert_eq!(at(small, 0, 0, u64::MAX), Some(2 * MIB));
         let small = Geometry::new(half, (Granule::Kib4, Format::Base), 30, 48).unwrap();
         assert_eq!(at(small, 0, 0, u64::MAX), Some(32 * MIB));
+    }
+
+    /// Every size that [`Leaves::Largest`] may choose.
+    fn sizes(geometry: Geometry) -> impl Iterator<Item = LeafSize> {
+        Level::ALL.into_iter().flat_map(move |level| {
+            let run = geometry.run_size(level).filter(|_| level > Level::L1);
+            geometry.leaf_size(level).into_iter().chain(run)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_legal_leaf_is_larger_than_the_largest(
+            choice in any::<prop::sample::Index>(),
+            (input, output, bytes) in any::<(u64, u64, u64)>(),
+            (zeros, shift) in (0_u32..52, 0_u32..63),
+        ) {
+            let choice = choice.index(6000);
+            let geometry = Geometry::every().nth(choice).unwrap();
+            let mask = !((1 << zeros) - 1);
+            let input = input & geometry.inputs().1.value() & mask;
+            let output = output & geometry.highest_output().value() & mask;
+            let bytes = bytes >> shift;
+            let fits = sizes(geometry).filter(|size| {
+                let last = u128::from(output) + u128::from(size.bytes()) - 1;
+                (input | output).is_multiple_of(size.bytes())
+                    && size.bytes() <= bytes
+                    && last <= u128::from(geometry.highest_output().value())
+            });
+            let largest = fits.map(LeafSize::bytes).max();
+            prop_assert_eq!(at(geometry, input, output, bytes), largest);
+        }
     }
 }

@@ -9,7 +9,8 @@ pub enum Regime {
     El1And0,
     /// EL2 with `HCR_EL2.E2H` clear: one half, no ASIDs, a single XN.
     El2,
-    /// EL2&0, `HCR_EL2.E2H` set: as EL1&0 in every respect but its TLB maintenance.
+    /// EL2&0, `HCR_EL2.E2H` set: as EL1&0. Its TLB maintenance is that of EL1&0 too where
+    /// `HCR_EL2.TGE` is set, as for a kernel at EL2.
     El2And0,
     /// EL3: one half, no ASIDs, a single XN.
     El3,
@@ -25,6 +26,17 @@ impl Regime {
     #[must_use]
     pub const fn has_unprivileged(self) -> bool {
         matches!(self, Self::El1And0 | Self::El2And0)
+    }
+
+    /// `==` for const functions.
+    pub(crate) const fn is(self, other: Self) -> bool {
+        matches!(
+            (self, other),
+            (Self::El1And0, Self::El1And0)
+                | (Self::El2, Self::El2)
+                | (Self::El2And0, Self::El2And0)
+                | (Self::El3, Self::El3)
+        )
     }
 }
 

@@ -209,3 +209,47 @@ impl Geometry {
         table.is_aligned(self.page_bytes()) && table.value() <= self.highest_output().value()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbouring_leaves_differ_by_a_constant_until_the_progression_ends() {
+        for geometry in Geometry::every().filter(|geometry| geometry.output_bits() == 52) {
+            let bytes = geometry.span_bytes(Level::L2);
+            for bit in 47..52 {
+                let start = PhysAddr::new((1 << bit) - 3 * bytes);
+                let first = geometry.leaf_word(Level::L2, start, 0);
+                let within = geometry.progression_bytes(start);
+                for step in 0..6 {
+                    let output = start.wrapping_add(step * bytes);
+                    if output > geometry.highest_output() {
+                        break;
+                    }
+                    let word = geometry.leaf_word(Level::L2, output, 0);
+                    let is_progression = word == first + step * bytes;
+                    assert_eq!(is_progression, step * bytes < within, "{geometry:?} {output}");
+                    assert_eq!(geometry.leaf_output(Level::L2, word), output);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_table_is_found_where_it_is_said_to_be() {
+        for geometry in Geometry::every() {
+            for bit in 0..52 {
+                let table = PhysAddr::new(1 << bit);
+                let is_possible =
+                    bit >= geometry.granule().page_bits() && bit < geometry.output_bits();
+                assert_eq!(geometry.can_address_table(table), is_possible);
+                if is_possible {
+                    let word = geometry.table_word(table);
+                    assert_eq!(geometry.table_address(word), table);
+                    assert_eq!(geometry.kind(Level::L1, word), Kind::Table);
+                }
+            }
+        }
+    }
+}

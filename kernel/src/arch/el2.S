@@ -45,8 +45,8 @@ leave_el2:
     ubfx    x10, x10, #11, #5
 2:  msr     mdcr_el2, x10
 
-    // The interrupt controller's register interface, where there is one: ICC_SRE_EL2.{SRE,
-    // Enable}, then ICH_HCR_EL2, which exists only if SRE stuck.
+    // The interrupt controller's register interface, where there is one: SRE and Enable of
+    // ICC_SRE_EL2, then ICH_HCR_EL2, which exists only if SRE stuck.
     mrs     x9, id_aa64pfr0_el1
     ubfx    x9, x9, #24, #4
     cbz     x9, 3f

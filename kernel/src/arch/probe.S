@@ -21,6 +21,8 @@ execute_guarded:
     mov     x10, sp
     str     x10, [x9, :lo12:EXECUTE_STACK]
     blr     x0
+.global execute_returned
+execute_returned:
     mov     x1, xzr
     mov     x2, #0
     b       1f

@@ -64,8 +64,7 @@ impl<'a> Word<'a> {
 
 /// The text without a quote at its start, and then without one at its end.
 fn unquoted(text: &str) -> &str {
-    text.strip_prefix('"')
-        .map_or(text, |open| open.strip_suffix('"').unwrap_or(open))
+    text.strip_prefix('"').map_or(text, |open| open.strip_suffix('"').unwrap_or(open))
 }
 
 /// How many bytes the word at the start of `line` has: up to white space that is not between

@@ -71,10 +71,7 @@ pub(super) struct Banks {
 impl Banks {
     /// The whole frames of `ranges`, which may come in any order.
     pub(super) fn new(ranges: &[PhysRange]) -> Result<Self, FramesError> {
-        let mut banks = Self {
-            banks: [Bank { first: 0, last: 0, chunk: 0 }; MAX_BANKS],
-            count: 0,
-        };
+        let mut banks = Self { banks: [Bank { first: 0, last: 0, chunk: 0 }; MAX_BANKS], count: 0 };
         for range in ranges {
             if let Some(numbers) = Numbers::inside(*range) {
                 banks.insert(numbers, ranges.len())?;
@@ -123,14 +120,8 @@ impl Banks {
         let after = self.all().partition_point(|bank| bank.chunk <= chunk);
         let bank = self.all().get(after.checked_sub(1)?)?;
         let base = (bank.first / CHUNK_FRAMES + (chunk - bank.chunk)) * CHUNK_FRAMES;
-        Numbers {
-            first: base,
-            last: base + (CHUNK_FRAMES - 1),
-        }
-        .both(Numbers {
-            first: bank.first,
-            last: bank.last,
-        })
+        Numbers { first: base, last: base + (CHUNK_FRAMES - 1) }
+            .both(Numbers { first: bank.first, last: bank.last })
     }
 
     /// The chunk that keeps the state of the frame `number`, or `None` if it is in no bank.

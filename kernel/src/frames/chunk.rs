@@ -79,10 +79,8 @@ impl Piece<'_> {
     /// The same frames, each a piece of its own.
     pub(super) fn frame_by_frame(self) -> impl Iterator<Item = Self> {
         let first = self.lanes.first;
-        (first..first + self.lanes.count).map(move |first| Self {
-            lanes: Lanes { first, count: 1 },
-            ..self
-        })
+        (first..first + self.lanes.count)
+            .map(move |first| Self { lanes: Lanes { first, count: 1 }, ..self })
     }
 
     /// The first byte of the frame in a lane of the word.
@@ -138,9 +136,8 @@ impl Frames<'_> {
             Stage::Shut => State::Reserved,
             Stage::Ready => {
                 let (word, lane) = place_of(number);
-                self.word(chunk, word).map_or(State::Reserved, |word| {
-                    state_of(word.load(Ordering::Relaxed), lane)
-                })
+                self.word(chunk, word)
+                    .map_or(State::Reserved, |word| state_of(word.load(Ordering::Relaxed), lane))
             }
         }
     }
@@ -176,7 +173,8 @@ impl Frames<'_> {
             Stage::Fresh => {}
         }
         let filling = Chunk { stage: Stage::Filling, ..fresh }.word();
-        let claimed = summary.compare_exchange(found, filling, Ordering::Relaxed, Ordering::Relaxed);
+        let claimed =
+            summary.compare_exchange(found, filling, Ordering::Relaxed, Ordering::Relaxed);
         if claimed.is_err() {
             return false;
         }

@@ -64,8 +64,7 @@ impl Frames<'_> {
         let expected = purpose.state();
         // While the frames are in neither state nobody else can take them, so that what was
         // changed can be changed back.
-        let mut held = 0;
-        for piece in self.pieces_in(frames) {
+        for (held, piece) in self.pieces_in(frames).enumerate() {
             if let Err(frame) = self.change(piece, expected, State::Reserved) {
                 let found = self.state(frame).unwrap_or(State::Reserved);
                 for piece in self.pieces_in(frames).take(held) {
@@ -73,7 +72,6 @@ impl Frames<'_> {
                 }
                 return Err(FreeError::NotAllocated { frame, found, expected });
             }
-            held += 1;
         }
         self.counter(purpose).fetch_sub(frames.count(), Ordering::Relaxed);
         self.free.fetch_add(frames.count(), Ordering::Relaxed);
@@ -114,9 +112,7 @@ impl Frames<'_> {
         let fresh = Chunk::fresh(frames.count()).word();
         let shut = Chunk { stage: Stage::Shut, free: 0 }.word();
         let did = self.summary(chunk).is_some_and(|summary| {
-            summary
-                .compare_exchange(fresh, shut, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok()
+            summary.compare_exchange(fresh, shut, Ordering::Relaxed, Ordering::Relaxed).is_ok()
         });
         if did {
             self.free.fetch_sub(frames.count(), Ordering::Relaxed);
@@ -168,11 +164,7 @@ impl Frames<'_> {
             }
             next = found.last + 1;
         }
-        if next > frames.last {
-            Ok(())
-        } else {
-            Err(FreeError::NotMemory(address(next)))
-        }
+        if next > frames.last { Ok(()) } else { Err(FreeError::NotMemory(address(next))) }
     }
 
     /// `frames`, all of which are memory, word by word over all chunks.
@@ -187,9 +179,7 @@ impl Frames<'_> {
     fn change(&self, piece: Piece<'_>, from: State, to: State) -> Result<(), PhysAddr> {
         match self.stage(piece.chunk) {
             Stage::Ready => piece.change(from, to),
-            Stage::Fresh | Stage::Filling | Stage::Shut => {
-                Err(piece.address_of(piece.lanes.first))
-            }
+            Stage::Fresh | Stage::Filling | Stage::Shut => Err(piece.address_of(piece.lanes.first)),
         }
     }
 }

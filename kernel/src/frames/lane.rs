@@ -90,10 +90,7 @@ pub(super) fn free_run(word: u64, order: u32) -> Option<Lanes> {
         4 => 0x0000_0001_0000_0001,
         _ => 1,
     };
-    lowest(starts & aligned).map(|first| Lanes {
-        first,
-        count: 1 << order,
-    })
+    lowest(starts & aligned).map(|first| Lanes { first, count: 1 << order })
 }
 
 #[cfg(test)]

@@ -176,20 +176,20 @@ fn put(plain: &mut Plain, block: PhysRange, state: State) {
 /// Does one step to both and compares what came of it.
 fn step(frames: &Frames<'_>, plain: &mut Plain, owned: &mut Vec<PhysRange>, step: Step) {
     match step {
-        Step::Allocate(purpose, order) => match frames.allocate_block(purpose, order) {
-            Some(block) => {
+        Step::Allocate(purpose, order) => {
+            if let Some(block) = frames.allocate_block(purpose, order) {
                 assert_eq!(block.bytes(), FRAME_BYTES << order);
                 assert!(block.start().is_aligned(block.bytes()));
                 assert!(is_in(plain, block, State::Free), "{block} was not free");
                 put(plain, block, purpose.state());
                 owned.push(block);
-            }
-            None => {
+            } else {
                 let aligned = plain.keys().filter(|frame| **frame % (1 << order) == 0);
-                let mut blocks = aligned.map(|frame| range(frame * FRAME_BYTES, FRAME_BYTES << order));
+                let mut blocks =
+                    aligned.map(|frame| range(frame * FRAME_BYTES, FRAME_BYTES << order));
                 assert!(order > MAX_ORDER || !blocks.any(|block| is_in(plain, block, State::Free)));
             }
-        },
+        }
         Step::Free(purpose, which) => {
             if let Some(at) = which.checked_rem(owned.len()) {
                 let block = owned[at];
@@ -209,13 +209,12 @@ fn step(frames: &Frames<'_>, plain: &mut Plain, owned: &mut Vec<PhysRange>, step
             let start = plain.keys().nth(number).unwrap() * FRAME_BYTES + at % FRAME_BYTES;
             let block = range(start, bytes);
             let numbers = start / FRAME_BYTES..=block.last().value() / FRAME_BYTES;
-            let owner = plain.range(numbers.clone()).find(|(_, state)| {
-                matches!(state, State::Used | State::Table)
-            });
-            let end = owner.map_or(*numbers.end() + 1, |(frame, _)| *frame);
-            let result = owner.map_or(Ok(()), |(frame, _)| {
-                Err(ReserveError::Allocated(address(*frame)))
-            });
+            let holder = plain
+                .range(numbers.clone())
+                .find(|(_, state)| matches!(state, State::Used | State::Table));
+            let end = holder.map_or(*numbers.end() + 1, |(frame, _)| *frame);
+            let result =
+                holder.map_or(Ok(()), |(frame, _)| Err(ReserveError::Allocated(address(*frame))));
             assert_eq!(frames.reserve(block), result);
             for (_, state) in plain.range_mut(*numbers.start()..end) {
                 *state = State::Reserved;

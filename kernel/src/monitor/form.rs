@@ -24,9 +24,9 @@ impl Operand {
     #[must_use]
     pub const fn is(self) -> &'static str {
         match self {
-            Self::Address => "an address, decimal or 0x…",
-            Self::Pages => "a number of 4 KiB pages, decimal or 0x…",
-            Self::Value => "a 64-bit number, decimal or 0x…",
+            Self::Address => "an address, decimal or 0x hexadecimal",
+            Self::Pages => "a number of 4 KiB pages, decimal or 0x hexadecimal",
+            Self::Value => "a 64-bit number, decimal or 0x hexadecimal",
             Self::Scope => "linear or all",
             Self::Status => "a number from 0 to 255",
         }
@@ -40,14 +40,6 @@ impl Operand {
             Self::Value => "VALUE",
             Self::Scope => "[linear|all]",
             Self::Status => "[STATUS]",
-        }
-    }
-
-    /// Whether the command means something without it.
-    pub(super) const fn is_optional(self) -> bool {
-        match self {
-            Self::Address | Self::Pages | Self::Value => false,
-            Self::Scope | Self::Status => true,
         }
     }
 }
@@ -117,26 +109,28 @@ pub(super) const FORMS: [Form; 17] = [
     form("poweroff", Verb::Poweroff, &[Operand::Status], "end the machine"),
 ];
 
-impl Form {
-    /// The name and the operands, as one types them.
-    pub(super) const fn usage(&'static self) -> Usage {
-        Usage(self)
+/// Prints operands as one types them, each after a space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Typed(pub(super) &'static [Operand]);
+
+impl Typed {
+    /// How many characters are printed.
+    fn width(self) -> usize {
+        self.0.iter().map(|operand| 1 + operand.name().len()).sum()
     }
 }
 
-/// Prints a command as one types it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Usage(pub(super) &'static Form);
-
-impl fmt::Display for Usage {
+impl fmt::Display for Typed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.name)?;
-        self.0.operands.iter().try_for_each(|operand| write!(f, " {operand}"))
+        self.0.iter().try_for_each(|operand| write!(f, " {operand}"))
     }
 }
 
 /// All commands, one a line, with what they do.
 pub const HELP: Help = Help(());
+
+/// Where in a line of help the words start.
+const HELP_COLUMN: usize = 24;
 
 /// Prints all commands; see [`HELP`].
 #[derive(Clone, Copy, Debug)]
@@ -145,13 +139,10 @@ pub struct Help(());
 impl fmt::Display for Help {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for form in &FORMS {
-            let used = form.operands.iter().fold(form.name.len(), |used, operand| {
-                // As wide as in `Usage`: every name is ASCII.
-                used + 1 + operand.name().len()
-            });
-            let gap = 24_usize.saturating_sub(used);
-            writeln!(f, "  {}{:gap$}{}", form.usage(), "", form.says)?;
+            let operands = Typed(form.operands);
+            let gap = HELP_COLUMN.saturating_sub(form.name.len() + operands.width());
+            writeln!(f, "  {}{operands}{:gap$}{}", form.name, "", form.says)?;
         }
-        writeln!(f, "Numbers are decimal or 0x…; a semicolon separates commands.")
+        writeln!(f, "Numbers are decimal, or hexadecimal after 0x; a semicolon separates commands.")
     }
 }

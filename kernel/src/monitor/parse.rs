@@ -5,8 +5,9 @@ use core::fmt;
 use blockmap::machine::{VirtAddr, VirtRange};
 use blockmap::vmsa::Geometry;
 
-use super::form::{FORMS, Form, Operand, Verb};
+use super::form::{FORMS, Form, Operand, Typed, Verb};
 use super::{Command, Scope};
+use crate::number::number;
 
 /// Why a text is not a command. Nothing was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,11 +35,7 @@ impl fmt::Display for ParseError<'_> {
         if let Some(form) = self.form {
             match form.operands {
                 [] => write!(f, "{} takes nothing; ", form.name)?,
-                operands => {
-                    write!(f, "{} takes", form.name)?;
-                    operands.iter().try_for_each(|operand| write!(f, " {operand}"))?;
-                    write!(f, "; ")?;
-                }
+                operands => write!(f, "{} takes{}; ", form.name, Typed(operands))?,
             }
         }
         match self.wrong {
@@ -64,17 +61,14 @@ impl core::error::Error for ParseError<'_> {}
 pub fn parse(text: &str) -> Result<Command, ParseError<'_>> {
     let mut words = text.split_ascii_whitespace();
     let name = words.next().unwrap_or("");
-    let form = FORMS.iter().find(|form| form.name == name).ok_or(ParseError {
-        form: None,
-        wrong: Wrong::Name(name),
-    })?;
+    let form = FORMS
+        .iter()
+        .find(|form| form.name == name)
+        .ok_or(ParseError { form: None, wrong: Wrong::Name(name) })?;
     command(form, words).map_err(|wrong| ParseError { form: Some(form), wrong })
 }
 
-fn command<'a>(
-    form: &Form,
-    words: impl Iterator<Item = &'a str>,
-) -> Result<Command, Wrong<'a>> {
+fn command<'a>(form: &Form, words: impl Iterator<Item = &'a str>) -> Result<Command, Wrong<'a>> {
     let mut operands = Operands { form, words, taken: 0 };
     let command = match form.verb {
         Verb::Help => Command::Help,
@@ -93,5 +87,59 @@ fn command<'a>(
     match operands.words.next() {
         None => Ok(command),
         Some(extra) => Err(Wrong::Extra(extra)),
+    }
+}
+
+/// The words after a command's name, read as what its form says they are.
+struct Operands<'f, W> {
+    form: &'f Form,
+    words: W,
+    taken: usize,
+}
+
+impl<'a, W: Iterator<Item = &'a str>> Operands<'_, W> {
+    /// The next operand: what `read` makes of its word, or `default` where it may be left out and
+    /// is.
+    fn next<T>(
+        &mut self,
+        read: impl FnOnce(&str) -> Option<T>,
+        default: Option<T>,
+    ) -> Result<T, Wrong<'a>> {
+        // A form has as many operands as its command reads; there is a test of that.
+        let operand = self.form.operands.get(self.taken).copied().unwrap_or(Operand::Value);
+        self.taken += 1;
+        match self.words.next() {
+            Some(word) => read(word).ok_or(Wrong::Operand(operand, word)),
+            None => default.ok_or(Wrong::Missing(operand)),
+        }
+    }
+
+    fn number(&mut self) -> Result<u64, Wrong<'a>> {
+        self.next(number, None)
+    }
+
+    fn address(&mut self) -> Result<VirtAddr, Wrong<'a>> {
+        self.number().map(VirtAddr::new)
+    }
+
+    fn pages(&mut self) -> Result<VirtRange, Wrong<'a>> {
+        let (start, pages) = (self.address()?, self.number()?);
+        pages
+            .checked_mul(Geometry::KERNEL_4K_48.page_bytes())
+            .and_then(|bytes| VirtRange::new(start, bytes))
+            .ok_or(Wrong::Pages(start, pages))
+    }
+
+    fn scope(&mut self) -> Result<Scope, Wrong<'a>> {
+        let named = |word: &str| match word {
+            "all" => Some(Scope::All),
+            "linear" => Some(Scope::Linear),
+            _ => None,
+        };
+        self.next(named, Some(Scope::All))
+    }
+
+    fn status(&mut self) -> Result<u8, Wrong<'a>> {
+        self.next(|word| u8::try_from(number(word)?).ok(), Some(0))
     }
 }

@@ -18,10 +18,21 @@ pub struct Machine {
     pub board: String,
     /// The kernel's options.
     pub options: String,
-    /// The monitor's script; `None` when somebody types.
-    pub script: Option<String>,
+    /// Who gives the monitor its commands.
+    pub input: Input,
     /// Further arguments for QEMU, as they are.
     pub further: Vec<String>,
+}
+
+/// Who gives the monitor its commands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A person.
+    Keyboard,
+    /// These bytes, as if a person had typed them.
+    Typed(String),
+    /// The kernel's command line: commands parted by `;`. They always end the machine.
+    Script(String),
 }
 
 /// Where the machine's serial console leads.
@@ -38,7 +49,7 @@ impl Machine {
     /// identity this is, and QEMU's largest CPU has its features.
     pub const DEFAULT_CPU: &str = "max,midr=0xc00fac30";
 
-    /// A machine of the default CPU's kind with `memory`, one CPU and no script.
+    /// A machine of the default CPU's kind with `memory`, one CPU and a keyboard.
     #[must_use]
     pub fn with_memory(memory: Size) -> Self {
         Self {
@@ -47,7 +58,7 @@ impl Machine {
             cpu: Self::DEFAULT_CPU.to_owned(),
             board: "virt".to_owned(),
             options: String::new(),
-            script: None,
+            input: Input::Keyboard,
             further: Vec::new(),
         }
     }
@@ -57,7 +68,11 @@ impl Machine {
     /// # Errors
     /// When options and script make no command line.
     pub fn arguments(&self, image: &Path, console: Console) -> Result<Vec<OsString>, ScriptError> {
-        let line = command_line(&self.options, self.script.as_deref())?;
+        let script = match &self.input {
+            Input::Keyboard | Input::Typed(_) => None,
+            Input::Script(script) => Some(&**script),
+        };
+        let line = command_line(&self.options, script)?;
         // Reserved lazily, so that a guest may have more memory than the host: what it never
         // touches is never there.
         let backend = format!("memory-backend-ram,id=ram,size={},reserve=off", self.memory);
@@ -128,7 +143,7 @@ mod tests {
     fn further_arguments_come_last() {
         let mut machine = Machine::with_memory("1G".parse().unwrap());
         machine.further = vec!["-d".to_owned(), "int".to_owned()];
-        machine.script = Some("stat".to_owned());
+        machine.input = Input::Script("stat".to_owned());
         let words = words(&machine, Console::Stdio);
         let end = "-kernel /Image -append semihosting -- stat; poweroff -d int";
         assert!(words.ends_with(end), "{words}");

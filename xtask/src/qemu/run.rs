@@ -2,14 +2,14 @@
 
 use std::io::{self, Read, Write};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
-use super::{Console, Machine, ScriptError, program};
+use super::{Console, Input, Machine, ScriptError, program};
 
 /// The most that a machine may print: one that faults in its fault report would print for ever.
 const CONSOLE_LIMIT_BYTES: usize = 64 << 20;
@@ -86,8 +86,8 @@ pub fn interactive(machine: &Machine, image: &Path) -> Result<u8, RunError> {
     child.wait().map(status).map_err(RunError::Console)
 }
 
-/// Boots `image` on `machine`, types `typed` at its console, hands on what it prints to `echo`
-/// as it comes, and returns when the machine ends.
+/// Boots `image` on `machine`, hands on what it prints to `echo` as it comes, and returns when the
+/// machine ends. Nobody is at the keyboard.
 ///
 /// # Errors
 /// When QEMU cannot be started, or `limit` is up first: it is ended then, and the error has the
@@ -95,18 +95,24 @@ pub fn interactive(machine: &Machine, image: &Path) -> Result<u8, RunError> {
 pub fn scripted(
     machine: &Machine,
     image: &Path,
-    typed: &str,
-    (limit, mut echo): (Duration, impl FnMut(&[u8])),
+    limit: Duration,
+    mut echo: impl FnMut(&[u8]),
 ) -> Result<Finished, RunError> {
     let start = Instant::now();
+    let (typed, stdin) = match &machine.input {
+        Input::Typed(typed) => (Some(typed), Stdio::piped()),
+        Input::Keyboard | Input::Script(_) => (None, Stdio::null()),
+    };
     let mut command = Command::new(program());
     command
         .args(machine.arguments(image, Console::Stdio)?)
-        .stdin(if typed.is_empty() { Stdio::null() } else { Stdio::piped() })
+        .stdin(stdin)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let mut running = Running(command.spawn().map_err(not_started)?);
-    type_in(&mut running.0, typed);
+    if let (Some(typed), Some(keyboard)) = (typed, running.0.stdin.take()) {
+        type_in(keyboard, typed.clone());
+    }
     let complaints = running.0.stderr.take().map(|mut pipe| {
         thread::spawn(move || {
             let mut bytes = Vec::new();
@@ -132,14 +138,11 @@ pub fn scripted(
 
 /// Writes `typed` to the guest's console from a thread of its own: the guest takes it byte by
 /// byte, when it gets to it.
-fn type_in(child: &mut Child, typed: &str) {
-    if let Some(mut keyboard) = child.stdin.take() {
-        let typed = typed.to_owned();
-        thread::spawn(move || {
-            // It fails when the machine ends before it has read everything.
-            let _ = keyboard.write_all(typed.as_bytes());
-        });
-    }
+fn type_in(mut keyboard: ChildStdin, typed: String) {
+    thread::spawn(move || {
+        // It fails when the machine ends before it has read everything.
+        let _ = keyboard.write_all(typed.as_bytes());
+    });
 }
 
 fn pieces(mut console: impl Read + Send + 'static) -> Receiver<io::Result<Vec<u8>>> {
@@ -215,10 +218,10 @@ mod tests {
 
     #[test]
     fn the_last_lines_are_the_last() {
-        let console: String = (0..1000).map(|line| format!("line {line}\n")).collect();
+        let console = format!("{}first\n{}last\n", "x\n".repeat(900), "y\n".repeat(18));
         let last = last_lines(console.as_bytes());
         assert_eq!(last.lines().count(), LAST_LINES);
-        assert!(last.starts_with("line 980") && last.ends_with("line 999"));
+        assert!(last.starts_with("first\n") && last.ends_with("\nlast"));
         assert_eq!(last_lines(b""), "(none: it printed nothing)");
     }
 

@@ -27,6 +27,7 @@ const ANY: &str = "*";
 pub(super) fn check(packages: &[Package], tree: &Tree, problems: &mut Vec<Problem>) {
     for package in packages {
         check_edges(package, packages, problems);
+        check_lints(package, tree, problems);
     }
     let ours: Vec<&str> = packages.iter().map(|package| &*package.name).collect();
     for file in &tree.files {
@@ -52,6 +53,16 @@ fn check_edges(package: &Package, packages: &[Package], problems: &mut Vec<Probl
         if is_ours && !is_allowed {
             problem(dependency, format!("{} may not name {dependency}", package.name));
         }
+    }
+}
+
+/// Checks that a package is held to the workspace's lints.
+fn check_lints(package: &Package, tree: &Tree, problems: &mut Vec<Problem>) {
+    let place = format!("{}/Cargo.toml", package.folder);
+    let manifest = tree.file(&place);
+    if manifest.is_some_and(|file| !file.text.contains("\n[lints]\nworkspace = true\n")) {
+        let what = "write `[lints]` and `workspace = true` in it".to_owned();
+        problems.push(Problem { check: Check::Lints, place, line: 0, measure: 1, what });
     }
 }
 
@@ -122,7 +133,7 @@ mod tests {
     #[test]
     fn a_foreign_dependency_has_its_reason() {
         let good = "[dependencies]\n# For this.\na = \"1\"\nb = { version = \"1\" }\n\
-                    c.workspace = true\nour = { path = \"our\" }\n";
+                    c.workspace = true\n\nour = { path = \"our\" }\n";
         let mut packages = vec![package("xtask", &[])];
         assert_eq!(whats(&packages, good).len(), 1, "`our` is foreign here");
         packages.push(package("our", &[]));

@@ -131,8 +131,8 @@ fn literal(text: &str) -> Option<usize> {
         let bytes = inner.find(&end).map_or(inner.len(), |at| at + end.len());
         return Some(prefix.len() + hashes + 1 + bytes);
     }
-    if after.starts_with('"') {
-        return Some(prefix.len() + 1 + closing(&after[1..], '"'));
+    if let Some(inner) = after.strip_prefix('"') {
+        return Some(prefix.len() + 1 + closing(inner, '"'));
     }
     // A quote begins a character if it closes behind one, and a lifetime otherwise.
     let inner = after.strip_prefix('\'')?;
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn literals_and_comments_are_no_code() {
         assert_eq!(code(r#"a("} \" {", '{', '\'', b'"', x)"#), "a ( , , , , x )");
-        assert_eq!(code(r###"r#" " { "# br"{" c"{" z"###), "z");
+        assert_eq!(code(r##"r#" " { "# br"{" c"{" z"##), "z");
         assert_eq!(code("a /* { /* } */ { */ b // }\nc"), "a b c");
     }
 

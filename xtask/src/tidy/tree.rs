@@ -10,8 +10,8 @@ use super::source::Source;
 /// What is not the project's text: built things, and what git keeps.
 const LEFT_OUT: [&str; 2] = ["target", ".git"];
 
-/// Name endings of files that are read.
-const ENDINGS: [&str; 7] = [".rs", ".S", ".ld", ".md", ".toml", ".sh", "/run"];
+/// Name endings of files that are read; scripts without one are too.
+const READ: [&str; 7] = ["rs", "S", "ld", "md", "toml", "sh", ""];
 
 /// One text file.
 pub(super) struct TextFile {
@@ -29,7 +29,7 @@ impl TextFile {
     }
 
     pub(super) fn is_rust(&self) -> bool {
-        self.path.ends_with(".rs")
+        ending(&self.path) == "rs"
     }
 
     pub(super) fn is_code(&self) -> bool {
@@ -37,19 +37,23 @@ impl TextFile {
     }
 
     pub(super) fn is_prose(&self) -> bool {
-        self.path.ends_with(".md")
+        ending(&self.path) == "md"
     }
 
     /// Whether all of it is tests.
     pub(super) fn is_tests(&self) -> bool {
-        self.path.ends_with("/tests.rs")
-            || self.path.split('/').any(|part| part == "tests")
-            || self.path.starts_with("crates/verify/")
+        self.path.ends_with("/tests.rs") || self.path.split('/').any(|part| part == "tests")
     }
 }
 
 fn is_code(path: &str) -> bool {
-    [".rs", ".S", ".ld"].iter().any(|ending| path.ends_with(ending))
+    ["rs", "S", "ld"].contains(&ending(path))
+}
+
+/// What stands behind the last dot of a file's name.
+fn ending(path: &str) -> &str {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    name.rsplit_once('.').map_or("", |(_, ending)| ending)
 }
 
 /// All of them, and every path there is.
@@ -88,7 +92,7 @@ impl Tree {
                 }
                 continue;
             }
-            if ENDINGS.iter().any(|ending| path.ends_with(ending)) {
+            if READ.contains(&ending(&path)) {
                 let text = fs::read_to_string(entry.path())
                     .with_context(|| format!("cannot read {path}"))?;
                 self.files.push(TextFile::new(path.clone(), text));

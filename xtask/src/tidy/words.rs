@@ -36,7 +36,8 @@ pub(super) fn check(tree: &Tree, problems: &mut Vec<Problem>) {
         check_name(path, (path, 0), problems);
     }
     for file in &tree.files {
-        for token in &file.source.tokens {
+        // Names in assembly and linker scripts are often the toolchain's own.
+        for token in file.source.tokens.iter().filter(|_| file.is_rust()) {
             check_name(&token.text, (&file.path, token.line), problems);
         }
         for (line, text) in prose(file) {
@@ -136,7 +137,7 @@ mod tests {
     fn names_say_what_they_are_for() {
         assert_eq!(found("a/utils.rs", ""), [0]);
         assert_eq!(found("a.rs", "struct TableManager;\nfn map_helper() {}"), [1, 2]);
-        assert_eq!(found("a.rs", "struct Commons; let s = \"utils\";"), []);
+        assert!(found("a.rs", "struct Commons; let s = \"utils\";").is_empty());
     }
 
     #[test]

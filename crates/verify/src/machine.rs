@@ -1,0 +1,161 @@
+//! Booted machines: a test says what a machine has and what its monitor is told, and reads what
+//! it printed.
+//!
+//! Everything here panics with what the machine printed last, as the assertions of a test do: a
+//! machine that cannot be started is a failed test, never a skipped one.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use xtask::image::{self, Image};
+use xtask::qemu::{self, Input, Machine};
+
+/// The time a machine has, unless a test says otherwise: it takes well under a second on a quiet
+/// host, and test hosts are not quiet.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A machine to boot, and the time it has.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Config {
+    machine: Machine,
+    limit: Duration,
+}
+
+impl Config {
+    /// A machine with `memory` (`12G`), one CPU that can change the size of live entries, and a
+    /// monitor that is told to end it.
+    pub fn new(memory: &str) -> Self {
+        let memory = memory.parse().unwrap_or_else(|error| panic!("memory: {error}"));
+        let mut machine = Machine::with_memory(memory);
+        machine.input = Input::Script(String::new());
+        let limit = LIMIT;
+        Self { machine, limit }
+    }
+
+    /// With this script of monitor commands, parted by `;`.
+    pub fn monitor(mut self, script: &str) -> Self {
+        self.machine.input = Input::Script(script.to_owned());
+        self
+    }
+
+    /// With these bytes typed at the console and no script. They must end the machine.
+    pub fn typed(mut self, text: &str) -> Self {
+        self.machine.input = Input::Typed(text.to_owned());
+        self
+    }
+
+    /// With these kernel options.
+    pub fn options(mut self, options: &str) -> Self {
+        options.clone_into(&mut self.machine.options);
+        self
+    }
+
+    /// With another of QEMU's CPU models.
+    pub fn cpu(mut self, cpu: &str) -> Self {
+        cpu.clone_into(&mut self.machine.cpu);
+        self
+    }
+
+    /// With this many CPUs.
+    pub fn cpus(mut self, cpus: u32) -> Self {
+        self.machine.cpus = cpus;
+        self
+    }
+
+    /// With QEMU's board given in full, such as `virt,mte=on`.
+    pub fn board(mut self, board: &str) -> Self {
+        board.clone_into(&mut self.machine.board);
+        self
+    }
+
+    /// With one more argument for QEMU.
+    pub fn argument(mut self, argument: &str) -> Self {
+        self.machine.further.push(argument.to_owned());
+        self
+    }
+
+    /// With another limit on the time from QEMU's start to its end.
+    pub fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+}
+
+/// A machine that was booted and has ended by itself.
+#[derive(Clone, Debug)]
+pub struct Booted {
+    /// The status it ended with: zero unless the kernel or QEMU had something to complain about.
+    pub status: u8,
+    /// What it printed, lines ending with a line feed alone.
+    pub console: String,
+    /// From QEMU's start to its end.
+    pub elapsed: Duration,
+}
+
+impl Booted {
+    /// Boots the kernel on the machine that `config` describes.
+    ///
+    /// # Panics
+    /// If the kernel does not build, QEMU is missing or refuses its arguments, or the machine
+    /// does not end in time.
+    #[must_use]
+    pub fn run(config: &Config) -> Self {
+        let image = &built().flat;
+        let finished = qemu::scripted(&config.machine, image, config.limit, |_piece| {})
+            .unwrap_or_else(|error| panic!("{error}"));
+        let console = finished.console.replace("\r\n", "\n");
+        let complaints = finished.complaints.trim();
+        assert!(complaints.is_empty(), "QEMU said: {complaints}\n{console}");
+        Self { status: finished.status, console, elapsed: finished.elapsed }
+    }
+
+    /// The same, seen to have ended with status zero.
+    ///
+    /// # Panics
+    /// If it ended with another.
+    #[must_use]
+    pub fn succeeded(self) -> Self {
+        let Self { status, console, .. } = &self;
+        assert_eq!(*status, 0, "the machine failed:\n{console}");
+        self
+    }
+
+    /// The lines that the machine printed.
+    pub fn lines(&self) -> impl Iterator<Item = &str> {
+        self.console.lines()
+    }
+
+    /// The first line that holds `text`.
+    ///
+    /// # Panics
+    /// If none does.
+    #[must_use]
+    pub fn line_with(&self, text: &str) -> &str {
+        self.lines()
+            .find(|line| line.contains(text))
+            .unwrap_or_else(|| panic!("no line with `{text}`:\n{}", self.console))
+    }
+
+    /// What the machine printed after the first line that holds `text`.
+    ///
+    /// # Panics
+    /// If none does.
+    #[must_use]
+    pub fn after(&self, text: &str) -> &str {
+        let line = self.line_with(text);
+        let start = self.console.find(line).unwrap_or_default() + line.len();
+        self.console[start..].trim_start_matches('\n')
+    }
+}
+
+/// The kernel's image; one attempt in each test process to build it, for all its tests.
+fn built() -> &'static Image {
+    static IMAGE: OnceLock<Result<Image, String>> = OnceLock::new();
+    IMAGE
+        .get_or_init(|| image::build().map_err(|error| format!("{error:#}")))
+        .as_ref()
+        .unwrap_or_else(|error| {
+            panic!("{error}; `cargo xtask test` sets up what building it needs")
+        })
+}

@@ -1,0 +1,258 @@
+//! Random programs: sequences of operations, run on the engine and on the reference side by side.
+
+use std::cell::Cell;
+
+use blockmap::host::Host;
+use blockmap::{MapError, Mapping, ProtectError, Space, SplitError, Terms, UnmapError};
+use blockmap_layout::Strategy;
+use blockmap_machine::{Event, PhysAddr, VirtAddr, VirtRange};
+use blockmap_vmsa::{
+    Access, Attributes, Change, Format, Geometry, Granule, Half, Leaves, Level, MemoryIndex,
+    Regime, Shareability, TlbiForm, bits,
+};
+
+use crate::reference::{Reference, Unit};
+use crate::tree::Tree;
+
+/// One step of a program. Places are drawn as numbers and scaled to the geometry when it runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// What to do.
+    pub action: Action,
+    /// Where: an address of the window once rounded down to a multiple of `grain`'s size.
+    pub place: u64,
+    /// How many of `length_grain`'s size, before clipping to the window.
+    pub length: u64,
+    /// Which leaf size the start is a multiple of: an index into the geometry's sizes.
+    pub grain: usize,
+    /// Which leaf size the length is a multiple of.
+    pub length_grain: usize,
+}
+
+/// What a step does.
+#[derive(Clone, Copy, Debug)]
+pub enum Action {
+    /// Maps with the largest leaves or with pages, output addresses shifted by some grains.
+    Map {
+        /// Which leaves.
+        leaves: Leaves,
+        /// The permissions.
+        access: Access,
+        /// How far the output is from the input, in grains of `skew_grain`.
+        skew: u64,
+        /// An index into the geometry's sizes.
+        skew_grain: usize,
+    },
+    /// Unmaps.
+    Unmap,
+    /// Changes permissions.
+    Protect(Change),
+    /// Splits.
+    Split,
+}
+
+/// Every geometry this crate runs programs on.
+#[must_use]
+pub fn geometries() -> Vec<Geometry> {
+    let mut all = Vec::new();
+    let halves = [(Regime::El1And0, Half::Upper), (Regime::El2, Half::Lower)];
+    let formats = [
+        (Granule::Kib4, Format::Base, [48, 39, 36]),
+        (Granule::Kib4, Format::Lpa2, [52, 48, 40]),
+        (Granule::Kib16, Format::Base, [48, 47, 36]),
+        (Granule::Kib16, Format::Lpa2, [52, 48, 40]),
+        (Granule::Kib64, Format::Base, [48, 52, 42]),
+        (Granule::Kib64, Format::Lpa, [52, 48, 39]),
+    ];
+    for half in halves {
+        for (granule, format, sizes) in formats {
+            let output = if format == Format::Base { 48 } else { 52 };
+            all.extend(
+                sizes.map(|bits| Geometry::new(half, (granule, format), bits, output).unwrap()),
+            );
+        }
+    }
+    all
+}
+
+/// Runs a program on the engine and on the reference, and compares after every step.
+///
+/// # Panics
+/// Where the two differ, naming the step.
+pub fn run(geometry: Geometry, window: u64, steps: &[Step]) {
+    let words = words_for(geometry, TABLES);
+    let ignore = |_: &Event| ();
+    let host = Host::new(geometry, &words, &ignore);
+    host.set_terms(Terms { strategy: Strategy::Live, tlbi: TlbiForm::Ranged });
+    let space = Space::new(&host, host.new_root().unwrap());
+    let mut reference = Reference::new(geometry);
+    for (number, step) in steps.iter().enumerate() {
+        let Some(range) = place(geometry, window, step) else { continue };
+        let before = Tree::read(&space);
+        let done = perform(&space, &mut reference, range, step.action);
+        host.assert_idle();
+        let after = Tree::read(&space);
+        let context = format!("step {number} of {steps:#x?} on {geometry:?}");
+        if done {
+            let pair = first_difference(&after.units, reference.units());
+            assert_eq!(pair, None, "(made, expected) in {context}");
+        } else {
+            assert_eq!(after, before, "an error changed something: {context}");
+        }
+        assert_eq!(after.odd_entries, [], "{context}");
+        assert_eq!(after.empty_tables, [], "{context}");
+        let tables = u32::try_from(after.tables.len()).unwrap();
+        assert_eq!(host.tables_in_use(), tables, "a table was lost: {context}");
+    }
+}
+
+/// The grain that is a geometry's largest leaf.
+pub const LARGEST: usize = usize::MAX;
+
+fn first_difference(made: &[Unit], expected: &[Unit]) -> Option<(Option<Unit>, Option<Unit>)> {
+    let longest = made.len().max(expected.len());
+    (0..longest)
+        .map(|index| (made.get(index).copied(), expected.get(index).copied()))
+        .find(|(made, expected)| made != expected)
+}
+
+/// How many tables a program may use: enough for most, not for all.
+const TABLES: usize = 64;
+
+/// Words for `tables` tables.
+#[must_use]
+pub fn words_for(geometry: Geometry, tables: usize) -> Vec<Cell<u64>> {
+    vec![Cell::new(0); tables * usize::from(geometry.granule().entries())]
+}
+
+/// The sizes that leaves of a geometry have, from the page up.
+#[must_use]
+pub fn sizes(geometry: Geometry) -> Vec<u64> {
+    let mut sizes: Vec<u64> = Level::ALL
+        .iter()
+        .flat_map(|level| [geometry.leaf_size(*level), geometry.run_size(*level)])
+        .flatten()
+        .map(blockmap_vmsa::LeafSize::bytes)
+        .collect();
+    sizes.sort_unstable();
+    sizes
+}
+
+fn place(geometry: Geometry, window: u64, step: &Step) -> Option<VirtRange> {
+    let sizes = sizes(geometry);
+    let size = |grain: usize| match grain {
+        LARGEST => sizes[sizes.len() - 1],
+        grain => sizes[grain % sizes.len()],
+    };
+    let (lowest, highest) = geometry.inputs();
+    // A few of the largest leaves around some address, so that steps meet each other.
+    let half = highest.value() - lowest.value();
+    let reach = sizes[sizes.len() - 1].saturating_mul(3).min(half);
+    let base = lowest.checked_add((window % (half - reach + 1)) & !(size(LARGEST) - 1))?;
+    let offset = step.place % reach & !(size(step.grain) - 1);
+    let start = base.checked_add(offset)?;
+    let left = highest.value() - start.value() + 1;
+    let bytes = size(step.length_grain).saturating_mul(step.length).min(left);
+    VirtRange::new(start, bytes).filter(|range| geometry.translates(*range))
+}
+
+/// Performs a step on both; says whether it was done. What is refused must deserve it.
+fn perform(
+    space: &Space<'_, Host<'_>>,
+    reference: &mut Reference,
+    range: VirtRange,
+    action: Action,
+) -> bool {
+    match action {
+        Action::Map { leaves, access, skew, skew_grain } => {
+            let mapping = mapping(space.geometry(), range, (leaves, access), (skew, skew_grain));
+            match space.map(mapping) {
+                Ok(()) => assert!(!reference.touches(range), "mapped over {range}"),
+                Err(MapError::AlreadyMapped(at)) => {
+                    assert!(range.contains(at) && reference.touches(range), "{range} is free");
+                    return false;
+                }
+                Err(MapError::OutOfTables(_) | MapError::OutputSize(_)) => return false,
+                Err(error) => panic!("{error}"),
+            }
+            reference.map(mapping);
+        }
+        Action::Unmap => match space.unmap(range) {
+            Ok(()) => {
+                assert!(reference.covers(range), "unmapped a hole in {range}");
+                reference.unmap(range);
+            }
+            Err(UnmapError::NotMapped(at)) => {
+                assert!(range.contains(at) && !reference.covers(range), "{range} is mapped");
+                return false;
+            }
+            Err(UnmapError::OutOfTables(_)) => return false,
+            Err(error) => panic!("{error}"),
+        },
+        Action::Protect(change) => return protect(space, reference, range, change),
+        Action::Split => match space.split(range) {
+            Ok(()) => reference.split(range),
+            Err(SplitError::OutOfTables(_)) => return false,
+            Err(error) => panic!("{error}"),
+        },
+    }
+    true
+}
+
+fn protect(
+    space: &Space<'_, Host<'_>>,
+    reference: &mut Reference,
+    range: VirtRange,
+    change: Change,
+) -> bool {
+    let regime = space.geometry().regime();
+    let never = bits::privileged_execute_never(regime);
+    match space.protect(range, change) {
+        Ok(()) => {
+            assert!(reference.covers(range), "protected a hole in {range}");
+            reference.protect(range, change);
+            let is_open = |meaning: u64| meaning & (bits::READ_ONLY | never) == 0;
+            let widened = matches!(change, Change::Execute | Change::ReadWrite);
+            assert!(!widened || !reference.meanings(range).any(is_open), "W and X in {range}");
+            true
+        }
+        Err(ProtectError::NotMapped(at)) => {
+            assert!(range.contains(at) && !reference.covers(range), "{range} is mapped");
+            false
+        }
+        Err(ProtectError::WritableAndExecutable(_)) => {
+            let needs = if change == Change::Execute { bits::READ_ONLY } else { never };
+            assert!(reference.meanings(range).any(|meaning| meaning & needs == 0));
+            false
+        }
+        Err(ProtectError::OutOfTables(_)) => false,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn mapping(
+    geometry: Geometry,
+    range: VirtRange,
+    (leaves, access): (Leaves, Access),
+    (skew, skew_grain): (u64, usize),
+) -> Mapping {
+    let sizes = sizes(geometry);
+    let skew = sizes[skew_grain % sizes.len()].wrapping_mul(skew);
+    let input = range.start().value() & ((1 << geometry.output_bits()) - 1);
+    let page = geometry.page_bytes();
+    let output = input.wrapping_add(skew) & geometry.highest_output().value() & !(page - 1);
+    Mapping { range, output: PhysAddr::new(output), attributes: attributes(access), leaves }
+}
+
+/// Normal memory, index 0, inner shareable.
+#[must_use]
+pub fn attributes(access: Access) -> Attributes {
+    let memory = MemoryIndex::new(0).unwrap();
+    Attributes { memory, shareability: Shareability::Inner, access }
+}
+
+/// The range of `bytes` bytes from `start` on.
+#[must_use]
+pub fn range(start: u64, bytes: u64) -> VirtRange {
+    VirtRange::new(VirtAddr::new(start), bytes).unwrap()
+}

@@ -1,0 +1,140 @@
+//! The plainest idea of a map: a sorted list of leaves, changed by the book.
+//!
+//! It knows nothing of tables. What an operation must do to every address, and how large the
+//! leaves must be afterwards, is computed here in the most obvious way and compared with what the
+//! engine made.
+
+use blockmap::Mapping;
+use blockmap_machine::{PhysAddr, VirtAddr, VirtRange};
+use blockmap_vmsa::{Change, Geometry, LeafSize, Leaves};
+
+/// One leaf, or one contiguous run of leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unit {
+    /// The first input address.
+    pub input: VirtAddr,
+    /// What it translates to.
+    pub output: PhysAddr,
+    /// How large it is, and whether it is a run.
+    pub size: LeafSize,
+    /// What it grants, as [`Geometry::leaf_meaning`] says it.
+    pub meaning: u64,
+}
+
+/// A map as a list of leaves, sorted and disjoint.
+#[derive(Clone, Debug)]
+pub struct Reference {
+    geometry: Geometry,
+    units: Vec<Unit>,
+}
+
+impl Reference {
+    /// A map of nothing.
+    #[must_use]
+    pub const fn new(geometry: Geometry) -> Self {
+        Self { geometry, units: Vec::new() }
+    }
+
+    /// The leaves in ascending order.
+    #[must_use]
+    pub fn units(&self) -> &[Unit] {
+        &self.units
+    }
+
+    /// Whether anything in `range` is mapped.
+    #[must_use]
+    pub fn touches(&self, range: VirtRange) -> bool {
+        self.units.iter().any(|unit| unit.range().overlaps(range))
+    }
+
+    /// Whether everything in `range` is mapped.
+    #[must_use]
+    pub fn covers(&self, range: VirtRange) -> bool {
+        let mut next = Some(range.start());
+        for unit in &self.units {
+            if next.is_some_and(|next| unit.range().contains(next)) {
+                next = (unit.range().last() < range.last()).then(|| unit.range().end());
+            }
+        }
+        next.is_none()
+    }
+
+    /// The meanings of the leaves that `range` touches.
+    pub fn meanings(&self, range: VirtRange) -> impl Iterator<Item = u64> {
+        let inside = move |unit: &&Unit| unit.range().overlaps(range);
+        self.units.iter().filter(inside).map(|unit| unit.meaning)
+    }
+
+    /// Adds a mapping of addresses that are not mapped.
+    pub fn map(&mut self, mapping: Mapping) {
+        let meaning = self.geometry.meaning(mapping.attributes);
+        let new = self.cover(mapping.range, mapping.output, (meaning, mapping.leaves));
+        self.units.extend(new);
+        self.units.sort_by_key(|unit| unit.input);
+    }
+
+    /// Removes what `range` maps.
+    pub fn unmap(&mut self, range: VirtRange) {
+        self.split(range);
+        self.units.retain(|unit| !range.contains(unit.input));
+    }
+
+    /// Changes what `range` grants.
+    pub fn protect(&mut self, range: VirtRange, change: Change) {
+        self.split(range);
+        let masks = change.masks(self.geometry.regime());
+        for unit in self.units.iter_mut().filter(|unit| range.contains(unit.input)) {
+            unit.meaning = masks.apply(unit.meaning);
+        }
+    }
+
+    /// Splits leaves until both ends of `range` lie between two.
+    pub fn split(&mut self, range: VirtRange) {
+        self.split_at(range.start());
+        if range.last() < self.geometry.inputs().1 {
+            self.split_at(range.end());
+        }
+    }
+
+    /// Splits the leaf around `at`: the parts below and from `at` on get the largest leaves that
+    /// fit.
+    fn split_at(&mut self, at: VirtAddr) {
+        let around = |unit: &Unit| unit.range().contains(at) && unit.input != at;
+        let Some(position) = self.units.iter().position(around) else { return };
+        let unit = self.units[position];
+        let below = at.offset_from(unit.input).unwrap();
+        let largest = (unit.meaning, Leaves::Largest);
+        let lower = VirtRange::new(unit.input, below).unwrap();
+        let upper = VirtRange::new(at, unit.size.bytes() - below).unwrap();
+        let mut parts = self.cover(lower, unit.output, largest);
+        parts.extend(self.cover(upper, unit.output.checked_add(below).unwrap(), largest));
+        self.units.splice(position..=position, parts);
+    }
+
+    fn cover(
+        &self,
+        range: VirtRange,
+        output: PhysAddr,
+        (meaning, leaves): (u64, Leaves),
+    ) -> Vec<Unit> {
+        let mut units = Vec::new();
+        let mut done = 0;
+        while done < range.bytes() {
+            let input = range.start().checked_add(done).unwrap();
+            let output = output.checked_add(done).unwrap();
+            let left = range.bytes() - done;
+            let size = self.geometry.largest_leaf(input, output, left, leaves).unwrap();
+            units.push(Unit { input, output, size, meaning });
+            done += size.bytes();
+        }
+        units
+    }
+}
+
+impl Unit {
+    /// The input addresses.
+    #[must_use]
+    pub fn range(&self) -> VirtRange {
+        VirtRange::new(self.input, self.size.bytes()).unwrap()
+    }
+}

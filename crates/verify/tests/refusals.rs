@@ -1,0 +1,202 @@
+//! What is refused is refused with a reason, and changes nothing: bad ranges, sizes that must not
+//! change, and every possible shortage of table memory.
+
+use blockmap::host::Host;
+use blockmap::{
+    MapError, Mapping, OutOfTables, ProtectError, RangeError, Refusal, SizeChangeRefused, Space,
+    SplitError, Strategy, Terms, UnmapError,
+};
+use blockmap_machine::{PhysAddr, VirtAddr};
+use blockmap_verify::program::{attributes, range};
+use blockmap_verify::recorder::{LINEAR, effects_of, linear, on_host};
+use blockmap_verify::tree::Tree;
+use blockmap_vmsa::{Access, Change, Leaves, TlbiForm};
+
+const TERMS: Terms = Terms { strategy: Strategy::Live, tlbi: TlbiForm::Ranged };
+const PAGE: u64 = 1 << 12;
+const GIB: u64 = 1 << 30;
+
+/// Runs `operation`, which must fail, on 3 GiB of blocks; checks that it had no effect and left
+/// the tables as they were, and returns its error.
+#[track_caller]
+fn refused<E>(terms: Terms, operation: impl Fn(&Space<'_, Host<'_>>) -> Result<(), E>) -> E {
+    let mut error = None;
+    let effects = effects_of(terms, 3, |space| {
+        let before = Tree::read(space);
+        error = operation(space).err();
+        assert_eq!(Tree::read(space), before);
+    });
+    assert_eq!(effects, [], "a refused operation has effects");
+    error.expect("it was not refused")
+}
+
+#[test]
+fn ranges_that_are_no_whole_pages_of_the_half_are_refused() {
+    let unaligned = range(LINEAR + 1, PAGE);
+    let odd = range(LINEAR, PAGE + 8);
+    let lower = range(PAGE, PAGE);
+    let across = range(LINEAR - PAGE, 2 * PAGE);
+    for (bad, reason) in [
+        (unaligned, RangeError::Unaligned(unaligned)),
+        (odd, RangeError::Unaligned(odd)),
+        (lower, RangeError::OutsideHalf(lower)),
+        (across, RangeError::OutsideHalf(across)),
+    ] {
+        let protect = refused(TERMS, |space| space.protect(bad, Change::ReadOnly));
+        assert_eq!(protect, ProtectError::Range(reason));
+        assert_eq!(refused(TERMS, |space| space.unmap(bad)), UnmapError::Range(reason));
+        assert_eq!(refused(TERMS, |space| space.split(bad)), SplitError::Range(reason));
+        let map = refused(TERMS, |space| space.map(Mapping { range: bad, ..linear(1) }));
+        assert_eq!(map, MapError::Range(reason));
+    }
+}
+
+#[test]
+fn holes_are_neither_protected_nor_unmapped() {
+    let into_hole = range(LINEAR + 2 * GIB, 2 * GIB);
+    let hole = VirtAddr::new(LINEAR + 3 * GIB);
+    let protect = refused(TERMS, |space| space.protect(into_hole, Change::ReadOnly));
+    assert_eq!(protect, ProtectError::NotMapped(hole));
+    let unmap = refused(TERMS, |space| space.unmap(into_hole));
+    assert_eq!(unmap, UnmapError::NotMapped(hole));
+}
+
+#[test]
+fn what_is_mapped_or_marked_present_is_not_mapped_again() {
+    let again = refused(TERMS, |space| space.map(linear(4)));
+    assert_eq!(again, MapError::AlreadyMapped(VirtAddr::new(LINEAR)));
+    on_host(TERMS, 1, &|_| (), |space| {
+        space.protect(range(LINEAR, GIB), Change::Invalid).unwrap();
+        let again = space.map(linear(1));
+        assert_eq!(again, Err(MapError::AlreadyMapped(VirtAddr::new(LINEAR))));
+    });
+}
+
+#[test]
+fn output_addresses_must_be_pages_within_the_output_size() {
+    let free = range(LINEAR + 8 * GIB, GIB);
+    let at = |output| Mapping { range: free, output: PhysAddr::new(output), ..linear(1) };
+    let odd = refused(TERMS, |space| space.map(at(0x4000_0100)));
+    assert_eq!(odd, MapError::UnalignedOutput(PhysAddr::new(0x4000_0100)));
+    for beyond in [(1 << 48) - PAGE, 1 << 48, u64::MAX & !(PAGE - 1)] {
+        let error = refused(TERMS, |space| space.map(at(beyond)));
+        assert_eq!(error, MapError::OutputSize(PhysAddr::new(beyond)));
+    }
+}
+
+#[test]
+fn nothing_becomes_writable_and_executable() {
+    let at = VirtAddr::new(LINEAR);
+    let first = range(LINEAR, PAGE);
+    let executable = refused(TERMS, |space| space.protect(first, Change::Execute));
+    assert_eq!(executable, ProtectError::WritableAndExecutable(at));
+    on_host(TERMS, 1, &|_| (), |space| {
+        space.protect(first, Change::ReadOnly).unwrap();
+        space.protect(first, Change::Execute).unwrap();
+        let writable = space.protect(first, Change::ReadWrite);
+        assert_eq!(writable, Err(ProtectError::WritableAndExecutable(at)));
+        space.protect(first, Change::NoExecute).unwrap();
+        space.protect(first, Change::ReadWrite).unwrap();
+    });
+}
+
+#[test]
+fn what_the_platform_refuses_keeps_its_permissions() {
+    on_host(TERMS, 1, &|_| (), |space| {
+        let tables = range(LINEAR + GIB / 2, PAGE);
+        space.platform().refuse(tables);
+        let around = range(LINEAR, GIB);
+        let why = Refusal::Tables;
+        let error = ProtectError::Refused { range: around, why };
+        assert_eq!(space.protect(around, Change::Invalid), Err(error));
+        assert_eq!(space.unmap(tables), Err(UnmapError::Refused { range: tables, why }));
+        // The neighbours may change, and the block they share with the tables may be split.
+        space.protect(range(LINEAR, PAGE), Change::ReadOnly).unwrap();
+    });
+}
+
+#[test]
+fn no_live_leaf_changes_its_size_unless_every_cpu_is_quiet() {
+    for strategy in [Strategy::Pages, Strategy::Quiesce] {
+        let terms = Terms { strategy, ..TERMS };
+        let address = VirtAddr::new(LINEAR + PAGE);
+        let size_change = SizeChangeRefused { address, strategy };
+        let page = range(LINEAR + PAGE, PAGE);
+        let protect = refused(terms, |space| space.protect(page, Change::ReadOnly));
+        assert_eq!(protect, ProtectError::SizeChange(size_change));
+        assert_eq!(refused(terms, |space| space.unmap(page)), UnmapError::SizeChange(size_change));
+        assert_eq!(refused(terms, |space| space.split(page)), SplitError::SizeChange(size_change));
+        on_host(terms, 3, &|_| (), |space| {
+            space.protect(range(LINEAR + GIB, GIB), Change::ReadOnly).unwrap();
+        });
+    }
+}
+
+/// Runs an operation that needs `needed` tables with all of 0 … `needed` − 1, where it must fail
+/// and change nothing, and with `needed`, where it must not.
+#[track_caller]
+fn check_shortages<E: From<OutOfTables> + PartialEq + core::fmt::Debug>(
+    needed: u32,
+    operation: impl Fn(&Space<'_, Host<'_>>) -> Result<(), E>,
+) {
+    for had in 0..needed {
+        let error = refused(TERMS, |space| {
+            space.platform().limit_tables(had);
+            operation(space)
+        });
+        assert_eq!(error, OutOfTables { needed, had }.into());
+    }
+    on_host(TERMS, 3, &|_| (), |space| {
+        space.platform().limit_tables(needed);
+        operation(space).unwrap();
+    });
+}
+
+#[test]
+fn a_shortage_of_tables_at_any_point_changes_nothing() {
+    let page = range(LINEAR + 0x1555_5000, PAGE);
+    check_shortages(2, |space| space.split(page));
+    check_shortages(2, |space| space.protect(page, Change::ReadOnly));
+    check_shortages(2, |space| space.unmap(page));
+    let ragged = range(LINEAR + GIB - 3 * PAGE, GIB + 7 * PAGE);
+    check_shortages(4, |space| space.protect(ragged, Change::ReadOnly));
+    check_shortages(4, |space| space.unmap(ragged));
+    // Both ends in one block, in one 2 MiB block of it, and in two.
+    check_shortages(2, |space| space.split(range(LINEAR + PAGE, 5 * PAGE)));
+    check_shortages(3, |space| space.split(range(LINEAR + PAGE, GIB / 2)));
+    // 9 MiB of pages in the next 512 GiB: five tables of pages, one of level 2, one of level 1.
+    let far = Mapping {
+        range: range(LINEAR + 512 * GIB - 4 * PAGE, (9 << 20) + 4 * PAGE),
+        output: PhysAddr::new(0x5000_0000),
+        attributes: attributes(Access::ReadOnly),
+        leaves: Leaves::Pages,
+    };
+    check_shortages(9, |space| space.map(far));
+}
+
+#[test]
+fn a_plan_that_is_dropped_gives_everything_back() {
+    let page = range(LINEAR + 0x1555_5000, PAGE);
+    let effects = effects_of(TERMS, 3, |space| {
+        drop(space.plan_protect(page, Change::ReadOnly).unwrap());
+        drop(space.plan_protect(page, Change::ReadOnly).unwrap().reserve().unwrap());
+        drop(space.plan_unmap(page).unwrap().reserve().unwrap());
+        assert_eq!(space.platform().tables_in_use(), 2);
+    });
+    assert_eq!(effects, []);
+}
+
+#[test]
+fn a_page_takes_one_walk_to_plan_and_none_to_commit() {
+    on_host(TERMS, 3, &|_| (), |space| {
+        let loads = |operation: &dyn Fn()| {
+            let before = space.platform().loads();
+            operation();
+            space.platform().loads() - before
+        };
+        let page = range(LINEAR + 0x1555_5000, PAGE);
+        let protect = |change| move || space.protect(page, change).unwrap();
+        assert_eq!(loads(&protect(Change::ReadOnly)), 2, "two levels to the block");
+        assert_eq!(loads(&protect(Change::ReadWrite)), 4, "four levels to the page");
+    });
+}

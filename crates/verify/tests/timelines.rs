@@ -1,0 +1,88 @@
+//! The timelines in the protocols' module headers are what the protocols do.
+
+use blockmap::publish_code;
+use blockmap::{Strategy, Terms};
+use blockmap_machine::{Event, PhysAddr, PhysRange};
+use blockmap_verify::program::range;
+use blockmap_verify::recorder::{LINEAR, effects_of, linear};
+use blockmap_vmsa::{Change, TlbiForm};
+
+const TERMS: Terms = Terms { strategy: Strategy::Live, tlbi: TlbiForm::Ranged };
+
+/// The steps of the timeline `name` in a module's header: the instruction of each.
+fn documented(source: &str, name: &str) -> Vec<String> {
+    let start = format!("//! ```text timeline: {name}");
+    let lines = source.lines().skip_while(|line| *line != start).skip(1);
+    let steps: Vec<String> = lines
+        .take_while(|line| *line != "//! ```")
+        .filter_map(|line| line.trim_start_matches("//! ").split_once(". "))
+        .map(|(_, step)| instruction(step))
+        .collect();
+    assert!(!steps.is_empty(), "no timeline {name}");
+    without_repeats(steps)
+}
+
+/// The effects as instructions, bulk effects of one kind in a row as one.
+fn performed(events: &[Event]) -> Vec<String> {
+    without_repeats(events.iter().map(|event| instruction(&event.to_string())).collect())
+}
+
+/// The first word of a step; of barriers and cache maintenance the first two.
+fn instruction(step: &str) -> String {
+    let mut words = step.split_whitespace();
+    let first = words.next().unwrap();
+    match first {
+        "dsb" | "dc" | "ic" => format!("{first} {}", words.next().unwrap()),
+        _ => first.to_owned(),
+    }
+}
+
+fn without_repeats(mut steps: Vec<String>) -> Vec<String> {
+    steps.dedup();
+    steps
+}
+
+#[test]
+fn a_split_is_as_documented() {
+    let page = range(LINEAR + 0x1555_5000, 4096);
+    let events = effects_of(TERMS, 1, |space| space.split(page).unwrap());
+    let source = include_str!("../../engine/src/cut.rs");
+    assert_eq!(performed(&events), documented(source, "split"));
+}
+
+#[test]
+fn a_mapping_is_as_documented() {
+    let mut mapping = linear(1);
+    mapping.range = range(LINEAR + (512 << 30), 1 << 30);
+    let events = effects_of(TERMS, 0, |space| space.map(mapping).unwrap());
+    let source = include_str!("../../engine/src/map.rs");
+    assert_eq!(performed(&events), documented(source, "map"));
+}
+
+#[test]
+fn a_permission_change_is_as_documented() {
+    let block = range(LINEAR, 1 << 30);
+    let events = effects_of(TERMS, 1, |space| space.protect(block, Change::ReadOnly).unwrap());
+    let source = include_str!("../../engine/src/protect.rs");
+    assert_eq!(performed(&events), documented(source, "protect"));
+}
+
+#[test]
+fn an_unmapping_is_as_documented() {
+    let events = effects_of(TERMS, 3, |space| {
+        space.split(range(LINEAR + (1 << 30), 1 << 21)).unwrap();
+        space.unmap(range(LINEAR, 2 << 30)).unwrap();
+    });
+    let source = include_str!("../../engine/src/unmap.rs");
+    let steps = documented(source, "unmap");
+    let done = performed(&events);
+    assert_eq!(done[done.len() - steps.len()..], steps);
+}
+
+#[test]
+fn publishing_code_is_as_documented() {
+    let code = PhysRange::new(PhysAddr::new(0x4000_0000), 64).unwrap();
+    let events = effects_of(TERMS, 0, |space| publish_code(space.platform(), code));
+    let source = include_str!("../../engine/src/code.rs");
+    assert_eq!(performed(&events), documented(source, "publish code"));
+}

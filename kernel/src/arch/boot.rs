@@ -1,0 +1,66 @@
+//! From assembly to `kernel_main`: what the kernel is told of how it was started.
+
+use core::arch::global_asm;
+
+use blockmap::vmsa::machine::PhysAddr;
+
+use super::boot_window::BootWindow;
+use super::early::SCTLR_OFF;
+
+global_asm!(
+    ".set SCTLR_EL1_OFF, {sctlr}",
+    include_str!("boot.S"),
+    include_str!("el2.S"),
+    include_str!("idmap.S"),
+    sctlr = const SCTLR_OFF,
+);
+
+/// The exception level that the image was entered at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ExceptionLevel {
+    /// EL1: firmware or a hypervisor keeps EL2.
+    El1,
+    /// EL2, which was left for EL1.
+    El2,
+}
+
+/// When start-up reached which point, in ticks of the virtual counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Timeline {
+    /// The first instruction of the image.
+    pub(crate) entered: u64,
+    /// The first instruction at the link address.
+    pub(crate) mmu_on: u64,
+    /// `kernel_main`.
+    pub(crate) main: u64,
+}
+
+/// What `kernel_main` is told.
+#[derive(Debug)]
+pub(crate) struct BootInfo {
+    /// Where the firmware put the device tree; not looked at yet.
+    pub(crate) dtb: PhysAddr,
+    /// Where the image was loaded.
+    pub(crate) load: PhysAddr,
+    /// Where it was entered.
+    pub(crate) entered_at: ExceptionLevel,
+    /// When.
+    pub(crate) timeline: Timeline,
+    /// The way to reach other memory until there is a linear map.
+    pub(crate) window: BootWindow,
+}
+
+/// Called by `boot.S`, once, on the boot stack, with the image mapped and its zeroed data zeroed.
+#[unsafe(no_mangle)]
+extern "C" fn boot_main(dtb: u64, load: u64, level: u64, entered: u64, mmu_on: u64) -> ! {
+    let (dtb, load) = (PhysAddr::new(dtb), PhysAddr::new(load));
+    // SAFETY: this is called once, by the boot CPU.
+    let window = unsafe { BootWindow::open(load, dtb) };
+    crate::kernel_main(BootInfo {
+        dtb,
+        load,
+        entered_at: if level == 2 { ExceptionLevel::El2 } else { ExceptionLevel::El1 },
+        timeline: Timeline { entered, mmu_on, main: blockmap_hw::ticks() },
+        window,
+    })
+}

@@ -1,0 +1,84 @@
+//! The ways to end the machine.
+
+use core::arch::asm;
+
+use blockmap_kernel::devicetree::Conduit;
+use smccc::{Hvc, Smc, psci};
+use spin::mutex::SpinMutex;
+
+use crate::console::Yield;
+
+/// How the machine is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Not at all: the CPU waits for ever. What happens until another way is known.
+    Wait,
+    /// PSCI `SYSTEM_OFF`. The machine's status is always success.
+    Psci(Conduit),
+    /// Semihosting `SYS_EXIT`, which hands a status to whoever runs the machine. Only when the
+    /// command line asks for it: where nobody answers, the call is an undefined instruction.
+    Semihosting,
+}
+
+/// Why the machine ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// As asked, with the status that was asked for.
+    Asked(u8),
+    /// The kernel panicked.
+    Panic,
+    /// An exception was nobody's.
+    Exception,
+    /// An exception was taken while another was reported.
+    Recursion,
+}
+
+impl Status {
+    /// The number that a host sees: what was asked for, or 101, 102 and 103.
+    pub(crate) const fn number(self) -> u8 {
+        match self {
+            Self::Asked(number) => number,
+            Self::Panic => 101,
+            Self::Exception => 102,
+            Self::Recursion => 103,
+        }
+    }
+}
+
+static WAY: SpinMutex<Way, Yield> = SpinMutex::new(Way::Wait);
+
+/// Ends the machine this way from now on.
+pub(crate) fn set_way(way: Way) {
+    *WAY.lock() = way;
+}
+
+/// Ends the machine. If it can't be ended, this CPU waits for ever.
+pub(crate) fn exit(status: Status) -> ! {
+    // Nothing but the setting of the way holds the lock.
+    match WAY.try_lock().as_deref() {
+        // What comes back is an error, and nobody is left to hear of it.
+        Some(Way::Psci(Conduit::Hvc)) => drop(psci::system_off::<Hvc>()),
+        Some(Way::Psci(Conduit::Smc)) => drop(psci::system_off::<Smc>()),
+        Some(Way::Semihosting) => semihosting_exit(status.number()),
+        Some(Way::Wait) | None => {}
+    }
+    wait()
+}
+
+/// Waits for ever.
+pub(super) fn wait() -> ! {
+    loop {
+        // SAFETY: waiting changes nothing.
+        unsafe { asm!("wfi", options(nomem, nostack, preserves_flags)) };
+    }
+}
+
+/// Source: "Semihosting for AArch32 and AArch64", `SYS_EXIT` with `ADP_Stopped_ApplicationExit`.
+fn semihosting_exit(status: u8) {
+    let block = [0x20026, u64::from(status)];
+    // SAFETY: the block is two words, as the call expects; it only reads them.
+    unsafe {
+        asm!("hlt #0xf000", inout("x0") 0x18_u64 => _, in("x1") &raw const block,
+            options(nostack, readonly));
+    }
+}

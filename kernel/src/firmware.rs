@@ -1,0 +1,69 @@
+//! What firmware handed over: the device tree, and in it the console, the command line and the way
+//! to turn the machine off.
+
+use blockmap::vmsa::machine::{PhysAddr, PhysRange, VirtAddr};
+use blockmap_kernel::cmdline::{CommandLine, Exit};
+use blockmap_kernel::devicetree::{DeviceTree, TreeError};
+use thiserror::Error;
+
+use crate::arch::boot_window::{BootWindow, Contents, CoverError, DeviceTreeError};
+use crate::arch::exit::{self, Way};
+use crate::console;
+
+/// Bytes of a PL011's registers.
+const UART_BYTES: u64 = 0x1000;
+
+/// Why the device tree's part of start-up failed. Unless a console has been found before, nobody
+/// will hear of it.
+#[derive(Debug, Error)]
+pub(crate) enum FirmwareError<'a> {
+    /// There is none where firmware said.
+    #[error("{0}")]
+    Missing(DeviceTreeError),
+    /// It can't be read.
+    #[error("{0}")]
+    Tree(TreeError<'a>),
+    /// The console can't be reached.
+    #[error("console: {0}")]
+    Console(CoverError),
+}
+
+/// What the device tree says that start-up needs first.
+pub(crate) struct Firmware<'a> {
+    /// The tree itself.
+    pub(crate) tree: DeviceTree<'a>,
+    /// The command line.
+    pub(crate) command_line: CommandLine<'a>,
+    /// Where the console's registers are, if it has been found.
+    pub(crate) uart: Option<PhysAddr>,
+}
+
+/// Reads the device tree, starts the console that it names, and learns how to end the machine.
+pub(crate) fn read(window: &BootWindow) -> Result<Firmware<'_>, FirmwareError<'_>> {
+    let blob = window.device_tree().map_err(FirmwareError::Missing)?;
+    let tree = DeviceTree::new(blob).map_err(FirmwareError::Tree)?;
+    let uart = tree.console().map_err(FirmwareError::Tree)?;
+    if let Some(registers) = uart {
+        start_console(window, registers).map_err(FirmwareError::Console)?;
+    }
+    if let Some(conduit) = tree.conduit().map_err(FirmwareError::Tree)? {
+        exit::set_way(Way::Psci(conduit));
+    }
+    let command_line = CommandLine::new(tree.command_line().map_err(FirmwareError::Tree)?);
+    match command_line.options().exit {
+        Exit::Psci => {}
+        Exit::Semihosting => exit::set_way(Way::Semihosting),
+    }
+    Ok(Firmware { tree, command_line, uart })
+}
+
+/// Prints to the UART with these registers, through the boot window.
+fn start_console(window: &BootWindow, registers: PhysAddr) -> Result<(), CoverError> {
+    let Some(range) = PhysRange::new(registers, UART_BYTES) else {
+        return Ok(());
+    };
+    window.cover(range, Contents::Device)?;
+    // SAFETY: the device tree says that a PL011 is there, and the window maps it as a device.
+    unsafe { console::use_uart(VirtAddr::new(registers.value())) };
+    Ok(())
+}

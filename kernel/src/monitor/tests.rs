@@ -1,0 +1,164 @@
+//! Commands as typed, the errors of those that aren't, and the line they are typed on.
+
+extern crate std;
+
+use std::string::{String, ToString};
+use std::vec::Vec;
+
+use proptest::prelude::*;
+
+use super::form::FORMS;
+use super::*;
+
+fn range(start: u64, bytes: u64) -> VirtRange {
+    VirtRange::new(VirtAddr::new(start), bytes).unwrap()
+}
+
+fn error(text: &str) -> String {
+    parse(text).unwrap_err().to_string()
+}
+
+#[test]
+fn every_command_is_read_with_its_operands() {
+    let address = VirtAddr::new(0xffff_0001_5555_5000);
+    let one = range(address.value(), 0x1000);
+    let read = |text| parse(text).unwrap();
+    assert_eq!(read("help"), Command::Help);
+    assert_eq!(read("ptdump"), Command::Ptdump(Scope::All));
+    assert_eq!(read(" ptdump   linear "), Command::Ptdump(Scope::Linear));
+    assert_eq!(read("stat"), Command::Stat);
+    assert_eq!(read("walk 0xffff000155555000"), Command::Walk(address));
+    assert_eq!(read("ro 0xffff000155555000 1"), Command::Protect(Change::ReadOnly, one));
+    assert_eq!(read("rw 0xffff000155555000 1"), Command::Protect(Change::ReadWrite, one));
+    assert_eq!(read("nx 0xffff000155555000 1"), Command::Protect(Change::NoExecute, one));
+    assert_eq!(read("x 0xffff000155555000 0x1"), Command::Protect(Change::Execute, one));
+    assert_eq!(read("invalid 0xffff000155555000 1"), Command::Protect(Change::Invalid, one));
+    assert_eq!(read("valid 0xffff000155555000 1"), Command::Protect(Change::Valid, one));
+    assert_eq!(read("split 4096 3"), Command::Split(range(0x1000, 0x3000)));
+    assert_eq!(read("peek 8"), Command::Peek(VirtAddr::new(8)));
+    assert_eq!(read("poke 8 0x2a"), Command::Poke(VirtAddr::new(8), 42));
+    assert_eq!(read("exec 0"), Command::Exec(VirtAddr::new(0)));
+    assert_eq!(read("timeline"), Command::Timeline);
+    assert_eq!(read("cmdline"), Command::Cmdline);
+    assert_eq!(read("poweroff"), Command::Poweroff(0));
+    assert_eq!(read("poweroff 255"), Command::Poweroff(255));
+}
+
+#[test]
+fn an_error_says_what_was_expected() {
+    assert_eq!(error("ro 0x1000"), "ro takes ADDR PAGES; PAGES is missing");
+    assert_eq!(error("ro"), "ro takes ADDR PAGES; ADDR is missing");
+    assert_eq!(error("rw 0x1000 0"), "rw takes ADDR PAGES; 0 pages are no range");
+    assert_eq!(
+        error("nx 0xfffffffffffff000 2"),
+        "nx takes ADDR PAGES; 2 pages from 0xfffffffffffff000 on pass the end of the address space"
+    );
+    assert_eq!(
+        error("peek here"),
+        "peek takes ADDR; here is not an address, decimal or 0x hexadecimal"
+    );
+    assert_eq!(error("poke 1 2 3"), "poke takes ADDR VALUE; 3 is one operand too many");
+    assert_eq!(error("stat now"), "stat takes nothing; now is one operand too many");
+    assert_eq!(error("ptdump user"), "ptdump takes [linear|all]; user is not linear or all");
+    assert_eq!(error("poweroff 256"), "poweroff takes [STATUS]; 256 is not a number from 0 to 255");
+    assert_eq!(error("sat"), "sat is not a command; help lists them");
+    assert_eq!(error(""), "a command is missing; help lists them");
+}
+
+/// Whether the command means something without the operand: help shows it in brackets.
+fn is_optional(operand: Operand) -> bool {
+    operand.to_string().starts_with('[')
+}
+
+#[test]
+fn a_form_has_the_operands_its_command_reads() {
+    for form in &FORMS {
+        let with = |count: usize| {
+            let words = form.operands.iter().take(count).map(|operand| match operand {
+                Operand::Address | Operand::Pages | Operand::Value | Operand::Status => " 1",
+                Operand::Scope => " all",
+            });
+            parse(&words.fold(form.name.to_string(), |text, word| text + word)).is_ok()
+        };
+        assert!(with(form.operands.len()), "{}", form.name);
+        for fewer in 0..form.operands.len() {
+            let rest_is_optional = form.operands.iter().skip(fewer).copied().all(is_optional);
+            assert_eq!(with(fewer), rest_is_optional, "{} with {fewer}", form.name);
+        }
+    }
+}
+
+#[test]
+fn help_has_a_line_for_every_command() {
+    let help = HELP.to_string();
+    for form in &FORMS {
+        let names = |line: &&str| line.split_ascii_whitespace().next() == Some(form.name);
+        assert_eq!(help.lines().filter(names).count(), 1, "{}", form.name);
+    }
+    assert!(help.contains("  ro ADDR PAGES           stores fault\n"), "{help}");
+    assert!(help.contains("  ptdump [linear|all]     the map"), "{help}");
+}
+
+#[test]
+fn semicolons_separate_commands() {
+    let commands: Vec<_> = split(" stat;; walk 1 ;poweroff; ").collect();
+    assert_eq!(commands, ["stat", "walk 1", "poweroff"]);
+    assert_eq!(split(" ; ").next(), None);
+}
+
+/// Everything sent back for `typed`, and the lines it finished.
+fn typed(typed: &[u8]) -> (String, Vec<String>) {
+    let mut editor = LineEditor::new();
+    let (mut echo, mut lines) = (String::new(), Vec::new());
+    for byte in typed {
+        let reaction = editor.press(*byte);
+        echo += &reaction.to_string();
+        if let Reaction::Finished(line) = reaction {
+            lines.push(line.to_string());
+        }
+    }
+    (echo, lines)
+}
+
+#[test]
+fn a_line_is_edited_and_shown_as_it_is() {
+    let check = |bytes: &[u8], echo: &str, lines: &[&str]| {
+        let (sent, finished) = typed(bytes);
+        assert_eq!((sent.as_str(), finished.as_slice()), (echo, to_strings(lines).as_slice()));
+    };
+    check(b"stat\r", "stat\r\n", &["stat"]);
+    check(b"a\r\nb\nc\r\r", "a\r\nb\r\nc\r\n\r\n", &["a", "b", "c", ""]);
+    check(b"sx\x7ft\x08\x08\x08", "sx\u{8} \u{8}t\u{8} \u{8}\u{8} \u{8}\u{7}", &[]);
+    check(b"abc\x15d\r", "abc\u{8} \u{8}\u{8} \u{8}\u{8} \u{8}d\r\n", &["d"]);
+    check(b"abc\x03d\r", "abc^C\r\nd\r\n", &["d"]);
+    check(b"a\x1b[Ab\x1bOPc\x1b[3~d\x1b\x1b[1;5Ce\x1bxf\x1b\r", "abcdef\r\n", &["abcdef"]);
+    check(b"\xc3\xa9\x01a\tb\r", "\u{7}\u{7}\u{7}a b\r\n", &["a b"]);
+}
+
+fn to_strings(lines: &[&str]) -> Vec<String> {
+    lines.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_full_line_takes_no_more() {
+    let mut bytes = [b'x'; LINE_BYTES + 2];
+    bytes[LINE_BYTES + 1] = b'\r';
+    let (echo, lines) = typed(&bytes);
+    assert_eq!(lines, ["x".repeat(LINE_BYTES)]);
+    assert_eq!(echo, "x".repeat(LINE_BYTES) + "\u{7}\r\n");
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_command_or_an_error(text in "(ro|poke|poweroff|0x|[0-9 ]|\\PC){0,20}") {
+        if let Err(error) = parse(&text) {
+            prop_assert!(!error.to_string().is_empty());
+        }
+    }
+
+    #[test]
+    fn any_bytes_can_be_typed(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+        let (_, lines) = typed(&bytes);
+        prop_assert!(lines.iter().all(|line| line.len() <= LINE_BYTES && line.is_ascii()));
+    }
+}
