@@ -20,6 +20,9 @@ pub(crate) enum FirmwareError<'a> {
     /// There is none where firmware said.
     #[error("{0}")]
     Missing(DeviceTreeError),
+    /// It is empty.
+    #[error("the device tree is empty")]
+    Nowhere,
     /// It can't be read.
     #[error("{0}")]
     Tree(TreeError<'a>),
@@ -32,6 +35,8 @@ pub(crate) enum FirmwareError<'a> {
 pub(crate) struct Firmware<'a> {
     /// The tree itself.
     pub(crate) tree: DeviceTree<'a>,
+    /// The memory it is in.
+    pub(crate) memory: PhysRange,
     /// The command line.
     pub(crate) command_line: CommandLine<'a>,
     /// Where the console's registers are, if it has been found.
@@ -54,7 +59,14 @@ pub(crate) fn read(window: &BootWindow) -> Result<Firmware<'_>, FirmwareError<'_
         Exit::Psci => {}
         Exit::Semihosting => exit::set_way(Way::Semihosting),
     }
-    Ok(Firmware { tree, command_line, uart })
+    let memory = memory_of(blob).ok_or(FirmwareError::Nowhere)?;
+    Ok(Firmware { tree, memory, command_line, uart })
+}
+
+/// Where bytes that the boot window shows are: at their own address.
+fn memory_of(bytes: &[u8]) -> Option<PhysRange> {
+    let start = u64::try_from(bytes.as_ptr().addr()).ok()?;
+    PhysRange::new(PhysAddr::new(start), u64::try_from(bytes.len()).ok()?)
 }
 
 /// Prints to the UART with these registers, through the boot window.

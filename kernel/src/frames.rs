@@ -11,6 +11,7 @@
 
 mod bank;
 mod chunk;
+mod claim;
 mod free;
 mod lane;
 mod place;

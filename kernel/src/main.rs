@@ -2,37 +2,30 @@
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
 #[cfg(target_os = "none")]
+mod act;
+#[cfg(target_os = "none")]
 mod arch;
 #[cfg(target_os = "none")]
 mod console;
 #[cfg(target_os = "none")]
 mod firmware;
+#[cfg(target_os = "none")]
+mod memory;
+#[cfg(target_os = "none")]
+mod prompt;
+#[cfg(target_os = "none")]
+mod run;
+#[cfg(target_os = "none")]
+mod timeline;
 
 #[cfg(target_os = "none")]
-use arch::{boot::BootInfo, exit, report};
-
-/// The kernel, from the first line on the console to the end of the machine.
-#[cfg(target_os = "none")]
-fn kernel_main(boot: BootInfo) -> ! {
-    let firmware = match firmware::read(&boot.window) {
-        Ok(firmware) => firmware,
-        Err(error) => panic!("{error}"),
-    };
-    console::println!(
-        "blockmap: loaded at {}, entered at {:?}, device tree at {}",
-        boot.load,
-        boot.entered_at,
-        boot.dtb
-    );
-    console::println!("command line: {}", firmware.command_line.text());
-    exit::exit(exit::Status::Asked(0))
-}
+use run::kernel_main;
 
 #[cfg(target_os = "none")]
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
-    report::panic(info);
-    exit::exit(exit::Status::Panic)
+    arch::report::panic(info);
+    arch::exit::exit(arch::exit::Status::Panic)
 }
 
 #[cfg(not(target_os = "none"))]

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::stage::{Show, run, run_work};
-use crate::workspace::{BARE_METAL, packages};
+use crate::stage::{Show, run, run_command, run_work};
+use crate::workspace::{BARE_METAL, cargo, packages};
 use crate::{doc, setup, tidy};
 
 /// Tests whose names begin so start machines; `cargo xtask test` runs them.
@@ -21,7 +21,9 @@ pub const BARE_METAL_PACKAGES: [&str; 2] = ["blockmap-kernel", "blockmap-hw"];
 pub fn run_stages() -> Result<()> {
     setup::lint_tools()?;
     setup::bare_metal_target()?;
-    run("format", Show::All, &["fmt", "--all", "--check"])?;
+    let mut format = cargo();
+    format.args(["fmt", "--all", "--check"]);
+    run_command("format", Show::All, format, "to mend it: cargo fmt --all")?;
     run_work("tidy", tidy::run)?;
     lint()?;
     host_tests()?;

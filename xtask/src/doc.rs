@@ -53,6 +53,5 @@ fn document(title: &str, arguments: &[&str]) -> Result<()> {
         .args(["doc", "--quiet", "--no-deps"])
         .args(arguments)
         .env("RUSTDOCFLAGS", "-D warnings");
-    run_command(title, Show::All, command)
-        .map_err(|error| error.context(format!("{title} failed; to see it alone: cargo xtask doc")))
+    run_command(title, Show::All, command, "to see it alone: cargo xtask doc")
 }

@@ -1,6 +1,6 @@
 //! Running commands one after another, each named and timed, up to the first that fails.
 
-use std::io::{BufRead, BufReader, pipe};
+use std::io::{self, BufRead, BufReader, pipe};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
@@ -24,8 +24,8 @@ pub enum Show {
 pub fn run(title: &str, show: Show, arguments: &[&str]) -> Result<()> {
     let mut command = cargo();
     command.args(arguments);
-    run_command(title, show, command)
-        .with_context(|| format!("{title} failed; to see it alone: cargo {}", arguments.join(" ")))
+    let again = format!("to see it alone: cargo {}", arguments.join(" "));
+    run_command(title, show, command, &again)
 }
 
 /// Runs `work`, which needs no command, as the stage `title`.
@@ -45,24 +45,24 @@ pub fn run_work(title: &str, work: impl FnOnce() -> Result<ExitCode>) -> Result<
 /// Runs `command` as the stage `title`.
 ///
 /// # Errors
-/// When it cannot be started, or fails.
-pub fn run_command(title: &str, show: Show, mut command: Command) -> Result<()> {
+/// When it cannot be started, or fails; the error ends with `advice`.
+pub fn run_command(title: &str, show: Show, mut command: Command, advice: &str) -> Result<()> {
     let start = opening(title);
     let succeeded = match show {
-        Show::All => command.status().context("cannot start it")?.success(),
-        Show::Closings => with_closings_shown(command)?,
+        Show::All => command.status().map(|status| status.success()),
+        Show::Closings => with_closings_shown(command),
     };
-    if !succeeded {
-        bail!("it ended with a failing status");
+    if !succeeded.with_context(|| format!("cannot run {title}"))? {
+        bail!("{title} failed; {advice}");
     }
     closing(title, start);
     Ok(())
 }
 
-fn with_closings_shown(mut command: Command) -> Result<bool> {
+fn with_closings_shown(mut command: Command) -> io::Result<bool> {
     let (reader, writer) = pipe()?;
     command.stdout(writer.try_clone()?).stderr(writer);
-    let mut child = command.spawn().context("cannot start it")?;
+    let mut child = command.spawn()?;
     // The command holds the pipe's writing ends; they must close for the reading to end.
     drop(command);
     let mut everything = String::new();

@@ -115,40 +115,33 @@ pub enum MemoryMapError {
 impl MemoryMap {
     /// Checks `firmware` and brings it into order, for a linear map in a table tree of `geometry`.
     ///
-    /// Takes time proportional to the number of ranges, and its logarithm for sorting.
+    /// Takes time proportional to the number of ranges, and its logarithm for sorting; and about
+    /// 15 KiB of stack besides the map itself.
     ///
     /// # Errors
     /// Names the first thing found wrong, and the ranges as firmware gave them.
     pub fn new(firmware: &FirmwareMap, geometry: Geometry) -> Result<Self, MemoryMapError> {
-        let mut banks = firmware.banks.clone();
-        banks.sort();
-        check_banks(banks.as_slice(), geometry)?;
-        let linear = place(banks.as_slice(), geometry)?;
-        let page = geometry.page_bytes();
-        banks.merge();
-        banks.rewrite(|bank| pages_inside(bank, page));
-
-        let touched = |range| pages_touched(range, page, geometry.highest_output());
-        let mut holes = firmware.no_map.clone();
-        holes.rewrite(touched);
-        holes.sort();
-        holes.merge();
-
-        if let Some(image) = firmware.image {
-            check_image(image, &banks, page)?;
-            check_no_map(firmware, image, touched)?;
-        }
-        let map = Self {
+        let highest = geometry.highest_output();
+        let touched = |range| pages_touched(range, geometry.page_bytes(), highest);
+        let mut map = Self {
             geometry,
-            linear,
-            banks,
-            holes,
-            taken: taken(firmware, touched),
+            linear: place(firmware.banks(), geometry)?,
+            banks: firmware.banks.clone(),
+            holes: firmware.no_map.clone(),
+            taken: Ranges::new(),
             image: firmware.image,
             parts: firmware.image.map_or(Parts::NONE, |image| {
                 Parts::new(&image, touched(image.load).unwrap_or(image.load))
             }),
         };
+        order_banks(&mut map.banks, geometry.page_bytes())?;
+        if let Some(image) = firmware.image {
+            check_image(image, map.banks(), geometry.page_bytes())?;
+            check_no_map(firmware.no_map(), image, touched)?;
+        }
+        order(&mut map.holes, touched);
+        collect_taken(&mut map.taken, firmware);
+        order(&mut map.taken, touched);
         match map.mapped().next() {
             Some(_) => Ok(map),
             None => Err(MemoryMapError::NoMemory),
@@ -241,40 +234,55 @@ impl Iterator for FreeMemory<'_> {
     }
 }
 
-/// Checks that banks, in ascending order, are disjoint and addressable.
-fn check_banks(banks: &[PhysRange], geometry: Geometry) -> Result<(), MemoryMapError> {
-    for pair in banks.windows(2) {
+/// Places the linear map for `banks`, in any order, if they can be addressed.
+fn place(banks: &[PhysRange], geometry: Geometry) -> Result<LinearMap, MemoryMapError> {
+    let lowest = banks.iter().min_by_key(|bank| bank.start());
+    let highest = banks.iter().max_by_key(|bank| bank.last());
+    let (Some(lowest), Some(highest)) = (lowest, highest) else {
+        return Err(MemoryMapError::NoMemory);
+    };
+    if highest.last() > geometry.highest_output() {
+        return Err(MemoryMapError::BankTooHigh {
+            bank: *highest,
+            output_bits: geometry.output_bits(),
+        });
+    }
+    let memory = inclusive(lowest.start(), highest.last()).ok_or(MemoryMapError::NoMemory)?;
+    LinearMap::new(geometry, memory)
+        .ok_or(MemoryMapError::TooWide { memory, most: LinearMap::most_bytes(geometry) })
+}
+
+/// Brings banks into order, if they are disjoint, and keeps the whole pages of them.
+fn order_banks(banks: &mut Ranges<MOST_BANKS>, page: u64) -> Result<(), MemoryMapError> {
+    banks.sort();
+    for pair in banks.as_slice().windows(2) {
         if let [lower, higher] = pair
             && lower.overlaps(*higher)
         {
             return Err(MemoryMapError::BanksOverlap(*lower, *higher));
         }
     }
-    match banks.last() {
-        Some(bank) if bank.last() > geometry.highest_output() => {
-            Err(MemoryMapError::BankTooHigh { bank: *bank, output_bits: geometry.output_bits() })
-        }
-        Some(_) | None => Ok(()),
-    }
+    // Banks may touch inside a page, which is whole memory then.
+    banks.merge();
+    banks.rewrite(|bank| pages_inside(bank, page));
+    Ok(())
 }
 
-/// Places the linear map for banks in ascending order.
-fn place(banks: &[PhysRange], geometry: Geometry) -> Result<LinearMap, MemoryMapError> {
-    let (Some(lowest), Some(highest)) = (banks.first(), banks.last()) else {
-        return Err(MemoryMapError::NoMemory);
-    };
-    let memory = inclusive(lowest.start(), highest.last()).ok_or(MemoryMapError::NoMemory)?;
-    LinearMap::new(geometry, memory)
-        .ok_or(MemoryMapError::TooWide { memory, most: LinearMap::most_bytes(geometry) })
+/// Brings the pages that `ranges` touch into order.
+fn order<const N: usize>(ranges: &mut Ranges<N>, touched: impl Fn(PhysRange) -> Option<PhysRange>) {
+    ranges.rewrite(touched);
+    ranges.sort();
+    ranges.merge();
 }
 
-fn check_image(image: Image, banks: &Ranges<MOST_BANKS>, page: u64) -> Result<(), MemoryMapError> {
+/// Checks that the image, and its parts inside it, are where they can be.
+fn check_image(image: Image, banks: &[PhysRange], page: u64) -> Result<(), MemoryMapError> {
     let Image { load, text, rodata } = image;
     if !load.start().is_aligned(IMAGE_ALIGNMENT) {
         return Err(MemoryMapError::ImageMisaligned(load));
     }
     let is_in_memory = pages_touched(load, page, PhysAddr::new(u64::MAX))
-        .is_some_and(|pages| banks.as_slice().iter().any(|bank| bank.covers(pages)));
+        .is_some_and(|pages| banks.iter().any(|bank| bank.covers(pages)));
     if !is_in_memory {
         return Err(MemoryMapError::ImageOutsideMemory(load));
     }
@@ -291,31 +299,23 @@ fn check_image(image: Image, banks: &Ranges<MOST_BANKS>, page: u64) -> Result<()
 
 /// Checks that no forbidden range touches a page of the image.
 fn check_no_map(
-    firmware: &FirmwareMap,
+    no_map: &[PhysRange],
     image: Image,
     touched: impl Fn(PhysRange) -> Option<PhysRange>,
 ) -> Result<(), MemoryMapError> {
     let is_over_image =
         |no_map: &&PhysRange| touched(**no_map).is_some_and(|pages| pages.overlaps(image.load));
-    match firmware.no_map().iter().find(is_over_image) {
+    match no_map.iter().find(is_over_image) {
         Some(no_map) => Err(MemoryMapError::NoMapOverImage { no_map: *no_map, image: image.load }),
         None => Ok(()),
     }
 }
 
-/// Everything that is in use from the start.
-fn taken(
-    firmware: &FirmwareMap,
-    touched: impl Fn(PhysRange) -> Option<PhysRange>,
-) -> Ranges<MOST_TAKEN> {
+/// Puts everything that is in use from the start into `taken`.
+fn collect_taken(taken: &mut Ranges<MOST_TAKEN>, firmware: &FirmwareMap) {
     let single = [firmware.image.map(|image| image.load), firmware.initrd, firmware.device_tree];
-    let mut taken = Ranges::new();
     for range in firmware.reserved().iter().copied().chain(single.into_iter().flatten()) {
         let pushed = taken.push(range);
         debug_assert!(pushed.is_ok(), "there is room for all reservations and three more");
     }
-    taken.rewrite(touched);
-    taken.sort();
-    taken.merge();
-    taken
 }

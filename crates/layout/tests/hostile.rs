@@ -174,6 +174,21 @@ fn an_image_over_a_hole_or_two_banks_that_do_not_touch_is_refused() {
 }
 
 #[test]
+fn banks_and_reservations_come_in_any_order() {
+    let mut firmware = banks(&[(8 * GIB, GIB), (GIB, GIB), (4 * GIB, GIB), (2 * GIB, GIB)]);
+    for start in [9 * GIB - PAGE, GIB, 4 * GIB] {
+        firmware.add_no_map(at(start), 1).unwrap();
+        firmware.add_reserved(at(start + PAGE), 1).unwrap();
+    }
+    let memory = check(&firmware).unwrap();
+    let pages = |starts: [u64; 3]| starts.map(|start| range(start, PAGE));
+    assert_eq!(memory.banks(), [range(GIB, 2 * GIB), range(4 * GIB, GIB), range(8 * GIB, GIB)]);
+    assert_eq!(memory.holes(), pages([GIB, 4 * GIB, 9 * GIB - PAGE]));
+    assert_eq!(memory.taken(), pages([GIB + PAGE, 4 * GIB + PAGE, 9 * GIB]));
+    assert_eq!(memory.linear().memstart(), at(GIB));
+}
+
+#[test]
 fn ranges_are_rounded_towards_the_safe_side() {
     let mut firmware = banks(&[(GIB + 1, GIB - 2), (4 * GIB, 9 * PAGE)]);
     firmware.add_no_map(at(4 * GIB + 2 * PAGE + 5), PAGE).unwrap();

@@ -242,15 +242,21 @@ fn firmware_map(geometry: Geometry) -> impl Strategy<Value = FirmwareMap> {
     let banks = prop::collection::vec(bank, 1..4);
     let no_map = (0..20_000_u64, 0..page, prop_oneof![1..4 * page, Just(page)]);
     let no_maps = prop::collection::vec(no_map, 0..4);
-    (base, banks, no_maps).prop_map(move |(base, banks, no_maps)| {
+    (base, banks, no_maps, any::<bool>()).prop_map(move |(base, banks, no_maps, is_reversed)| {
         let mut firmware = FirmwareMap::new();
-        let mut next = base;
+        let (mut next, mut ranges) = (base, Vec::new());
         for (gap, start, pages, bytes) in banks {
             // One bank in a while touches the one before.
             next += if gap < 5 { 0 } else { gap * page + start };
             let bytes = pages * page + bytes + 1;
-            firmware.add_bank(PhysAddr::new(next), bytes).unwrap();
+            ranges.push((PhysAddr::new(next), bytes));
             next += bytes;
+        }
+        if is_reversed {
+            ranges.reverse();
+        }
+        for (start, bytes) in ranges {
+            firmware.add_bank(start, bytes).unwrap();
         }
         for (pages, start, bytes) in no_maps {
             let start = base + pages * page + start;

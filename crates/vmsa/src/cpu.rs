@@ -5,6 +5,8 @@
 //!
 //! Source: the register's name is the section's title.
 
+use core::fmt;
+
 mod attested;
 mod feature;
 mod midr;
@@ -35,6 +37,15 @@ pub enum Why {
     Register(u8),
     /// Its maker says so of this design, whatever the register holds.
     Attested(&'static Attested),
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Register(level) => write!(f, "ID_AA64MMFR2_EL1.BBM is {level}"),
+            Self::Attested(_) => f.write_str("attested by its maker"),
+        }
+    }
 }
 
 /// What happens on a CPU with these values of `MIDR_EL1` and `ID_AA64MMFR2_EL1` when a live leaf

@@ -236,6 +236,9 @@ mod tests {
         let more = Demand::BreakBeforeMake(Why::SizeAndMore);
         assert_eq!(demand(Level::L1, BLOCK ^ bits::PXN, TABLE | no_execute), more);
         assert_eq!(demand(Level::L1, BLOCK, TABLE | no_stores), more);
+        let (user, no_user) = (BLOCK | bits::UNPRIVILEGED, TABLE | 1 << 61);
+        assert_eq!(demand(Level::L1, BLOCK, no_user), Demand::SizeChange);
+        assert_eq!(demand(Level::L1, user, no_user), more);
         let elsewhere = Demand::BreakBeforeMake(Why::OutputAddress);
         assert_eq!(demand(Level::L1, BLOCK, TABLE | secure), elsewhere);
         assert_eq!(demand(Level::L1, TABLE, TABLE | no_execute), Demand::Invalidate);

@@ -189,6 +189,10 @@ mod tests {
         assert_eq!(at(small, 0, 0, u64::MAX), Some(2 * MIB));
         let small = Geometry::new(half, (Granule::Kib4, Format::Base), 30, 48).unwrap();
         assert_eq!(at(small, 0, 0, u64::MAX), Some(32 * MIB));
+        // Two blocks in the root, and a run would be of 32.
+        let small = Geometry::new(half, (Granule::Kib64, Format::Base), 30, 48).unwrap();
+        assert_eq!(small.run_size(Level::L2), None);
+        assert_eq!(at(small, 0, 0, u64::MAX), Some(512 * MIB));
     }
 
     /// Every size that [`Leaves::Largest`] may choose.

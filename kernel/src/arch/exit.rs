@@ -25,6 +25,8 @@ pub(crate) enum Way {
 pub(crate) enum Status {
     /// As asked, with the status that was asked for.
     Asked(u8),
+    /// The kernel can't be started on this machine.
+    Unstartable,
     /// The kernel panicked.
     Panic,
     /// An exception was nobody's.
@@ -34,10 +36,11 @@ pub(crate) enum Status {
 }
 
 impl Status {
-    /// The number that a host sees: what was asked for, or 101, 102 and 103.
+    /// The number that a host sees: what was asked for, or 100 to 103.
     pub(crate) const fn number(self) -> u8 {
         match self {
             Self::Asked(number) => number,
+            Self::Unstartable => 100,
             Self::Panic => 101,
             Self::Exception => 102,
             Self::Recursion => 103,

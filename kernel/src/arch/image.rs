@@ -20,7 +20,7 @@ macro_rules! symbols {
 symbols! {
     __image_start __image_end __text_end __rodata_start __rodata_end __data_start
     __fixups_start __fixups_end __idmap_start
-    __boot_tables_start __boot_tables_end __stacks_start
+    __stacks_start
     __exception_stack_start __exception_stack_end
     __last_stack_start __last_stack_end __boot_stack_start __boot_stack_end
 }
@@ -89,11 +89,6 @@ pub(crate) fn rodata() -> VirtRange {
 /// The page of code that runs through the identity map.
 pub(crate) fn identity_code() -> VirtAddr {
     at!(__idmap_start)
-}
-
-/// The tables that are written with the MMU off.
-pub(crate) fn boot_tables() -> VirtRange {
-    between(at!(__boot_tables_start), at!(__boot_tables_end))
 }
 
 /// The table of instructions that may fault, and where to go on if they do.

@@ -47,7 +47,47 @@ impl Frames<'_> {
     /// Says why it is not the caller's to free; nothing was changed.
     pub fn free(&self, purpose: Purpose, frame: PhysAddr) -> Result<(), FreeError> {
         let range = PhysRange::new(frame, FRAME_BYTES).ok_or(FreeError::NotMemory(frame))?;
-        self.free_block(purpose, range)
+        if !frame.is_aligned(FRAME_BYTES) {
+            return Err(FreeError::NotFrames(range));
+        }
+        let number = frame.value() / FRAME_BYTES;
+        let chunk = self.banks.chunk_of(number).ok_or(FreeError::NotMemory(frame))?;
+        let expected = purpose.state();
+        let is_allocated = self.chunk_state(chunk, number) == expected;
+        let mut piece = self.pieces(chunk, Numbers { first: number, last: number });
+        let freed = is_allocated && piece.all(|piece| self.give(piece, expected));
+        if !freed {
+            let found = self.chunk_state(chunk, number);
+            return Err(FreeError::NotAllocated { frame, found, expected });
+        }
+        self.counter(purpose).fetch_sub(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Frees frames that are all in one state, or does nothing. Tells whether it did.
+    fn give(&self, piece: Piece<'_>, from: State) -> bool {
+        self.count_freed(piece);
+        let freed = piece.change(from, State::Free).is_ok();
+        if !freed {
+            self.count_taken(piece);
+        }
+        freed
+    }
+
+    /// Raises the counts of free frames, before frames are freed: they are never too low.
+    fn count_freed(&self, piece: Piece<'_>) {
+        self.free.fetch_add(piece.frames(), Ordering::Relaxed);
+        if let Some(summary) = self.summary(piece.chunk) {
+            summary.fetch_add(piece.frames(), Ordering::Relaxed);
+        }
+    }
+
+    /// Lowers the counts of free frames, after frames were taken.
+    pub(super) fn count_taken(&self, piece: Piece<'_>) {
+        self.free.fetch_sub(piece.frames(), Ordering::Relaxed);
+        if let Some(summary) = self.summary(piece.chunk) {
+            summary.fetch_sub(piece.frames(), Ordering::Relaxed);
+        }
     }
 
     /// Gives back the frames of `range`, all of which were allocated for `purpose`, together or
@@ -74,11 +114,8 @@ impl Frames<'_> {
             }
         }
         self.counter(purpose).fetch_sub(frames.count(), Ordering::Relaxed);
-        self.free.fetch_add(frames.count(), Ordering::Relaxed);
         for piece in self.pieces_in(frames) {
-            if let Some(summary) = self.summary(piece.chunk) {
-                summary.fetch_add(piece.frames(), Ordering::Relaxed);
-            }
+            self.count_freed(piece);
             piece.word.fetch_and(!piece.lanes.mask(), Ordering::Release);
         }
         Ok(())
@@ -148,10 +185,7 @@ impl Frames<'_> {
 
     fn reserve_piece(&self, piece: Piece<'_>) -> Result<(), PhysAddr> {
         piece.change(State::Free, State::Reserved)?;
-        self.free.fetch_sub(piece.frames(), Ordering::Relaxed);
-        if let Some(summary) = self.summary(piece.chunk) {
-            summary.fetch_sub(piece.frames(), Ordering::Relaxed);
-        }
+        self.count_taken(piece);
         Ok(())
     }
 

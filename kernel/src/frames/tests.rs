@@ -3,6 +3,7 @@
 extern crate std;
 
 use std::collections::BTreeMap;
+use std::string::ToString;
 use std::vec::Vec;
 
 use proptest::collection::vec;
@@ -52,6 +53,8 @@ fn frames_that_are_not_the_callers_are_not_freed() {
     let banks = [range(0x4000_0800, 2 * MIB)];
     let words = storage(&banks);
     let frames = Frames::new(&words, &banks).unwrap();
+    let never = frames.free(Purpose::Data, PhysAddr::new(0x4000_1000)).unwrap_err();
+    assert_eq!(never.to_string(), "the frame at 0x40001000 is Free, not Used");
     frames.reserve(range(0x4010_0000, 0x1000)).unwrap();
     let data = frames.allocate(Purpose::Data).unwrap();
     assert_eq!(data, PhysAddr::new(0x4000_1000), "banks are rounded inward");

@@ -210,7 +210,7 @@ fn check_large(name: &str, write: &dyn Fn(&mut Writer, usize) -> &mut Writer) {
     let mut writer = Writer::new();
     writer.memory(GIB, GIB).open("large");
     let mut turn = 0;
-    while writer.bytes() < MOST_BYTES / 8 {
+    while writer.bytes() < MOST_BYTES / 2 {
         write(&mut writer, turn);
         turn += 1;
     }

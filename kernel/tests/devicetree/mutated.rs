@@ -67,7 +67,7 @@ fn any_damage() -> impl Strategy<Value = Damage> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1000) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(4000) })]
 
     #[test]
     fn damage_of_any_kind_is_survived(
@@ -151,7 +151,7 @@ fn damage_is_survived_for_as_long_as_asked() {
     let begun = Instant::now();
     let mut seeds = first..;
     let mut count = 0_u64;
-    while seconds.map_or(count < 2000, |seconds| begun.elapsed() < Duration::from_secs(seconds)) {
+    while seconds.map_or(count < 4000, |seconds| begun.elapsed() < Duration::from_secs(seconds)) {
         survive(seeds.next().unwrap());
         count += 1;
     }

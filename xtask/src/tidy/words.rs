@@ -5,15 +5,18 @@ use super::tree::{TextFile, Tree};
 use super::{Check, Problem};
 
 /// Parts of names that say nothing, and what to do.
-const IN_NAMES: [(&str, &str); 7] = [
+const IN_NAMES: [(&str, &str); 6] = [
     ("util", "name what it does"),
     ("utils", "name what it does"),
     ("helper", "name what it does"),
     ("helpers", "name what it does"),
     ("manager", "name what it holds, or what it does"),
-    ("common", "name what it is about"),
     ("misc", "part it by what it is for"),
 ];
+
+/// The same for names of files and folders; in code it is a word of Arm's (CnP, "common not
+/// private").
+const IN_PATHS: (&str, &str) = ("common", "name what it is about");
 
 /// Words of comments and documents, and what to do.
 const IN_PROSE: [(&str, &str); 8] = [
@@ -34,6 +37,10 @@ const PATHS: [&str; 4] = ["/work/", "/root/", "/home/", "/tmp/"];
 pub(super) fn check(tree: &Tree, problems: &mut Vec<Problem>) {
     for path in &tree.paths {
         check_name(path, (path, 0), problems);
+        let (word, advice) = IN_PATHS;
+        if parts(path).iter().any(|part| part == word) {
+            problems.push(problem((path, 0), format!("`{word}` in a name: {advice}")));
+        }
     }
     for file in &tree.files {
         // Names in assembly and linker scripts are often the toolchain's own.
@@ -136,6 +143,7 @@ mod tests {
     #[test]
     fn names_say_what_they_are_for() {
         assert_eq!(found("a/utils.rs", ""), [0]);
+        assert_eq!(found("a/common/b.rs", "fn is_common() {}"), [0]);
         assert_eq!(found("a.rs", "struct TableManager;\nfn map_helper() {}"), [1, 2]);
         assert!(found("a.rs", "struct Commons; let s = \"utils\";").is_empty());
     }

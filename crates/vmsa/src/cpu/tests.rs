@@ -49,6 +49,42 @@ fn designs_that_nobody_attested_are_not_on_the_list() {
 }
 
 #[test]
+fn the_list_is_what_was_attested() {
+    let cortex_and_neoverse = [
+        (0xd4d, 0, 0),
+        (0xd82, 0, 3),
+        (0xd83, 0, 2),
+        (0xd84, 0, 2),
+        (0xd87, 0, 0),
+        (0xd88, 0, 0),
+        (0xd89, 0, 0),
+        (0xd8a, 0, 0),
+        (0xd8b, 0, 0),
+        (0xd8c, 1, 1),
+        (0xd8e, 0, 0),
+        (0xd90, 1, 1),
+    ];
+    let mut seen = 0;
+    for part in 0..0x1000 {
+        for release in 0..0x100_u64 {
+            let (variant, revision) = (release >> 4, release & 0xf);
+            let midr = |implementer: u64| {
+                Midr::new(implementer << 24 | variant << 20 | 0xf_0000 | part << 4 | revision)
+            };
+            let of_arm = cortex_and_neoverse.iter().any(|(listed, major, minor)| {
+                *listed == part && (*major, *minor) <= (variant, revision)
+            });
+            assert_eq!(Attested::of(midr(0x41)).is_some(), of_arm, "{}", midr(0x41));
+            let of_ampere = [0xac3, 0xac4].contains(&part);
+            assert_eq!(Attested::of(midr(0xc0)).is_some(), of_ampere);
+            assert_eq!(Attested::of(midr(0x4e)).is_some(), part == 0x010);
+            seen += u32::from(of_arm);
+        }
+    }
+    assert_eq!(seen, 7 * 256 + (256 - 3) + 2 * (256 - 2) + 2 * (256 - 17));
+}
+
+#[test]
 fn every_attested_design_has_a_name_and_one_entry() {
     for (index, attested) in ATTESTED.iter().enumerate() {
         let implementer = u64::from(attested.implementer);

@@ -26,6 +26,28 @@ fn the_kernels_register_is_as_worked_out_by_hand() {
 }
 
 #[test]
+fn single_fields_are_where_the_manual_puts_them() {
+    let good = 0x0000_0015_b510_3510;
+    let decode = |register| Tcr::decode(Regime::El1And0, register).unwrap();
+    let upper = |tcr: Tcr| tcr.upper.unwrap();
+    let lower = |tcr: Tcr| tcr.lower.unwrap();
+    assert_eq!(lower(decode(good | 1 << 37)).top_byte, TopByte::Ignored);
+    assert_eq!(upper(decode(good | 1 << 37)).top_byte, TopByte::Checked);
+    assert_eq!(upper(decode(good | 1 << 38)).top_byte, TopByte::Ignored);
+    assert_eq!(decode(good | 1 << 39).hardware, HardwareUpdates::AccessFlag);
+    assert_eq!(decode(good | 1 << 40).hardware, HardwareUpdates::DirtyAlone);
+    let asids = |register| decode(register).asids.unwrap();
+    let of_upper = AsidControl { size: AsidSize::Sixteen, from: Half::Upper };
+    assert_eq!(asids(good | 1 << 22), of_upper);
+    assert_eq!(asids(good ^ 1 << 36).size, AsidSize::Eight);
+    // A 52-bit size doesn't widen descriptors that have 48 bits for an address.
+    let wide = decode(good ^ 0b11 << 32);
+    assert_eq!((wide.output_bits, upper(wide).geometry), (52, Geometry::KERNEL_4K_48));
+    let walks = upper(decode(good ^ 0b11 << 24));
+    assert_eq!((walks.inner, walks.outer), (WalkCaching::WriteThrough, WalkCaching::WriteBack));
+}
+
+#[test]
 fn the_two_halves_spell_a_granule_differently() {
     let fields = Granule::ALL.map(|granule| {
         let trees = (lower(granule, Format::Base, 40, 48), upper(granule, Format::Base, 40, 48));

@@ -1,0 +1,161 @@
+//! Carrying out the monitor's commands.
+
+use core::fmt;
+
+use blockmap::dump::{Style, Tree};
+use blockmap::machine::{VirtAddr, VirtRange};
+use blockmap::vmsa::{Change, Mair};
+use blockmap::{Platform, publish_code};
+use blockmap_kernel::cmdline::CommandLine;
+use blockmap_kernel::monitor::{Command, HELP, Scope};
+use blockmap_kernel::report::StatText;
+
+use crate::arch::exit::{self, Status};
+use crate::arch::probe::{self, Fault};
+use crate::console::{self, println};
+use crate::memory::{Facts, LINEAR, MARKERS, System};
+use crate::timeline::Marks;
+
+/// What the monitor's commands are about.
+pub(crate) struct Monitor<'a> {
+    /// The running system.
+    pub(crate) system: &'a System<'static>,
+    /// The command line.
+    pub(crate) command_line: CommandLine<'a>,
+    /// What the CPU is.
+    pub(crate) facts: &'a Facts,
+    /// When the steps of the boot were done.
+    pub(crate) marks: &'a Marks,
+}
+
+impl Monitor<'_> {
+    /// Carries out a command, and says on the console what came of it.
+    pub(crate) fn carry_out(&self, command: Command) {
+        match command {
+            Command::Help => println!("{HELP}"),
+            Command::Ptdump(scope) => self.ptdump(scope),
+            Command::Stat => self.stat(),
+            Command::Walk(address) => self.walk(address),
+            Command::Protect(change, range) => self.protect(range, change),
+            Command::Split(range) => say(self.system.space().split(range)),
+            Command::Peek(address) => self.peek(address),
+            Command::Poke(address, value) => self.poke(address, value),
+            Command::Exec(address) => self.exec(address),
+            Command::Timeline => console::print(format_args!("{}", self.marks.text())),
+            Command::Cmdline => self.cmdline(),
+            Command::Poweroff(status) => exit::exit(Status::Asked(status)),
+        }
+    }
+
+    fn mair(&self) -> Mair {
+        Mair::for_kernel(self.facts.mte)
+    }
+
+    fn ptdump(&self, scope: Scope) {
+        let space = self.system.space();
+        let reader = space.reader();
+        let tree = Tree::new(space.geometry(), space.root(), &reader);
+        let tree = match scope {
+            Scope::All => tree,
+            Scope::Linear => tree.within(LINEAR),
+        };
+        let style = Style { mair: self.mair(), markers: &MARKERS };
+        // The console takes every byte.
+        let _ = tree.ptdump(style, &mut Console);
+        let wx = tree.wx();
+        if wx.passed() {
+            println!("Checked W+X mappings: passed, no W+X pages found");
+        } else {
+            println!("Checked W+X mappings: FAILED, {wx:?}");
+        }
+    }
+
+    fn stat(&self) {
+        let space = self.system.space();
+        let reader = space.reader();
+        let map = Tree::new(space.geometry(), space.root(), &reader).within(LINEAR).stat();
+        println!("linear map:");
+        let frames = self.system.frames();
+        console::print(format_args!("{}", StatText { map: &map, frames }));
+    }
+
+    fn walk(&self, address: VirtAddr) {
+        let space = self.system.space();
+        let reader = space.reader();
+        let tree = Tree::new(space.geometry(), space.root(), &reader);
+        println!("{}", tree.walk(address).described(self.mair()));
+    }
+
+    fn protect(&self, range: VirtRange, change: Change) {
+        let space = self.system.space();
+        if change == Change::Execute {
+            self.publish(range);
+        }
+        say(space.protect(range, change));
+    }
+
+    /// Makes what was written to pages of the linear map what is fetched from there, as far as
+    /// they can be read. [code-clean-before-run]
+    fn publish(&self, range: VirtRange) {
+        let page = self.system.geometry().page_bytes();
+        let pages = (0..range.bytes() / page)
+            .filter_map(|number| VirtRange::new(range.start().wrapping_add(number * page), page));
+        for page in pages.filter(|page| self.system.space().translate(page.start()).is_some()) {
+            if let Some(memory) = self.system.memory_of(page) {
+                publish_code(self.system.machine(), memory);
+            }
+        }
+    }
+
+    fn peek(&self, address: VirtAddr) {
+        // SAFETY: a person asks for it, who answers for devices whose registers mind.
+        match unsafe { probe::read_u64(address) } {
+            Ok(value) => println!("{address}: {value:#018x}"),
+            Err(fault) => self.fault(address, fault),
+        }
+    }
+
+    fn poke(&self, address: VirtAddr, value: u64) {
+        // SAFETY: a person asks for it, who answers for whatever is there.
+        match unsafe { probe::write_u64(address, value) } {
+            Ok(()) => println!("{address} = {value:#018x}"),
+            Err(fault) => self.fault(address, fault),
+        }
+    }
+
+    fn exec(&self, address: VirtAddr) {
+        // SAFETY: a person asks for it, who answers for the code.
+        match unsafe { probe::execute(address) } {
+            Ok(value) => println!("{address} returned {value:#018x}"),
+            Err(fault) => self.fault(address, fault),
+        }
+    }
+
+    fn fault(&self, address: VirtAddr, fault: Fault) {
+        println!("fault: {fault}");
+        self.walk(address);
+    }
+
+    fn cmdline(&self) {
+        println!("{}", self.command_line.text());
+        self.command_line.complaints().for_each(|complaint| println!("{complaint}"));
+    }
+}
+
+/// Says how an operation ended.
+fn say<E: fmt::Display>(result: Result<(), E>) {
+    match result {
+        Ok(()) => println!("done"),
+        Err(error) => println!("refused: {error}"),
+    }
+}
+
+/// The console, for those who write text to something.
+struct Console;
+
+impl fmt::Write for Console {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        console::print(format_args!("{text}"));
+        Ok(())
+    }
+}

@@ -1,0 +1,33 @@
+//! Frames that had an owner before there was an allocator.
+
+use core::sync::atomic::Ordering;
+
+use blockmap::machine::PhysRange;
+
+use super::free::ReserveError;
+use super::{Frames, Numbers, Purpose, State, address};
+
+impl Frames<'_> {
+    /// Takes the frames that `range` touches, as if they had been allocated for `purpose`: they may
+    /// be freed.
+    ///
+    /// # Errors
+    /// Says which frame is not free; those below it were taken.
+    pub fn claim(&self, purpose: Purpose, range: PhysRange) -> Result<(), ReserveError> {
+        let frames = Numbers::touched(range);
+        for chunk in self.banks.chunks_of(frames) {
+            let Some(wanted) = self.banks.frames_of(chunk).and_then(|all| all.both(frames)) else {
+                continue;
+            };
+            if !self.prepare(chunk) {
+                return Err(ReserveError::Allocated(address(wanted.first)));
+            }
+            for piece in self.pieces(chunk, wanted) {
+                piece.change(State::Free, purpose.state()).map_err(ReserveError::Allocated)?;
+                self.counter(purpose).fetch_add(piece.frames(), Ordering::Relaxed);
+                self.count_taken(piece);
+            }
+        }
+        Ok(())
+    }
+}

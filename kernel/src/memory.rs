@@ -1,0 +1,19 @@
+//! The kernel's map: painted once from what firmware says, and changed live from then on.
+//!
+//! [`start`] goes from start-up's map to the final one. Nothing is written before everything is
+//! known: the plan says how many tables it takes, an arena is set aside for them, and only then the
+//! first entry is filled. The new tree is complete before it is switched to.
+
+mod address_map;
+mod arena;
+mod error;
+mod hook;
+mod locks;
+mod paint;
+mod reserve;
+mod start;
+mod system;
+
+pub(crate) use address_map::{LINEAR, MARKERS};
+pub(crate) use start::{Facts, Started, Survey, start};
+pub(crate) use system::System;

@@ -1,0 +1,43 @@
+//! Where everything is in the upper half. `docs/ADDRESS-MAP.md` has the picture.
+
+use blockmap::dump::Marker;
+use blockmap::machine::{VirtAddr, VirtRange};
+
+/// The linear map's first address, as in Linux.
+pub(crate) const LINEAR_START: VirtAddr = VirtAddr::new(0xffff_0000_0000_0000);
+/// The first address above the linear map: modules.
+pub(crate) const MODULES: VirtAddr = VirtAddr::new(0xffff_8000_0000_0000);
+/// The kernel image.
+pub(crate) const IMAGE: VirtAddr = VirtAddr::new(0xffff_8000_8000_0000);
+/// The image-side zone: the memory that a commit itself may run on. Leaf sizes never change here.
+pub(crate) const ZONE: VirtAddr = VirtAddr::new(0xffff_8000_c000_0000);
+/// The console's registers.
+pub(crate) const CONSOLE: VirtAddr = ZONE;
+/// The frames' states.
+pub(crate) const FRAME_STATES: VirtAddr = VirtAddr::new(0xffff_8000_d000_0000);
+/// Bytes from the frames' states up to the end of the zone: enough for 12 TiB of memory.
+pub(crate) const FRAME_STATES_BYTES: u64 = VMALLOC.value() - FRAME_STATES.value();
+/// Memory mapped page by page.
+pub(crate) const VMALLOC: VirtAddr = VirtAddr::new(0xffff_8001_0000_0000);
+
+/// The linear map.
+pub(crate) const LINEAR: VirtRange = between(LINEAR_START, MODULES);
+/// The image and the zone beside it.
+pub(crate) const IMAGE_SIDE: VirtRange = between(IMAGE, VMALLOC);
+
+/// The names of the areas, for dumps.
+pub(crate) const MARKERS: [Marker<'static>; 6] = [
+    Marker { start: LINEAR_START, name: "Linear Mapping start" },
+    Marker { start: MODULES, name: "Linear Mapping end" },
+    Marker { start: MODULES, name: "Modules start" },
+    Marker { start: IMAGE, name: "Modules end" },
+    Marker { start: ZONE, name: "Image-side zone start" },
+    Marker { start: VMALLOC, name: "vmalloc() area" },
+];
+
+const fn between(start: VirtAddr, end: VirtAddr) -> VirtRange {
+    match VirtRange::new(start, end.value().wrapping_sub(start.value())) {
+        Some(range) => range,
+        None => panic!("the areas are not in ascending order"),
+    }
+}

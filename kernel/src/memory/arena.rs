@@ -1,0 +1,102 @@
+//! The memory that start-up sets aside before it writes a table, and the platform that takes
+//! tables from it: one CPU, no locks, nothing ever given back.
+
+use core::cell::Cell;
+
+use blockmap::layout::Strategy;
+use blockmap::machine::{Event, Machine, PhysAddr, PhysRange, VirtRange};
+use blockmap::vmsa::{Geometry, TlbiForm};
+use blockmap::{Platform, Refusal, Scope, Terms};
+use blockmap_hw::Cpu;
+use blockmap_kernel::frames::FRAME_BYTES;
+
+/// Tables for start-up's maps, in one piece of memory that the boot window shows.
+#[derive(Debug)]
+pub(super) struct Arena {
+    cpu: Cpu,
+    tables: PhysRange,
+    taken: Cell<u64>,
+}
+
+impl Arena {
+    /// An arena of the whole frames of `tables`, which `cpu` reaches.
+    pub(super) const fn new(cpu: Cpu, tables: PhysRange) -> Self {
+        Self { cpu, tables, taken: Cell::new(0) }
+    }
+
+    /// Takes a table and empties it: a root. `None` if all are taken.
+    pub(super) fn take_root(&self) -> Option<PhysAddr> {
+        self.reserve(1).ok()?;
+        let table = self.take_table();
+        let entries = self.geometry().granule().entries();
+        let span = blockmap::machine::Span { table, first: 0, count: entries };
+        self.cpu.perform(Event::Fill { span, value: 0, step: 0 });
+        Some(table)
+    }
+
+    /// How many tables were taken.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken.get()
+    }
+
+    /// The memory of the tables that were taken; `None` if none was.
+    pub(super) fn used(&self) -> Option<PhysRange> {
+        PhysRange::new(self.tables.start(), self.taken.get() * FRAME_BYTES)
+    }
+}
+
+impl Platform for Arena {
+    type Machine = Cpu;
+
+    #[inline]
+    fn geometry(&self) -> Geometry {
+        Geometry::KERNEL_4K_48
+    }
+
+    #[inline]
+    fn machine(&self) -> &Cpu {
+        &self.cpu
+    }
+
+    fn hold_terms(&self) -> Terms {
+        // No walker uses the tree yet, so no size is live; one CPU, so no broadcast is needed.
+        Terms { strategy: Strategy::Live, tlbi: TlbiForm::ByAddress }
+    }
+
+    fn release_terms(&self) {}
+
+    fn lock(&self, _scope: Scope) {}
+
+    fn unlock(&self, _scope: Scope) {}
+
+    fn refusal(&self, _range: VirtRange) -> Option<Refusal> {
+        None
+    }
+
+    fn top_up(&self, _tables: u32) {}
+
+    fn reserve(&self, tables: u32) -> Result<(), u32> {
+        let left = self.tables.bytes() / FRAME_BYTES - self.taken.get();
+        if u64::from(tables) <= left {
+            Ok(())
+        } else {
+            Err(u32::try_from(left).unwrap_or(u32::MAX))
+        }
+    }
+
+    fn unreserve(&self, _tables: u32) {}
+
+    fn take_table(&self) -> PhysAddr {
+        let number = self.taken.replace(self.taken.get() + 1);
+        self.tables.start().wrapping_add(number * FRAME_BYTES)
+    }
+
+    /// Start-up unmaps nothing; a table that came back would stay unused.
+    fn free_table(&self, _table: PhysAddr) {}
+
+    fn enter_reader(&self) {}
+
+    fn leave_reader(&self) {}
+
+    fn wait_for_readers(&self) {}
+}

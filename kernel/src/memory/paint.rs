@@ -1,0 +1,91 @@
+//! Filling the kernel's tree: the linear map, the image, the zone beside it.
+
+use blockmap::layout::{LinearPlan, Rodata};
+use blockmap::machine::{PhysAddr, PhysRange, VirtAddr, VirtRange};
+use blockmap::vmsa::{Access, Attributes, Leaves, Mair, MemoryIndex, Shareability};
+use blockmap::{MapError, Mapping, Space};
+
+use super::address_map::{CONSOLE, FRAME_STATES};
+use super::arena::Arena;
+use super::error::StartError;
+use crate::arch::image;
+
+/// Bytes of the console's registers.
+const CONSOLE_BYTES: u64 = 0x1000;
+
+/// Maps all memory that the plan names.
+pub(super) fn linear(
+    space: &Space<'_, Arena>,
+    plan: &LinearPlan<'_>,
+) -> Result<(), StartError<'static>> {
+    for stretch in plan.stretches() {
+        let range = plan.memory().linear().input_range(stretch.range);
+        if let Some(range) = range {
+            space.map(Mapping {
+                range,
+                output: stretch.range.start(),
+                attributes: stretch.attributes,
+                leaves: plan.leaves(),
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// Maps the image, loaded at `load`, at its link address: each part with its permissions, or all
+/// of it writable with `rodata=off`.
+pub(super) fn image(
+    space: &Space<'_, Arena>,
+    load: PhysAddr,
+    rodata: Rodata,
+) -> Result<(), MapError> {
+    for section in image::sections() {
+        let access = match (rodata, section.access) {
+            (Rodata::Off, Access::ReadExecute) => Access::ReadWriteExecute,
+            (Rodata::Off, Access::ReadOnly) => Access::ReadWrite,
+            (Rodata::On | Rodata::NoAlias | Rodata::Off, access) => access,
+        };
+        let memory = image::physical(section.range, load);
+        normal(space, section.range, memory.start(), access)?;
+    }
+    Ok(())
+}
+
+/// Maps the zone: the console's registers and the frames' states.
+pub(super) fn zone(
+    space: &Space<'_, Arena>,
+    uart: Option<PhysAddr>,
+    states: PhysRange,
+) -> Result<(), MapError> {
+    if let (Some(uart), Some(range)) = (uart, VirtRange::new(CONSOLE, CONSOLE_BYTES)) {
+        space.map(Mapping {
+            range,
+            output: uart.align_down(CONSOLE_BYTES),
+            attributes: attributes(Mair::DEVICE_NGNRE, Shareability::Non, Access::ReadWrite),
+            leaves: Leaves::Largest,
+        })?;
+    }
+    match VirtRange::new(FRAME_STATES, states.bytes()) {
+        Some(range) => normal(space, range, states.start(), Access::ReadWrite),
+        None => Ok(()),
+    }
+}
+
+fn normal(
+    space: &Space<'_, Arena>,
+    range: VirtRange,
+    output: PhysAddr,
+    access: Access,
+) -> Result<(), MapError> {
+    let attributes = attributes(Mair::NORMAL, Shareability::Inner, access);
+    space.map(Mapping { range, output, attributes, leaves: Leaves::Largest })
+}
+
+const fn attributes(memory: MemoryIndex, shareability: Shareability, access: Access) -> Attributes {
+    Attributes { memory, shareability, access }
+}
+
+/// Where the console's registers are mapped.
+pub(super) fn console(uart: PhysAddr) -> VirtAddr {
+    CONSOLE.wrapping_add(uart.value() % CONSOLE_BYTES)
+}

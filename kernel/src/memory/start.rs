@@ -1,0 +1,231 @@
+//! From start-up's map to the kernel's.
+
+use core::sync::atomic::AtomicU64;
+
+use blockmap::layout::{
+    Decision, FirmwareMap, Image, Inputs, LateGuard, LinearPlan, MemoryMap, Paint, Rodata,
+    Strategy, World, decide,
+};
+use blockmap::machine::{PhysAddr, PhysRange};
+use blockmap::vmsa::cpu::{self, Midr, Mte, SizeChange};
+use blockmap::vmsa::{Format, Geometry, Granule};
+use blockmap::{Space, Terms};
+use blockmap_hw::{Cpu, Identity, Window};
+use blockmap_kernel::cmdline::Options;
+use blockmap_kernel::frames::{self, FRAME_BYTES, Frames, Purpose};
+
+use super::address_map::{FRAME_STATES, FRAME_STATES_BYTES};
+use super::arena::Arena;
+use super::error::StartError;
+use super::system::{Parts, System};
+use super::{hook, paint};
+use crate::arch::boot::BootInfo;
+use crate::arch::boot_window::Contents;
+use crate::arch::{image, ttbr};
+use crate::console;
+use crate::firmware::Firmware;
+use crate::timeline::Marks;
+
+/// Tables for the image and the zone: a level 1 table, two of level 2, and one of pages for each
+/// 2 MiB of the image and each end of what the zone maps.
+const IMAGE_SIDE_TABLES: u64 = 12;
+
+/// What the arena is a multiple of: the boot window shows memory in blocks of this size.
+const ARENA_ALIGNMENT: u64 = 2 << 20;
+
+/// What the CPU and the command line say, before the map is planned.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts {
+    /// Who the CPU is.
+    pub(crate) midr: Midr,
+    /// What happens when a live leaf changes its size, and how that is known.
+    pub(crate) size_change: (SizeChange, cpu::Why),
+    /// Whether memory has tags.
+    pub(crate) mte: Mte,
+    /// What all CPUs allow.
+    pub(crate) terms: Terms,
+    /// Blocks or pages, and why.
+    pub(crate) decision: Decision,
+    geometry: Geometry,
+    rodata: Rodata,
+    fail_tables: Option<u32>,
+}
+
+/// What firmware says of memory: nothing of it is checked against the rest yet.
+pub(crate) struct Survey {
+    firmware: FirmwareMap,
+    device_tree: PhysRange,
+    uart: Option<PhysAddr>,
+}
+
+/// The kernel's map, in use.
+pub(crate) struct Started<'a> {
+    /// The running system.
+    pub(crate) system: System<'a>,
+    /// The device tree where the linear map has it.
+    pub(crate) device_tree: &'static [u8],
+    /// Tables below the root that the linear map was planned to take.
+    pub(crate) planned_tables: u64,
+    /// Tables below the root that it took.
+    pub(crate) linear_tables: u64,
+}
+
+impl Facts {
+    /// Reads what the CPU says of itself.
+    pub(crate) fn of(options: &Options<'_>) -> Self {
+        let identity = Identity::read();
+        let midr = Midr::new(identity.midr);
+        let size_change = cpu::size_change(midr, identity.mmfr2);
+        let strategy = Strategy::of_boot_cpu(size_change.0);
+        let decision = decide(Inputs {
+            rodata: options.rodata,
+            debug_pagealloc: options.debug_pagealloc,
+            late_guard: LateGuard::Never,
+            world: World::Ordinary,
+            strategy,
+        });
+        let kernel = Geometry::KERNEL_4K_48;
+        let output_bits = cpu::output_bits(identity.mmfr0).min(kernel.output_bits());
+        let place = (kernel.regime(), kernel.half());
+        let format = (Granule::Kib4, Format::Base);
+        Self {
+            midr,
+            size_change,
+            mte: cpu::mte(identity.pfr1),
+            terms: Terms { strategy, tlbi: cpu::tlbi_form(identity.isar0) },
+            decision,
+            geometry: Geometry::new(place, format, kernel.input_bits(), output_bits)
+                .unwrap_or(kernel),
+            rodata: options.rodata,
+            fail_tables: options.fail_tables,
+        }
+    }
+}
+
+impl Survey {
+    /// Collects what the device tree says, and where the image and the tree itself are.
+    pub(crate) fn of<'t>(firmware: &Firmware<'t>, boot: &BootInfo) -> Result<Self, StartError<'t>> {
+        let mut map = FirmwareMap::new();
+        firmware.tree.add_memory(&mut map).map_err(StartError::Tree)?;
+        map.set_device_tree(firmware.memory);
+        map.set_image(Image {
+            load: image::memory(boot.load),
+            text: image::physical(image::text(), boot.load),
+            rodata: image::physical(image::rodata(), boot.load),
+        });
+        Ok(Self { firmware: map, device_tree: firmware.memory, uart: firmware.uart })
+    }
+}
+
+/// Paints the kernel's map and takes it into use. The boot window is closed afterwards.
+pub(crate) fn start(
+    boot: BootInfo,
+    survey: &Survey,
+    facts: &Facts,
+    marks: &mut Marks,
+) -> Result<Started<'static>, StartError<'static>> {
+    let memory = MemoryMap::new(&survey.firmware, facts.geometry)?;
+    if !memory.maps(survey.device_tree) {
+        return Err(StartError::TreeNotInMemory(survey.device_tree));
+    }
+    let paint = Paint::of_kernel(facts.rodata, facts.mte);
+    let plan = LinearPlan::new(&memory, paint, facts.decision.leaves);
+    let planned_tables = plan.table_counts().total();
+    let (states, tables) = place(&memory, planned_tables)?;
+    marks.set("map planned");
+
+    boot.window.cover(tables, Contents::Memory)?;
+    // SAFETY: the window shows the arena, which is free memory; the tree that is made in it is not
+    // in use until it is complete.
+    let arena = Arena::new(unsafe { Cpu::new(Window::Identity) }, tables);
+    let root = arena.take_root().ok_or(StartError::NoRoom(tables.bytes()))?;
+    let space = Space::new(&arena, root);
+    paint::linear(&space, &plan)?;
+    let linear_tables = arena.taken() - 1;
+    paint::image(&space, boot.load, facts.rodata)?;
+    paint::zone(&space, survey.uart, states)?;
+    marks.set("map painted");
+
+    let offset = memory.linear().base().value().wrapping_sub(memory.linear().memstart().value());
+    // SAFETY: the new tree maps the image with the permissions it has, in the memory it is in, and
+    // was published by the engine's own barriers; nothing else of the upper half is in use.
+    unsafe { ttbr::switch_upper(root, boot.load) };
+    if let Some(uart) = survey.uart {
+        // SAFETY: the zone maps the registers as a device, for good.
+        unsafe { console::use_uart(paint::console(uart)) };
+    }
+    let load = boot.load;
+    // SAFETY: the console has moved, and the tree is looked at in the linear map from now on: the
+    // caller gets no reference into the window.
+    unsafe { boot.window.close() };
+    marks.set("map in use");
+
+    let frames = frames(&memory, states, arena.used())?;
+    // SAFETY: the linear map shows all memory but holes, tables included, for good; what changes
+    // it goes through the engine, which refuses what the kernel itself runs on.
+    let cpu = unsafe { Cpu::new(Window::Linear { offset }) };
+    hook::install(root, offset);
+    marks.set("frames counted");
+    let own = [image::memory(load), states];
+    let parts =
+        Parts { cpu, root, terms: facts.terms, frames, own, fail_tables: facts.fail_tables };
+    Ok(Started {
+        system: System::new(&memory, parts),
+        device_tree: linear_bytes(survey.device_tree, offset),
+        planned_tables,
+        linear_tables,
+    })
+}
+
+/// Finds room for the frames' states and for all tables: (states, tables), next to each other.
+fn place(
+    memory: &MemoryMap,
+    linear_tables: u64,
+) -> Result<(PhysRange, PhysRange), StartError<'static>> {
+    let states = frames::bytes_needed(memory.banks())?.next_multiple_of(FRAME_BYTES);
+    if states > FRAME_STATES_BYTES {
+        return Err(StartError::TooMuchMemory(states));
+    }
+    let tables = (1 + linear_tables + IMAGE_SIDE_TABLES) * FRAME_BYTES;
+    // The boot window shows whole blocks of 2 MiB: none may reach beyond free memory.
+    let bytes = (states + tables).next_multiple_of(ARENA_ALIGNMENT);
+    let no_room = StartError::NoRoom(bytes);
+    let Some(room) = frames::place((bytes, ARENA_ALIGNMENT), memory.free()) else {
+        return Err(no_room);
+    };
+    let states = PhysRange::new(room.start(), states);
+    let tables = states.and_then(|states| PhysRange::new(states.end(), tables));
+    states.zip(tables).ok_or(no_room)
+}
+
+/// Starts the account of frames, with what is in use already.
+fn frames(
+    memory: &MemoryMap,
+    states: PhysRange,
+    tables: Option<PhysRange>,
+) -> Result<Frames<'static>, StartError<'static>> {
+    let address = usize::try_from(FRAME_STATES.value()).unwrap_or(0);
+    let words = usize::try_from(states.bytes() / 8).unwrap_or(0);
+    let storage = core::ptr::with_exposed_provenance::<AtomicU64>(address);
+    // SAFETY: the zone maps the states there, for good, and nobody else uses them; any bits are
+    // numbers.
+    let storage = unsafe { core::slice::from_raw_parts(storage, words) };
+    let frames = Frames::new(storage, memory.banks())?;
+    if let Some(tables) = tables {
+        frames.claim(Purpose::Table, tables)?;
+    }
+    frames.reserve(states)?;
+    for range in memory.holes().iter().chain(memory.taken()) {
+        frames.reserve(*range)?;
+    }
+    Ok(frames)
+}
+
+/// The bytes of `range`, which nobody writes, where the linear map shows them.
+fn linear_bytes(range: PhysRange, offset: u64) -> &'static [u8] {
+    let address = range.start().value().wrapping_add(offset);
+    let address = usize::try_from(address).unwrap_or(0);
+    let bytes = usize::try_from(range.bytes()).unwrap_or(0);
+    // SAFETY: the range is taken for good and mapped, which the caller has checked.
+    unsafe { core::slice::from_raw_parts(core::ptr::with_exposed_provenance(address), bytes) }
+}

@@ -1,0 +1,163 @@
+//! The running kernel as the engine's platform.
+
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use blockmap::layout::{LinearMap, MemoryMap};
+use blockmap::machine::{PhysAddr, PhysRange, VirtRange};
+use blockmap::vmsa::Geometry;
+use blockmap::{Platform, Refusal, Scope, Space, Terms};
+use blockmap_hw::Cpu;
+use blockmap_kernel::frames::{Counts, Frames, Purpose, State};
+use spin::RelaxStrategy;
+
+use super::address_map::IMAGE_SIDE;
+use super::locks::SlotLocks;
+use super::reserve::Reserve;
+use crate::console::Yield;
+
+/// The kernel's memory: its CPU, frames, locks and table reserve.
+#[derive(Debug)]
+pub(crate) struct System<'a> {
+    cpu: Cpu,
+    root: PhysAddr,
+    terms: Terms,
+    linear: LinearMap,
+    frames: Frames<'a>,
+    /// The memory that the kernel itself runs on: the image, and the frames' states.
+    own: [PhysRange; 2],
+    locks: SlotLocks,
+    reserve: Reserve,
+    /// Tables that may still be allocated: `fail-tables=`.
+    allowance: AtomicU32,
+    readers: AtomicU32,
+}
+
+/// What a running system is made of.
+pub(super) struct Parts<'a> {
+    pub(super) cpu: Cpu,
+    pub(super) root: PhysAddr,
+    pub(super) terms: Terms,
+    pub(super) frames: Frames<'a>,
+    pub(super) own: [PhysRange; 2],
+    pub(super) fail_tables: Option<u32>,
+}
+
+impl<'a> System<'a> {
+    /// The system whose memory `memory` says.
+    pub(super) fn new(memory: &MemoryMap, parts: Parts<'a>) -> Self {
+        Self {
+            cpu: parts.cpu,
+            root: parts.root,
+            terms: parts.terms,
+            linear: memory.linear(),
+            frames: parts.frames,
+            own: parts.own,
+            locks: SlotLocks::new(),
+            reserve: Reserve::new(),
+            allowance: AtomicU32::new(parts.fail_tables.unwrap_or(u32::MAX)),
+            readers: AtomicU32::new(0),
+        }
+    }
+
+    /// The kernel's tables.
+    pub(crate) const fn space(&self) -> Space<'_, Self> {
+        Space::new(self, self.root)
+    }
+
+    /// How many frames are in which state.
+    pub(crate) fn frames(&self) -> Counts {
+        self.frames.counts()
+    }
+
+    /// The memory that `range` of the linear map shows; `None` outside the linear map.
+    pub(crate) fn memory_of(&self, range: VirtRange) -> Option<PhysRange> {
+        let start = self.linear.output(range.start())?;
+        self.linear.output(range.last())?;
+        PhysRange::new(start, range.bytes())
+    }
+
+    fn allocate_table(&self) -> Option<PhysAddr> {
+        let one_less = |left: u32| left.checked_sub(1);
+        self.allowance.try_update(Ordering::Relaxed, Ordering::Relaxed, one_less).ok()?;
+        self.frames.allocate(Purpose::Table)
+    }
+}
+
+impl Platform for System<'_> {
+    type Machine = Cpu;
+
+    #[inline]
+    fn geometry(&self) -> Geometry {
+        Geometry::KERNEL_4K_48
+    }
+
+    #[inline]
+    fn machine(&self) -> &Cpu {
+        &self.cpu
+    }
+
+    /// One CPU is admitted, once and for all, so the terms need no holding.
+    fn hold_terms(&self) -> Terms {
+        self.terms
+    }
+
+    fn release_terms(&self) {}
+
+    fn lock(&self, scope: Scope) {
+        self.locks.lock(scope);
+    }
+
+    fn unlock(&self, scope: Scope) {
+        self.locks.unlock(scope);
+    }
+
+    fn refusal(&self, range: VirtRange) -> Option<Refusal> {
+        if range.overlaps(IMAGE_SIDE) {
+            return Some(Refusal::ImageZone);
+        }
+        let memory = self.memory_of(range)?;
+        if self.own.iter().any(|own| own.overlaps(memory)) {
+            return Some(Refusal::ImageZone);
+        }
+        self.frames.first_in(State::Table, memory).map(|_| Refusal::Tables)
+    }
+
+    fn top_up(&self, tables: u32) {
+        self.reserve.top_up(tables, || self.allocate_table());
+    }
+
+    fn reserve(&self, tables: u32) -> Result<(), u32> {
+        self.reserve.set_aside(tables)
+    }
+
+    fn unreserve(&self, tables: u32) {
+        self.reserve.give_back(tables);
+    }
+
+    fn take_table(&self) -> PhysAddr {
+        match self.reserve.take() {
+            Some(table) => table,
+            None => panic!("a table was taken that was not set aside"),
+        }
+    }
+
+    fn free_table(&self, table: PhysAddr) {
+        if let Err(error) = self.frames.free(Purpose::Table, table) {
+            panic!("a table can't be freed: {error}");
+        }
+    }
+
+    fn enter_reader(&self) {
+        self.readers.fetch_add(1, Ordering::Acquire);
+    }
+
+    fn leave_reader(&self) {
+        self.readers.fetch_sub(1, Ordering::Release);
+    }
+
+    fn wait_for_readers(&self) {
+        while self.readers.load(Ordering::Acquire) != 0 {
+            Yield::relax();
+        }
+    }
+}

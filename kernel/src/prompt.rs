@@ -1,0 +1,42 @@
+//! The monitor's prompt: commands from the command line's script, then from the console.
+
+use blockmap_kernel::monitor::{LineEditor, Reaction, parse, split};
+
+use crate::act::Monitor;
+use crate::console::{self, println};
+
+const PROMPT: &str = "blockmap> ";
+
+/// Carries out the commands of `script`, then those that are typed, for ever.
+pub(crate) fn serve(monitor: &Monitor<'_>, script: Option<&str>) -> ! {
+    for command in script.into_iter().flat_map(split) {
+        println!("{PROMPT}{command}");
+        carry_out(monitor, command);
+    }
+    println!("This is blockmap's monitor; help lists its commands.");
+    let mut editor = LineEditor::new();
+    prompt();
+    loop {
+        let reaction = editor.press(console::wait_byte());
+        console::print(format_args!("{reaction}"));
+        match reaction {
+            Reaction::Finished(line) => {
+                split(line).for_each(|command| carry_out(monitor, command));
+                prompt();
+            }
+            Reaction::Cancelled => prompt(),
+            Reaction::Nothing | Reaction::Added(_) | Reaction::Erased(_) | Reaction::Refused => {}
+        }
+    }
+}
+
+fn prompt() {
+    console::print(format_args!("{PROMPT}"));
+}
+
+fn carry_out(monitor: &Monitor<'_>, text: &str) {
+    match parse(text) {
+        Ok(command) => monitor.carry_out(command),
+        Err(error) => println!("{error}"),
+    }
+}

@@ -1,0 +1,95 @@
+//! The kernel, from the first line on the console to the end of the machine.
+
+use core::fmt;
+
+use blockmap::layout::Strategy;
+use blockmap_kernel::cmdline::{BootMessages, CommandLine, Options};
+use blockmap_kernel::devicetree::DeviceTree;
+
+use crate::act::Monitor;
+use crate::arch::boot::BootInfo;
+use crate::arch::exit::{self, Status};
+use crate::console::println;
+use crate::firmware::{self, Firmware};
+use crate::memory::{self, Facts, Started, Survey};
+use crate::prompt;
+use crate::timeline::Marks;
+
+/// Called once, with the CPU set up and nothing known of the machine.
+pub(crate) fn kernel_main(boot: BootInfo) -> ! {
+    let mut marks = Marks::new();
+    marks.set_at("entered", boot.timeline.entered);
+    marks.set_at("MMU on", boot.timeline.mmu_on);
+    marks.set_at("kernel_main", boot.timeline.main);
+
+    let (survey, facts) = match firmware::read(&boot.window) {
+        Ok(firmware) => survey(&firmware, &boot, &mut marks),
+        Err(error) => give_up(&error),
+    };
+    let started = match memory::start(boot, &survey, &facts, &mut marks) {
+        Ok(started) => started,
+        Err(error) => give_up(&error),
+    };
+    let command_line = command_line(started.device_tree);
+    let options = command_line.options();
+    if options.boot_messages == BootMessages::Shown {
+        say_what_was_done(&started);
+    }
+    let monitor = Monitor { system: &started.system, command_line, facts: &facts, marks: &marks };
+    prompt::serve(&monitor, options.monitor)
+}
+
+/// Reads what firmware says, and says so.
+fn survey(firmware: &Firmware<'_>, boot: &BootInfo, marks: &mut Marks) -> (Survey, Facts) {
+    for complaint in firmware.command_line.complaints() {
+        println!("command line: {complaint}");
+    }
+    let options = firmware.command_line.options();
+    let facts = Facts::of(&options);
+    if options.boot_messages == BootMessages::Shown {
+        say_what_was_found(&facts, boot, &options);
+    }
+    match Survey::of(firmware, boot) {
+        Ok(survey) => {
+            marks.set("firmware read");
+            (survey, facts)
+        }
+        Err(error) => give_up(&error),
+    }
+}
+
+/// The command line, in the device tree that was read before.
+fn command_line(device_tree: &'static [u8]) -> CommandLine<'static> {
+    let text = DeviceTree::new(device_tree).and_then(|tree| tree.command_line());
+    CommandLine::new(text.unwrap_or_default())
+}
+
+fn say_what_was_found(facts: &Facts, boot: &BootInfo, options: &Options<'_>) {
+    let Facts { midr, size_change: (change, why), terms, decision, .. } = facts;
+    println!("blockmap {}, loaded at {}", env!("CARGO_PKG_VERSION"), boot.load);
+    println!("  entered at {:?}, device tree at {}", boot.entered_at, boot.dtb);
+    let name = midr.name().unwrap_or("CPU of unknown design");
+    println!("  {name}, MIDR {:#010x}; memory tags: {:?}", midr.value(), facts.mte);
+    println!("  live size changes: {change:?} ({why}); TLB invalidation: {:?}", terms.tlbi);
+    let consequence = match terms.strategy {
+        Strategy::Live => "leaves are split while they are in use",
+        Strategy::Quiesce => "leaves are split while other CPUs are parked",
+        Strategy::Pages => "no leaf is ever split",
+    };
+    println!("  strategy: {:?}: {consequence}", terms.strategy);
+    println!(
+        "  linear map in {:?}: {}; rodata={:?}",
+        decision.leaves, decision.why, options.rodata
+    );
+}
+
+fn say_what_was_done(started: &Started<'_>) {
+    let Started { planned_tables, linear_tables, .. } = started;
+    println!("  linear map: {linear_tables} tables below the root, {planned_tables} planned");
+}
+
+/// Ends a machine that can't be started.
+fn give_up(error: &dyn fmt::Display) -> ! {
+    println!("blockmap can't start: {error}");
+    exit::exit(Status::Unstartable)
+}
