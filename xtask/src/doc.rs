@@ -34,16 +34,18 @@ pub fn run(options: Options) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Builds the documentation for the host, and of the packages that are empty there for bare metal.
+/// Builds the documentation: for bare metal that of the packages whose contents are there alone.
 ///
 /// # Errors
 /// As [`run`].
 pub fn run_stages() -> Result<()> {
-    document("documentation, host", &["--workspace"])?;
+    let mut host = vec!["--workspace"];
     let mut bare_metal = vec!["--target", BARE_METAL];
     for package in BARE_METAL_PACKAGES {
+        host.extend(["--exclude", package]);
         bare_metal.extend(["--package", package]);
     }
+    document("documentation, host", &host)?;
     document("documentation, bare metal", &bare_metal)
 }
 

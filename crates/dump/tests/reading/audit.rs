@@ -1,7 +1,7 @@
 //! The checks of W^X and of writable aliases find what they are for, and nothing else.
 
 use blockmap_dump::{
-    Alias, Limits, Protection,
+    Alias, Limits, Outcome, Protection, Rights, RightsPair,
     vmsa::{
         Geometry, Level, bits,
         machine::{PhysAddr, PhysRange, VirtAddr, VirtRange},
@@ -76,6 +76,40 @@ fn what_user_space_can_write_the_kernel_cannot_execute() {
 }
 
 #[test]
+fn tables_take_rights_from_user_space_too() {
+    let user = bits::VALID | bits::UNPRIVILEGED | bits::PXN;
+    let none = Limits::NONE;
+    let of = |limits| RightsPair::of(KERNEL, user, limits).unprivileged;
+    assert_eq!(of(none), Rights { reads: true, writes: true, executes: true });
+    assert_eq!(of(Limits::READ_ONLY), Rights { writes: false, ..of(none) });
+    assert_eq!(of(Limits::UXN), Rights { executes: false, ..of(none) });
+    assert_eq!(of(Limits::PXN), of(none));
+    // Memory that can't be loaded can still be executed.
+    let execute_only = Rights { reads: false, writes: false, executes: true };
+    assert_eq!(of(Limits::PRIVILEGED), execute_only);
+}
+
+#[test]
+fn runs_of_tables_with_other_limits_are_apart() {
+    let mut arena = Arena::new(KERNEL);
+    for offset in [0x1f_f000, 0x20_0000] {
+        put(&mut arena, Level::L3, offset, (TEXT, offset));
+    }
+    let leaves = |arena: &Arena| arena.tree().runs().filter_map(|run| run.mapped()).count();
+    assert_eq!(leaves(&arena), 1);
+    let input = VirtAddr::new(BASE + 0x20_0000);
+    let table = arena.table_at(Level::L3, input);
+    let above = arena.table_at(Level::L2, input);
+    arena.set(above, 1, KERNEL.table_word(table) | Limits::PXN.bits());
+    assert_eq!(leaves(&arena), 2);
+    let walk = arena.tree().walk(input);
+    assert_eq!(walk.limits(), Limits::PXN);
+    let rights = RightsPair::of(KERNEL, TEXT, Limits::PXN);
+    assert!(matches!(walk.outcome(), Outcome::Mapped { rights: found, .. } if *found == rights));
+    assert!(!rights.executable());
+}
+
+#[test]
 fn a_single_exception_level_has_one_execute_never_bit() {
     let el2 = geometries()[5];
     assert!(!el2.regime().has_unprivileged());
@@ -86,6 +120,14 @@ fn a_single_exception_level_has_one_execute_never_bit() {
     let wx = arena.tree().wx();
     assert_eq!(wx.writable_executable.pages, 1);
     assert_eq!(wx.unprivileged_executable.pages, 0);
+}
+
+#[test]
+fn a_page_that_is_writable_and_executable_is_not_its_own_alias() {
+    let mut arena = Arena::new(KERNEL);
+    put(&mut arena, Level::L3, 0, (DATA & !bits::PXN, 0));
+    let tree = arena.tree();
+    assert_eq!(tree.writable_aliases(&tree, Protection::Executable).pages, 0);
 }
 
 #[test]
@@ -108,6 +150,15 @@ fn a_writable_alias_of_executable_memory_is_found() {
     };
     assert_eq!(audit.first, Some(expected));
     assert_eq!(tree.writable_aliases(&tree, Protection::ReadOnly).pages, 1);
+    // What is invalid on either side can't be used against the other.
+    let text = (TEXT & !bits::VALID | bits::PRESENT, 0x5000);
+    put(&mut arena, Level::L3, vmalloc + 4096, text);
+    let tree = arena.tree();
+    assert_eq!(tree.writable_aliases(&tree, Protection::Executable).pages, 0);
+    put(&mut arena, Level::L3, vmalloc + 4096, (TEXT, 0x5000));
+    put(&mut arena, Level::L2, 0, (DATA & !bits::VALID | bits::PRESENT, 0));
+    let tree = arena.tree();
+    assert_eq!(tree.writable_aliases(&tree, Protection::Executable).pages, 0);
     let page = PhysRange::new(PhysAddr::new(0x5800), 1).unwrap();
     assert_eq!(tree.mappings_of(page).count(), 2);
 }

@@ -120,6 +120,37 @@ fn levels_are_named_from_the_root_as_linux_does() {
 }
 
 #[test]
+fn columns_that_a_geometry_has_no_bit_for_stay_blank() {
+    let line = |geometry: Geometry, meaning, output| {
+        let mut arena = Arena::new(geometry);
+        let (first, _) = geometry.inputs();
+        let output = PhysAddr::new(output);
+        arena.put(Level::L3, first, geometry.leaf_word(Level::L3, output, meaning));
+        let page = VirtRange::new(first, geometry.page_bytes()).unwrap();
+        let line = dump(&arena, page, &[]).remove(0);
+        line.split_once(" PTE").unwrap().1.to_owned()
+    };
+    let data = DATA & !(0b11 << 8);
+    let lpa2 = line(geometries()[3], data, 0b11 << 50);
+    assert_eq!(lpa2, "       RW NX     AF            UXN    MEM/NORMAL");
+    let el2 = geometries()[5];
+    let data = bits::VALID | bits::ACCESSED | bits::UNPRIVILEGED;
+    assert_eq!(line(el2, data | bits::UXN, 0), "       RW NX     AF                   MEM/NORMAL");
+    assert_eq!(line(el2, data | bits::PXN, 0), "       RW x      AF                   MEM/NORMAL");
+}
+
+#[test]
+fn reserved_entries_are_on_one_line_when_they_are_equal() {
+    let mut arena = Arena::new(KERNEL);
+    for (number, word) in [(0, 0x5001), (1, 0x5001), (2, 0x6001)] {
+        arena.put(Level::L0, at(number << 39), word);
+    }
+    let lines = dump(&arena, VirtRange::new(at(0), 3 << 39).unwrap(), &[]);
+    assert_eq!(lines.len(), 2);
+    assert!(lines[0].ends_with("  1T PGD RESERVED 0x0000000000005001"), "{lines:?}");
+}
+
+#[test]
 fn a_walk_prints_every_field_of_every_entry() {
     let mut arena = small();
     let table = arena.table_at(Level::L2, at(1 << 30));

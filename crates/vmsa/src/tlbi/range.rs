@@ -25,8 +25,8 @@ impl Geometry {
     /// It is one instruction up to [`Geometry::range_invalidation_limit`], and one more for each
     /// further multiple of it. An instruction covers more than was asked for rather than be
     /// followed by a second one: by less than the unit of its scale, so less than twice the range,
-    /// whose start is rounded down to 64 KiB with LPA2; and never beyond the half's end. The part of `range` that the half doesn't translate
-    /// is left out.
+    /// whose start is rounded down to 64 KiB with LPA2; and never beyond the half's end. The part
+    /// of `range` that the half doesn't translate is left out.
     #[inline]
     #[must_use]
     pub const fn invalidate_range(self, range: VirtRange, reach: Reach) -> RangeInvalidations {
