@@ -1,6 +1,6 @@
 //! `cargo xtask tidy`: the project's own rules of form, checked by reading its text.
 //!
-//! The text is masked and cut into tokens ([`source`]) rather than parsed: a full Rust parser is
+//! The text is masked and cut into tokens rather than parsed: a full Rust parser is
 //! most of a minute's build on a fresh machine, would not read assembly and linker scripts, and
 //! the measures taken here, of lines, parameters and words, need no more.
 

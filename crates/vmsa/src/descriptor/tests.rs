@@ -253,6 +253,10 @@ fn each_bit_of_a_table_belongs_to_one_field() {
     check_owners(&owners(of_el3, Level::L2, 0b11), &expected);
 }
 
+fn unprivileged_of_kernel(geometry: Geometry) -> Unprivileged {
+    if geometry.regime().has_unprivileged() { Unprivileged::Denied } else { Unprivileged::Allowed }
+}
+
 #[test]
 fn what_a_mapping_is_made_of_reads_back_as_that() {
     let accesses = [
@@ -280,8 +284,7 @@ fn what_a_mapping_is_made_of_reads_back_as_that() {
                     } else {
                         execution
                     };
-                    let unprivileged =
-                        if single { Unprivileged::Allowed } else { Unprivileged::Denied };
+                    let unprivileged = unprivileged_of_kernel(geometry);
                     let sharing = match geometry.format() {
                         Format::Lpa2 => Sharing::ByControl,
                         Format::Base | Format::Lpa => Sharing::Is(shareability),

@@ -1,0 +1,151 @@
+//! Making planned cuts: filling new tables, publishing them, linking them.
+
+use blockmap_machine::{Barrier, Entry, Event, Machine, PhysAddr, Span, VirtAddr};
+use blockmap_vmsa::{Level, bits};
+
+use super::{Cut, Cuts, Run, used_run};
+use crate::fill::Progression;
+use crate::space::Place;
+use crate::{Platform, Space};
+
+/// A table, filled and not linked, and the live entry it will replace.
+#[derive(Clone, Copy)]
+struct Link {
+    entry: Entry,
+    table: PhysAddr,
+}
+
+impl<P: Platform> Space<'_, P> {
+    /// Makes the cuts: fills, publishes, links. Returns a table of pages that was linked, and an
+    /// address it translates, if there is one at the start, or else at the end.
+    #[inline]
+    pub(crate) fn commit_cuts(&self, cuts: Cuts) -> Option<(PhysAddr, VirtAddr)> {
+        let start = cuts.start.and_then(|cut| self.prepare(cut));
+        let end = match (start, cuts.end) {
+            (Some((link, place)), Some(cut)) if link.entry == cut.leaf.entry => {
+                if !self.is_cut_by(place, cuts.start?.at, cut.at) {
+                    self.cut_unlinked((cut.leaf.level.next()?, link.table), cut.at);
+                }
+                None
+            }
+            (_, Some(cut)) => self.prepare(cut),
+            (_, None) => None,
+        };
+        if start.is_some() || end.is_some() {
+            // A walker may follow a table entry the moment it is stored: what it leads to must be
+            // visible first. [publish-after-fill]
+            self.machine().barrier(Barrier::DsbIshst);
+        }
+        self.leave_runs(cuts);
+        for (link, _) in [start, end].into_iter().flatten() {
+            self.machine().store(link.entry, self.geometry().table_word(link.table));
+        }
+        let (_, place) = start.or(end)?;
+        let at = if start.is_some() { cuts.start?.at } else { cuts.end?.at };
+        (place.level == Level::L3).then_some((place.entry.table, at))
+    }
+
+    /// Whether cutting at `at`, which made `place`, has cut at `end` too: in its table of pages,
+    /// where `end` lies between two runs, or in the run that came apart.
+    #[inline]
+    fn is_cut_by(&self, place: Place, at: VirtAddr, end: VirtAddr) -> bool {
+        let Some(run) = used_run(self.geometry(), Level::L3) else { return false };
+        let differ = at.value() ^ end.value();
+        let is_same_table = differ < self.geometry().span_bytes(Level::L2);
+        let is_same_run = differ < run.bytes() && !at.is_aligned(run.bytes());
+        place.level == Level::L3 && is_same_table && (is_same_run || end.is_aligned(run.bytes()))
+    }
+
+    /// Takes apart the contiguous runs that the cuts go through, each once.
+    #[inline]
+    fn leave_runs(&self, cuts: Cuts) {
+        let first = cuts.start.and_then(|cut| self.leave_run(cut));
+        let is_done = |entry: Entry| {
+            first.is_some_and(|span| {
+                span.table == entry.table && entry.index.wrapping_sub(span.first) < span.count
+            })
+        };
+        if let Some(cut) = cuts.end.filter(|cut| !is_done(cut.leaf.entry)) {
+            self.leave_run(cut);
+        }
+    }
+
+    #[inline]
+    fn leave_run(&self, cut: Cut) -> Option<Span> {
+        let Run::Of(count) = cut.run else { return None };
+        let Entry { table, index } = cut.leaf.entry;
+        let span = Entry { table, index: index - index % count }.span(count);
+        self.machine().perform(Event::Update { span, clear: bits::CONTIGUOUS, set: 0 });
+        Some(span)
+    }
+
+    /// Fills the tables that replace the leaf a cut goes through; `None` if the cut lies between
+    /// two leaves of a run.
+    #[inline]
+    fn prepare(&self, cut: Cut) -> Option<(Link, Place)> {
+        if cut.at.is_aligned(self.geometry().span_bytes(cut.leaf.level)) {
+            return None;
+        }
+        let (table, place) = self.build(cut.leaf, cut.at)?;
+        Some((Link { entry: cut.leaf.entry, table }, place))
+    }
+
+    /// Fills tables that translate as `leaf` does, in leaves as large as can be with `at` between
+    /// two of them. Returns the topmost, and where the walk of `at` ends in them.
+    #[inline]
+    fn build(&self, leaf: Place, at: VirtAddr) -> Option<(PhysAddr, Place)> {
+        let geometry = self.geometry();
+        let mut level = leaf.level.next()?;
+        let top = self.platform().take_table();
+        let (mut table, mut word) = (top, self.fill_children(top, level, leaf, at));
+        loop {
+            let entry = Entry { table, index: geometry.index(level, at) };
+            let place = Place { level, entry, word, kind: geometry.kind(level, word) };
+            let below = match level.next() {
+                Some(below) if !at.is_aligned(geometry.span_bytes(level)) => below,
+                Some(_) | None => return Some((top, place)),
+            };
+            let child = self.platform().take_table();
+            word = self.fill_children(child, below, place, at);
+            self.machine().store(entry, geometry.table_word(child));
+            (table, level) = (child, below);
+        }
+    }
+
+    /// Makes a cut in tables that nothing points to yet.
+    fn cut_unlinked(&self, (level, table): (Level, PhysAddr), at: VirtAddr) {
+        let place = self.find_below(level, table, at);
+        let Some(cut) = self.cut(place, at) else { return };
+        self.leave_run(cut);
+        if let Some((link, _)) = self.prepare(cut) {
+            self.machine().store(link.entry, self.geometry().table_word(link.table));
+        }
+    }
+
+    /// Fills `table`, of `level`, with the leaves that `leaf` becomes: in contiguous runs, but for
+    /// the run that `at` lies within. Returns the word of the leaf that `at` lies in.
+    #[inline]
+    fn fill_children(&self, table: PhysAddr, level: Level, leaf: Place, at: VirtAddr) -> u64 {
+        let geometry = self.geometry();
+        let output = geometry.leaf_output(leaf.level, leaf.word);
+        let meaning = geometry.leaf_meaning(leaf.word);
+        let entries = geometry.granule().entries();
+        let index = geometry.index(level, at);
+        let (plain_first, plain_end, contiguous) = match used_run(geometry, level) {
+            None => (0, entries, 0),
+            Some(run) if at.is_aligned(run.bytes()) => (0, 0, bits::CONTIGUOUS),
+            Some(run) => {
+                let first = index - index % run.entries();
+                (first, first + run.entries(), bits::CONTIGUOUS)
+            }
+        };
+        let leaves = Progression { table, level, output };
+        self.fill_leaves(leaves, (0, plain_first), meaning | contiguous);
+        self.fill_leaves(leaves, (plain_first, plain_end), meaning);
+        self.fill_leaves(leaves, (plain_end, entries), meaning | contiguous);
+        let is_plain = (plain_first..plain_end).contains(&index);
+        let bytes = geometry.span_bytes(level) * u64::from(index);
+        let word = geometry.leaf_word(level, output.wrapping_add(bytes), meaning);
+        if is_plain { word } else { word | contiguous }
+    }
+}
