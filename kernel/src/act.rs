@@ -8,7 +8,7 @@ use blockmap::vmsa::{Change, Mair};
 use blockmap::{Platform, publish_code};
 use blockmap_kernel::cmdline::CommandLine;
 use blockmap_kernel::monitor::{Command, HELP, Scope};
-use blockmap_kernel::report::StatText;
+use blockmap_kernel::report::{StatText, WxText};
 
 use crate::arch::exit::{self, Status};
 use crate::arch::probe::{self, Fault};
@@ -54,20 +54,16 @@ impl Monitor<'_> {
     fn ptdump(&self, scope: Scope) {
         let space = self.system.space();
         let reader = space.reader();
-        let tree = Tree::new(space.geometry(), space.root(), &reader);
+        let all = Tree::new(space.geometry(), space.root(), &reader);
         let tree = match scope {
-            Scope::All => tree,
-            Scope::Linear => tree.within(LINEAR),
+            Scope::All => all,
+            Scope::Linear => all.within(LINEAR),
         };
         let style = Style { mair: self.mair(), markers: &MARKERS };
         // The console takes every byte.
         let _ = tree.ptdump(style, &mut Console);
-        let wx = tree.wx();
-        if wx.passed() {
-            println!("Checked W+X mappings: passed, no W+X pages found");
-        } else {
-            println!("Checked W+X mappings: FAILED, {wx:?}");
-        }
+        let wx = all.wx();
+        println!("{}", WxText(wx));
     }
 
     fn stat(&self) {

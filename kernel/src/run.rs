@@ -3,6 +3,7 @@
 use core::fmt;
 
 use blockmap::layout::Strategy;
+use blockmap::vmsa::Leaves;
 use blockmap_kernel::cmdline::{BootMessages, CommandLine, Options};
 use blockmap_kernel::devicetree::DeviceTree;
 
@@ -67,7 +68,7 @@ fn command_line(device_tree: &'static [u8]) -> CommandLine<'static> {
 fn say_what_was_found(facts: &Facts, boot: &BootInfo, options: &Options<'_>) {
     let Facts { midr, size_change: (change, why), terms, decision, .. } = facts;
     println!("blockmap {}, loaded at {}", env!("CARGO_PKG_VERSION"), boot.load);
-    println!("  entered at {:?}, device tree at {}", boot.entered_at, boot.dtb);
+    println!("  entered at {}, device tree at {}", boot.entered_at, boot.dtb);
     let name = midr.name().unwrap_or("CPU of unknown design");
     println!("  {name}, MIDR {:#010x}; memory tags: {:?}", midr.value(), facts.mte);
     println!("  live size changes: {change:?} ({why}); TLB invalidation: {:?}", terms.tlbi);
@@ -77,10 +78,11 @@ fn say_what_was_found(facts: &Facts, boot: &BootInfo, options: &Options<'_>) {
         Strategy::Pages => "no leaf is ever split",
     };
     println!("  strategy: {:?}: {consequence}", terms.strategy);
-    println!(
-        "  linear map in {:?}: {}; rodata={:?}",
-        decision.leaves, decision.why, options.rodata
-    );
+    let leaves = match decision.leaves {
+        Leaves::Largest => "the largest leaves",
+        Leaves::Pages => "pages",
+    };
+    println!("  linear map in {leaves}: {}; rodata={}", decision.why, options.rodata.name());
 }
 
 fn say_what_was_done(started: &Started<'_>) {

@@ -29,17 +29,27 @@ pub enum RodataError {
     Unknown,
 }
 
+impl Rodata {
+    /// All three.
+    pub const ALL: [Self; 3] = [Self::On, Self::NoAlias, Self::Off];
+
+    /// The value as it stands after `rodata=`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::On => "on",
+            Self::NoAlias => "noalias",
+            Self::Off => "off",
+        }
+    }
+}
+
 impl FromStr for Rodata {
     type Err = RodataError;
 
     fn from_str(text: &str) -> Result<Self, RodataError> {
-        match text {
-            "on" => Ok(Self::On),
-            "noalias" => Ok(Self::NoAlias),
-            "off" => Ok(Self::Off),
-            "full" => Err(RodataError::Renamed),
-            _ => Err(RodataError::Unknown),
-        }
+        let unknown = if text == "full" { RodataError::Renamed } else { RodataError::Unknown };
+        Self::ALL.into_iter().find(|value| value.name() == text).ok_or(unknown)
     }
 }
 

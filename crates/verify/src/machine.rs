@@ -14,6 +14,9 @@ use xtask::qemu::{self, Input, Machine};
 /// host, and test hosts are not quiet.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// What the monitor prints when it is ready for a command.
+const PROMPT: &str = "blockmap> ";
+
 /// A machine to boot, and the time it has.
 #[derive(Clone, Debug)]
 #[must_use]
@@ -119,6 +122,26 @@ impl Booted {
         let Self { status, console, .. } = &self;
         assert_eq!(*status, 0, "the machine failed:\n{console}");
         self
+    }
+
+    /// What the monitor printed for each `command` it was told, in order.
+    pub fn answers(&self, command: &str) -> impl Iterator<Item = &str> {
+        let told = self.console.split(PROMPT).skip(1);
+        told.filter_map(move |told| {
+            let (line, answer) = told.split_once('\n').unwrap_or((told, ""));
+            (line.trim() == command).then_some(answer)
+        })
+    }
+
+    /// What the monitor printed for the first `command` it was told.
+    ///
+    /// # Panics
+    /// If it was told no such command.
+    #[must_use]
+    pub fn answer(&self, command: &str) -> &str {
+        self.answers(command)
+            .next()
+            .unwrap_or_else(|| panic!("`{command}` was never run:\n{}", self.console))
     }
 
     /// The lines that the machine printed.

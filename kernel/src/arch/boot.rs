@@ -1,6 +1,7 @@
 //! From assembly to `kernel_main`: what the kernel is told of how it was started.
 
 use core::arch::global_asm;
+use core::fmt;
 
 use blockmap::vmsa::machine::PhysAddr;
 
@@ -22,6 +23,15 @@ pub(crate) enum ExceptionLevel {
     El1,
     /// EL2, which was left for EL1.
     El2,
+}
+
+impl fmt::Display for ExceptionLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::El1 => "EL1",
+            Self::El2 => "EL2",
+        })
+    }
 }
 
 /// When start-up reached which point, in ticks of the virtual counter.

@@ -31,7 +31,7 @@ impl SlotLocks {
     pub(super) fn lock(&self, scope: Scope) {
         let wanted = bits(scope);
         let free = |held: u64| (held & wanted == 0).then_some(held | wanted);
-        while self.held.try_update(Ordering::Acquire, Ordering::Relaxed, free).is_err() {
+        while self.held.fetch_update(Ordering::Acquire, Ordering::Relaxed, free).is_err() {
             Yield::relax();
         }
     }

@@ -78,7 +78,7 @@ impl<'a> System<'a> {
 
     fn allocate_table(&self) -> Option<PhysAddr> {
         let one_less = |left: u32| left.checked_sub(1);
-        self.allowance.try_update(Ordering::Relaxed, Ordering::Relaxed, one_less).ok()?;
+        self.allowance.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).ok()?;
         self.frames.allocate(Purpose::Table)
     }
 }
