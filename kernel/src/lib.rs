@@ -11,3 +11,4 @@ pub mod frames;
 pub mod monitor;
 mod number;
 pub mod report;
+pub mod trace;

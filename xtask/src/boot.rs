@@ -65,6 +65,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
 fn machine(options: &Options) -> Machine {
     Machine {
         memory: options.mem.clone(),
+        nodes: 1,
         cpus: options.cpus,
         cpu: options.cpu.clone(),
         board: options.machine.clone(),

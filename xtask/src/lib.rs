@@ -9,6 +9,7 @@ pub mod boot;
 pub mod check;
 pub mod doc;
 pub mod image;
+pub mod mutants;
 pub mod qemu;
 pub mod setup;
 pub mod stage;

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{boot, check, doc, image, setup, test, tidy};
+use xtask::{boot, check, doc, image, mutants, setup, test, tidy};
 
 /// The project's commands. Each does the set-up it needs, and says what it installs.
 #[derive(Parser)]
@@ -28,6 +28,8 @@ enum Command {
     Doc(doc::Options),
     /// Builds the bootable image and prints where it is.
     Image,
+    /// Seeds known faults one at a time, and checks that a test notices each.
+    Mutants(mutants::Options),
 }
 
 fn main() -> ExitCode {
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         Command::Boot(options) => boot::run(&options),
         Command::Test => test::run_all(),
         Command::Check => check::run_all(),
+        Command::Mutants(options) => mutants::run(&options),
         Command::Tidy => tidy::run(),
         Command::Doc(options) => doc::run(options),
         Command::Image => setup::bare_metal_target().and_then(|()| image::build()).map(|image| {

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use blockmap_vmsa::{Format, Geometry, Level, Mair, MemoryIndex, bits};
+use blockmap_vmsa::{Geometry, Level, Mair, MemoryIndex, bits};
 
 use crate::memory::MemoryName;
 
@@ -38,6 +38,9 @@ const fn column(mask: u64, value: u64, set: &'static str, clear: &'static str) -
 /// The bits of a memory index.
 const MEMORY: u64 = 0b111 << 2;
 
+/// SH. With LPA2 the bits are the address's, of which a leaf's meaning has nothing.
+const SHAREABILITY: u64 = 0b11 << 8;
+
 /// The columns before the memory type, from the left.
 ///
 /// A column that `geometry` has no bit for has an empty mask and a value that never compares
@@ -48,16 +51,12 @@ const fn columns(geometry: Geometry) -> [Column; 11] {
     let never = bits::privileged_execute_never(geometry.regime());
     let user = if has_unprivileged { bits::UNPRIVILEGED } else { 0 };
     let user_never = if has_unprivileged { bits::UXN } else { 0 };
-    let shared = match geometry.format() {
-        Format::Base | Format::Lpa => 0b11 << 8,
-        Format::Lpa2 => 0,
-    };
     [
         column(bits::VALID, 0, "F", " "),
         column(user, bits::UNPRIVILEGED, "USR", "   "),
         column(bits::READ_ONLY, bits::READ_ONLY, "ro", "RW"),
         column(never, never, "NX", "x "),
-        column(shared, 0b11 << 8, "SHD", "   "),
+        column(SHAREABILITY, SHAREABILITY, "SHD", "   "),
         column(bits::ACCESSED, bits::ACCESSED, "AF", "  "),
         column(bits::NOT_GLOBAL, bits::NOT_GLOBAL, "NG", "  "),
         column(bits::CONTIGUOUS, bits::CONTIGUOUS, "CON", "   "),

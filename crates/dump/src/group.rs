@@ -93,9 +93,8 @@ impl Groups {
             seen_bytes: 0,
             is_uniform: true,
         });
-        group.is_uniform &= group.seen_bytes == into_group
-            && group.output == output
-            && settled(group.meaning) == settled(mapped.meaning);
+        group.is_uniform &=
+            group.output == output && settled(group.meaning) == settled(mapped.meaning);
         group.seen_bytes += bytes;
     }
 

@@ -1,11 +1,15 @@
 //! The evidence that the other packages do what they say: what its tests share.
 //!
-//! [`machine`] boots the kernel; the tests that use it are in files whose names begin with `boot`.
+//! [`machine`] boots the kernel and [`console`] reads what it prints; the tests that use them are in
+//! `tests/boot`.
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "this crate is tests only")]
 
+pub mod console;
+mod loading;
 pub mod machine;
 pub mod program;
 pub mod recorder;
 pub mod reference;
+pub mod symbol;
 pub mod tree;

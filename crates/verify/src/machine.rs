@@ -5,10 +5,13 @@
 //! machine that cannot be started is a failed test, never a skipped one.
 
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use xtask::image::{self, Image};
-use xtask::qemu::{self, Input, Machine};
+use xtask::qemu::{self, Finished, Input, Machine, RunError};
+
+pub use crate::loading::ByHand;
+use crate::loading::Loading;
 
 /// The time a machine has, unless a test says otherwise: it takes well under a second on a quiet
 /// host, and test hosts are not quiet.
@@ -22,6 +25,7 @@ const PROMPT: &str = "blockmap> ";
 #[must_use]
 pub struct Config {
     machine: Machine,
+    loading: Loading,
     limit: Duration,
 }
 
@@ -32,8 +36,7 @@ impl Config {
         let memory = memory.parse().unwrap_or_else(|error| panic!("memory: {error}"));
         let mut machine = Machine::with_memory(memory);
         machine.input = Input::Script(String::new());
-        let limit = LIMIT;
-        Self { machine, limit }
+        Self { machine, loading: Loading::Usual, limit: LIMIT }
     }
 
     /// With this script of monitor commands, parted by `;`.
@@ -66,6 +69,12 @@ impl Config {
         self
     }
 
+    /// With this many NUMA nodes, which share the memory in equal parts.
+    pub fn nodes(mut self, nodes: u32) -> Self {
+        self.machine.nodes = nodes;
+        self
+    }
+
     /// With QEMU's board given in full, such as `virt,mte=on`.
     pub fn board(mut self, board: &str) -> Self {
         board.clone_into(&mut self.machine.board);
@@ -75,6 +84,19 @@ impl Config {
     /// With one more argument for QEMU.
     pub fn argument(mut self, argument: &str) -> Self {
         self.machine.further.push(argument.to_owned());
+        self
+    }
+
+    /// With the kernel loaded `offset` bytes above the start of memory.
+    pub fn load_offset(mut self, offset: u64) -> Self {
+        self.loading = Loading::Offset(offset);
+        self
+    }
+
+    /// With kernel and device tree put into memory by hand. The tree has the command line.
+    pub fn by_hand(mut self, by_hand: ByHand) -> Self {
+        self.machine.input = Input::Keyboard;
+        self.loading = Loading::ByHand(by_hand);
         self
     }
 
@@ -94,6 +116,8 @@ pub struct Booted {
     pub console: String,
     /// From QEMU's start to its end.
     pub elapsed: Duration,
+    /// From QEMU's start to the monitor's first prompt, if there was one.
+    pub to_prompt: Option<Duration>,
 }
 
 impl Booted {
@@ -104,13 +128,35 @@ impl Booted {
     /// does not end in time.
     #[must_use]
     pub fn run(config: &Config) -> Self {
-        let image = &built().flat;
-        let finished = qemu::scripted(&config.machine, image, config.limit, |_piece| {})
-            .unwrap_or_else(|error| panic!("{error}"));
-        let console = finished.console.replace("\r\n", "\n");
-        let complaints = finished.complaints.trim();
+        Self::attempt(config).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The same for a machine that may not end.
+    ///
+    /// # Errors
+    /// It did not end in time, or QEMU did not start.
+    ///
+    /// # Panics
+    /// If the kernel does not build, or QEMU refuses its arguments.
+    pub fn attempt(config: &Config) -> Result<Self, RunError> {
+        let prepared = config.loading.prepare(&built().flat);
+        let mut machine = config.machine.clone();
+        machine.further.extend_from_slice(&prepared.arguments);
+        let start = Instant::now();
+        let (mut seen, mut to_prompt) = (Vec::new(), None);
+        let watch = |piece: &[u8]| {
+            if to_prompt.is_none() {
+                seen.extend_from_slice(piece);
+                let is_there = seen.windows(PROMPT.len()).any(|text| text == PROMPT.as_bytes());
+                to_prompt = is_there.then(|| start.elapsed());
+            }
+        };
+        let finished = qemu::scripted(&machine, &prepared.kernel, config.limit, watch)?;
+        let Finished { status, elapsed, complaints, console } = finished;
+        let console = console.replace("\r\n", "\n");
+        let complaints = complaints.trim();
         assert!(complaints.is_empty(), "QEMU said: {complaints}\n{console}");
-        Self { status: finished.status, console, elapsed: finished.elapsed }
+        Ok(Self { status, console, elapsed, to_prompt })
     }
 
     /// The same, seen to have ended with status zero.
@@ -173,7 +219,7 @@ impl Booted {
 }
 
 /// The kernel's image; one attempt in each test process to build it, for all its tests.
-fn built() -> &'static Image {
+pub(crate) fn built() -> &'static Image {
     static IMAGE: OnceLock<Result<Image, String>> = OnceLock::new();
     IMAGE
         .get_or_init(|| image::build().map_err(|error| format!("{error:#}")))

@@ -6,11 +6,11 @@ use blockmap::{
     MapError, Mapping, OutOfTables, ProtectError, RangeError, Refusal, SizeChangeRefused, Space,
     SplitError, Strategy, Terms, UnmapError,
 };
-use blockmap_machine::{PhysAddr, VirtAddr};
+use blockmap_machine::{Entry, Machine, PhysAddr, VirtAddr};
 use blockmap_verify::program::{attributes, range};
 use blockmap_verify::recorder::{LINEAR, effects_of, linear, on_host};
 use blockmap_verify::tree::Tree;
-use blockmap_vmsa::{Access, Change, Leaves, TlbiForm};
+use blockmap_vmsa::{Access, Change, Leaves, TlbiForm, bits};
 
 const TERMS: Terms = Terms { strategy: Strategy::Live, tlbi: TlbiForm::Ranged };
 const PAGE: u64 = 1 << 12;
@@ -97,6 +97,20 @@ fn nothing_becomes_writable_and_executable() {
         assert_eq!(writable, Err(ProtectError::WritableAndExecutable(at)));
         space.protect(first, Change::NoExecute).unwrap();
         space.protect(first, Change::ReadWrite).unwrap();
+    });
+}
+
+#[test]
+fn a_leaf_that_is_not_global_is_not_marked_present() {
+    on_host(TERMS, 1, &|_| (), |space| {
+        let entry = Entry { table: PhysAddr::new(0x4000_1000), index: 0 };
+        let host = space.platform();
+        host.store(entry, host.load(entry) | bits::NOT_GLOBAL);
+        let block = range(LINEAR, GIB);
+        let error = ProtectError::NotGlobal(VirtAddr::new(LINEAR));
+        assert_eq!(space.protect(block, Change::Invalid), Err(error));
+        assert_eq!(space.protect(block, Change::Valid), Err(error));
+        space.protect(block, Change::ReadOnly).unwrap();
     });
 }
 

@@ -1,6 +1,7 @@
 //! What a machine has, and the arguments that make QEMU give it that.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::Path;
 
 use super::{ScriptError, Size, command_line};
@@ -10,6 +11,8 @@ use super::{ScriptError, Size, command_line};
 pub struct Machine {
     /// Its memory.
     pub memory: Size,
+    /// How many NUMA nodes share the memory in equal parts; one is a machine without NUMA.
+    pub nodes: u32,
     /// How many CPUs it has; the kernel is entered on the first.
     pub cpus: u32,
     /// QEMU's CPU model with its properties.
@@ -54,6 +57,7 @@ impl Machine {
     pub fn with_memory(memory: Size) -> Self {
         Self {
             memory,
+            nodes: 1,
             cpus: 1,
             cpu: Self::DEFAULT_CPU.to_owned(),
             board: "virt".to_owned(),
@@ -73,9 +77,6 @@ impl Machine {
             Input::Script(script) => Some(&**script),
         };
         let line = command_line(&self.options, script)?;
-        // Reserved lazily, so that a guest may have more memory than the host: what it never
-        // touches is never there.
-        let backend = format!("memory-backend-ram,id=ram,size={},reserve=off", self.memory);
         let serial = match console {
             Console::Terminal => "mon:stdio",
             Console::Stdio => "stdio",
@@ -89,12 +90,8 @@ impl Machine {
             "-display",
             "none",
             "-no-reboot",
-            "-object",
-            &backend,
             "-m",
             &self.memory.to_string(),
-            "-machine",
-            &format!("{},memory-backend=ram", self.board),
             "-cpu",
             &self.cpu,
             "-smp",
@@ -106,9 +103,32 @@ impl Machine {
         ]
         .map(OsString::from);
         let mut arguments = Vec::from(texts);
+        arguments.extend(self.board_and_memory().map(OsString::from));
         arguments.extend(["-kernel".into(), image.into(), "-append".into(), line.into()]);
         arguments.extend(self.further.iter().map(OsString::from));
         Ok(arguments)
+    }
+
+    /// The arguments for the board and its memory, which is reserved lazily, so that a guest may
+    /// have more than the host: what it never touches is never there.
+    fn board_and_memory(&self) -> impl Iterator<Item = String> + use<> {
+        let backend = |name: &str, size: &dyn fmt::Display| {
+            ["-object".to_owned(), format!("memory-backend-ram,id={name},size={size},reserve=off")]
+        };
+        let mut arguments = vec!["-machine".to_owned()];
+        if self.nodes <= 1 {
+            arguments.push(format!("{},memory-backend=ram", self.board));
+            arguments.extend(backend("ram", &self.memory));
+        } else {
+            arguments.push(self.board.clone());
+            let bytes = self.memory.bytes() / u64::from(self.nodes);
+            for node in 0..self.nodes {
+                let name = format!("ram{node}");
+                arguments.extend(backend(&name, &bytes));
+                arguments.extend(["-numa".to_owned(), format!("node,memdev={name}")]);
+            }
+        }
+        arguments.into_iter()
     }
 }
 
@@ -127,8 +147,19 @@ mod tests {
         let mut machine = Machine::with_memory("4T".parse().unwrap());
         machine.board = "virt,mte=on".to_owned();
         let words = words(&machine, Console::Stdio);
-        assert!(words.contains("-object memory-backend-ram,id=ram,size=4T,reserve=off -m 4T"));
+        assert!(words.contains("-object memory-backend-ram,id=ram,size=4T,reserve=off"));
+        assert!(words.contains("-m 4T"));
         assert!(words.contains("-machine virt,mte=on,memory-backend=ram"));
+    }
+
+    #[test]
+    fn nodes_share_the_memory() {
+        let mut machine = Machine::with_memory("4G".parse().unwrap());
+        machine.nodes = 2;
+        let words = words(&machine, Console::Stdio);
+        assert!(words.contains("-machine virt -object"));
+        let second = "-object memory-backend-ram,id=ram1,size=2147483648,reserve=off";
+        assert!(words.contains(&format!("{second} -numa node,memdev=ram1")), "{words}");
     }
 
     #[test]

@@ -35,8 +35,9 @@ fn writable_and_executable_pages_are_counted_in_pages() {
     assert!(arena.tree().wx().passed());
     put(&mut arena, Level::L2, 4 << 20, (DATA & !bits::PXN, 4 << 20));
     put(&mut arena, Level::L3, 8 << 20, (TEXT & !bits::UXN, 8 << 20));
+    put(&mut arena, Level::L3, 9 << 20, (DATA & !bits::PXN, 9 << 20));
     let wx = arena.tree().wx();
-    assert_eq!(wx.writable_executable.pages, 512);
+    assert_eq!(wx.writable_executable.pages, 513);
     assert_eq!(wx.writable_executable.first, Some(range(4 << 20, 2 << 20)));
     assert_eq!(wx.unprivileged_executable.pages, 1);
     assert_eq!(wx.unprivileged_executable.first, Some(range(8 << 20, 4096)));
@@ -64,6 +65,10 @@ fn limits_of_tables_count() {
     }
     arena.set(above, 0, link | Limits::UXN.bits() | Limits::PRIVILEGED.bits());
     assert!(!arena.tree().wx().passed());
+    // Every table on the way has a say.
+    let top = arena.table_at(Level::L1, VirtAddr::new(BASE));
+    arena.set(top, 0, KERNEL.table_word(above) | Limits::PXN.bits());
+    assert!(arena.tree().wx().passed());
 }
 
 #[test]
@@ -150,6 +155,12 @@ fn a_writable_alias_of_executable_memory_is_found() {
     };
     assert_eq!(audit.first, Some(expected));
     assert_eq!(tree.writable_aliases(&tree, Protection::ReadOnly).pages, 1);
+    // Of several, the first is told.
+    put(&mut arena, Level::L3, vmalloc + 0x3000, (TEXT, 0x7000));
+    let tree = arena.tree();
+    let audit = tree.writable_aliases(&tree, Protection::Executable);
+    assert_eq!((audit.pages, audit.first), (2, Some(expected)));
+    put(&mut arena, Level::L3, vmalloc + 0x3000, (0, 0));
     // What is invalid on either side can't be used against the other.
     let text = (TEXT & !bits::VALID | bits::PRESENT, 0x5000);
     put(&mut arena, Level::L3, vmalloc + 4096, text);

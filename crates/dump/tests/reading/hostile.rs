@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use blockmap_dump::{
-    Found, Outcome, ReadTable, Refusal, Skipped, Style, Tree, What,
+    Found, Outcome, ReadTable, Refusal, Run, Skipped, Style, Tree, What,
     vmsa::{
         Geometry, Kind, Level, Mair, bits,
         machine::{PhysAddr, VirtAddr},
@@ -142,6 +142,71 @@ fn a_root_that_cannot_be_read_is_all_that_is_told() {
         assert_eq!(runs[0].range.bytes(), 1 << 48);
         assert_eq!(tree.stat().tables(), 0);
     }
+}
+
+/// A reader that leaves its mark in the words of a table it cannot read.
+struct Scribbler(Arena);
+
+impl ReadTable for Scribbler {
+    type Error = Missing;
+
+    fn entries(&self, table: PhysAddr, first: u16, words: &mut [u64]) -> Result<(), Missing> {
+        let read = self.0.entries(table, first, words);
+        if read.is_err() {
+            words.fill(bits::VALID);
+        }
+        read
+    }
+}
+
+#[test]
+fn what_a_failed_reading_leaves_behind_is_not_looked_at() {
+    let mut arena = Arena::new(KERNEL);
+    let table = arena.table_at(Level::L3, BASE);
+    arena.remove(table);
+    let root = arena.root();
+    let scribbler = Scribbler(arena);
+    let runs: Vec<_> = Tree::new(KERNEL, root, &scribbler).runs().collect();
+    let skipped = |run: &Run<Missing>| matches!(run.what, What::Skipped(_));
+    let gaps = runs.iter().filter(|run| run.what == What::Gap).count();
+    assert_eq!((skipped(&runs[0]), gaps, runs.len()), (true, 3, 4));
+}
+
+/// A reader that has the first hundred entries of every table.
+struct Torn(Arena);
+
+impl ReadTable for Torn {
+    type Error = Missing;
+
+    fn entries(&self, table: PhysAddr, first: u16, words: &mut [u64]) -> Result<(), Missing> {
+        if usize::from(first) + words.len() > 100 {
+            return Err(Missing(table));
+        }
+        self.0.entries(table, first, words)
+    }
+}
+
+#[test]
+fn the_rest_of_a_torn_table_is_left_out_and_what_was_read_stays() {
+    let mut arena = Arena::new(KERNEL);
+    let table = arena.table_at(Level::L1, BASE);
+    let root = arena.root();
+    let torn = Torn(arena);
+    let found: Vec<_> = Tree::new(KERNEL, root, &torn)
+        .runs()
+        .map(|run| match run.what {
+            What::Skipped(skipped) => (run.level, run.count(KERNEL), Some(skipped.table)),
+            What::Gap | What::Leaves(_) | What::Reserved(_) => (run.level, run.count(KERNEL), None),
+        })
+        .collect();
+    // Entries are read by sixteen.
+    let expected = [
+        (Level::L1, 96, None),
+        (Level::L1, 416, Some(table)),
+        (Level::L0, 95, None),
+        (Level::L0, 416, Some(root)),
+    ];
+    assert_eq!(found, expected);
 }
 
 proptest! {

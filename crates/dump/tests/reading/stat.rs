@@ -55,6 +55,12 @@ fn a_group_that_leads_to_an_unaligned_place_is_none() {
     assert_eq!(runs_and_bad(&found), (0, 2));
     let found = stat((0..16).map(|n| (n, PAGE, 160 + (n ^ 1))));
     assert_eq!(runs_and_bad(&found), (0, 1));
+    let swapped = |n: u64| if n < 14 { n } else { n ^ 1 };
+    let found = stat((0..16).map(|n| (n, PAGE, 160 + swapped(n))));
+    assert_eq!(runs_and_bad(&found), (0, 1));
+    let marked = |n: u64| if n < 4 { PAGE & !bits::ACCESSED } else { PAGE };
+    let found = stat((0..16).map(|n| (n, marked(n), 161 + n)));
+    assert_eq!(runs_and_bad(&found), (0, 1));
 }
 
 #[test]

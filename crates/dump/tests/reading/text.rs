@@ -147,6 +147,7 @@ fn reserved_entries_are_on_one_line_when_they_are_equal() {
     }
     let lines = dump(&arena, VirtRange::new(at(0), 3 << 39).unwrap(), &[]);
     assert_eq!(lines.len(), 2);
+    assert_eq!(arena.tree().stat().reserved, 3);
     assert!(lines[0].ends_with("  1T PGD RESERVED 0x0000000000005001"), "{lines:?}");
 }
 

@@ -12,6 +12,12 @@ use crate::{Platform, Space};
 /// The bits that tell a pointer that waits to be linked from an empty entry and from a leaf.
 const WAITING_MASK: u64 = bits::VALID | bits::TABLE_OR_PAGE | bits::PRESENT;
 
+/// Valid leaves at `level`.
+fn leaves_at(level: Level) -> Pattern {
+    let page = if level == Level::L3 { bits::TABLE_OR_PAGE } else { 0 };
+    Pattern { mask: bits::VALID | bits::TABLE_OR_PAGE, value: bits::VALID | page }
+}
+
 /// The tables that a commit has made on the way to where it is, by the levels below them.
 type Path = [Option<PhysAddr>; 5];
 
@@ -114,7 +120,6 @@ impl<P: Platform> Space<'_, P> {
             let place = self.find(at);
             let span = self.span_up_to(place.table(), at, range.last());
             let waiting = Pattern { mask: WAITING_MASK, value: bits::TABLE_OR_PAGE };
-            let valid = Pattern { mask: bits::VALID, value: bits::VALID };
             let count = match place.kind {
                 Kind::Invalid => {
                     let count = self.machine().scan(span, waiting);
@@ -125,7 +130,8 @@ impl<P: Platform> Space<'_, P> {
                     count
                 }
                 Kind::Leaf | Kind::PresentInvalid | Kind::Table | Kind::Reserved => {
-                    self.machine().scan(span, valid)
+                    // Up to the next table: pointers may wait in what it leads to.
+                    self.machine().scan(span, leaves_at(place.level))
                 }
             };
             next = self.after((place.level, at), count.max(1), range.last());

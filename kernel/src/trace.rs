@@ -1,0 +1,179 @@
+//! The kernel's own account of what it does to its tables: every effect, in order, in memory that
+//! is set aside for it at boot.
+//!
+//! What no longer fits is counted and left out, and so is all that follows: a [`Recording`] has no
+//! gap, so that what is kept can be replayed from its beginning and judged.
+//!
+//! ```
+//! use blockmap::machine::{Barrier, Event};
+//! use blockmap_kernel::trace::{Record, Recording, Slot};
+//!
+//! let slots: [Slot; 2] = Default::default();
+//! let recording = Recording::begun(&slots);
+//! for _ in 0..3 {
+//!     recording.add(Record::Event(Event::Barrier(Barrier::DsbIsh)));
+//! }
+//! assert_eq!((recording.records().count(), recording.dropped()), (2, 1));
+//! ```
+
+mod record;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use thiserror::Error;
+
+pub use record::{Piece, Record};
+pub use text::{Origin, TraceText};
+
+/// The most records that memory can be set aside for: 128 MiB of them.
+pub const MOST_RECORDS: u32 = 1 << 22;
+
+/// Room for one record. Before a recording begins in it, it may hold anything.
+#[derive(Debug, Default)]
+#[repr(transparent)]
+pub struct Slot([AtomicU64; 4]);
+
+impl Slot {
+    /// Bytes of a slot.
+    pub const BYTES: u64 = 32;
+
+    fn clear(&self) {
+        let [head, ..] = &self.0;
+        head.store(0, Ordering::Relaxed);
+    }
+
+    fn write(&self, record: Record) {
+        let ([head, rest @ ..], [first, others @ ..]) = (&self.0, record.words());
+        for (word, value) in rest.iter().zip(others) {
+            word.store(value, Ordering::Relaxed);
+        }
+        // Whoever sees the head sees the rest.
+        head.store(first, Ordering::Release);
+    }
+
+    /// What was written since the slot was cleared.
+    fn read(&self) -> Option<Record> {
+        let [head, rest @ ..] = &self.0;
+        let head = head.load(Ordering::Acquire);
+        let [a, b, c] = rest.each_ref().map(|word| word.load(Ordering::Relaxed));
+        Record::of_words([head, a, b, c])
+    }
+}
+
+/// Why recording did not begin. What was recorded before is still there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum BeginError {
+    /// No memory was set aside.
+    #[error("there is no memory for a trace: say trace=EVENTS on the command line, 32 bytes each")]
+    NoRoom,
+    /// Recording is on.
+    #[error("recording is on; trace off ends it, and trace on then begins a new trace")]
+    AlreadyOn,
+}
+
+/// Records of what was done, in order and without a gap, up to the first that found no room.
+#[derive(Debug)]
+pub struct Recording<'a> {
+    slots: &'a [Slot],
+    is_on: AtomicBool,
+    /// How many records there would be if all had found room.
+    count: AtomicU64,
+}
+
+impl<'a> Recording<'a> {
+    /// A recording without room, which never records.
+    #[must_use]
+    pub const fn without_room() -> Self {
+        Self { slots: &[], is_on: AtomicBool::new(false), count: AtomicU64::new(0) }
+    }
+
+    /// A recording into `slots` that is on from now on.
+    ///
+    /// Every slot is cleared here, so that their memory is there when the first record comes.
+    #[must_use]
+    pub fn begun(slots: &'a [Slot]) -> Self {
+        slots.iter().for_each(Slot::clear);
+        Self { slots, is_on: AtomicBool::new(true), count: AtomicU64::new(0) }
+    }
+
+    /// The same recording, whose slots are reached as `slots` from now on.
+    #[must_use]
+    pub const fn reached_as(self, slots: &[Slot]) -> Recording<'_> {
+        Recording { slots, is_on: self.is_on, count: self.count }
+    }
+
+    /// Begins anew: what was recorded is forgotten.
+    ///
+    /// # Errors
+    /// See [`BeginError`].
+    pub fn begin(&self) -> Result<(), BeginError> {
+        if self.slots.is_empty() {
+            return Err(BeginError::NoRoom);
+        }
+        if self.is_on() {
+            return Err(BeginError::AlreadyOn);
+        }
+        let used = self.count.swap(0, Ordering::Relaxed);
+        let used = usize::try_from(used).unwrap_or(usize::MAX);
+        self.slots.iter().take(used).for_each(Slot::clear);
+        self.is_on.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Records nothing from now on, and tells whether something was recorded until now.
+    pub fn end(&self) -> bool {
+        self.is_on.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether what is done is recorded. It costs a load.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.is_on.load(Ordering::Relaxed)
+    }
+
+    /// Adds a record, if recording is on: before what it says is done.
+    pub fn add(&self, record: Record) {
+        if self.is_on() {
+            let number = self.count.fetch_add(1, Ordering::Relaxed);
+            self.put(number, record);
+        }
+    }
+
+    /// Adds a line of `text`, if recording is on. What isn't printable ASCII becomes `?`.
+    pub fn note(&self, text: &str) {
+        if self.is_on() {
+            let pieces = Piece::of_line(text);
+            let count = u64::try_from(pieces.len()).unwrap_or(0);
+            let first = self.count.fetch_add(count, Ordering::Relaxed);
+            for (number, piece) in (first..).zip(pieces) {
+                let begins = number == first;
+                self.put(number, if begins { Record::Note(piece) } else { Record::More(piece) });
+            }
+        }
+    }
+
+    fn put(&self, number: u64, record: Record) {
+        if let Some(slot) = usize::try_from(number).ok().and_then(|number| self.slots.get(number)) {
+            slot.write(record);
+        }
+    }
+
+    /// What was recorded, from the beginning.
+    ///
+    /// It ends before a record that another CPU is still adding.
+    pub fn records(&self) -> impl Iterator<Item = Record> {
+        self.slots.iter().map_while(Slot::read)
+    }
+
+    /// How many records found no room, all of them after the last that did.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        let room = u64::try_from(self.slots.len()).unwrap_or(u64::MAX);
+        self.count.load(Ordering::Relaxed).saturating_sub(room)
+    }
+}
