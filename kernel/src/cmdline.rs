@@ -21,6 +21,7 @@ use core::fmt;
 use blockmap::layout::{DebugPagealloc, Rodata};
 
 use crate::number::number;
+use crate::trace::MOST_RECORDS;
 use word::{Word, Words};
 
 /// What the command line asks for; where it says nothing, or nothing that makes sense, the
@@ -33,6 +34,9 @@ pub struct Options<'a> {
     pub debug_pagealloc: DebugPagealloc,
     /// `fail-tables=`: how many tables are handed out before table memory is said to be used up.
     pub fail_tables: Option<u32>,
+    /// `trace=`: how many records of what is done to the tables there is memory for; recording
+    /// begins with the first table.
+    pub trace: Option<u32>,
     /// `semihosting`: how the machine is ended.
     pub exit: Exit,
     /// `quiet`: how much is printed before the monitor starts.
@@ -102,6 +106,8 @@ pub enum Known {
     DebugPagealloc,
     /// `fail-tables=`.
     FailTables,
+    /// `trace=`.
+    Trace,
     /// `semihosting`.
     Semihosting,
     /// `quiet`, as Linux has it.
@@ -110,8 +116,14 @@ pub enum Known {
 
 impl Known {
     /// All options.
-    pub const ALL: [Self; 5] =
-        [Self::Rodata, Self::DebugPagealloc, Self::FailTables, Self::Semihosting, Self::Quiet];
+    pub const ALL: [Self; 6] = [
+        Self::Rodata,
+        Self::DebugPagealloc,
+        Self::FailTables,
+        Self::Trace,
+        Self::Semihosting,
+        Self::Quiet,
+    ];
 
     /// The option's name. Dashes and underscores in it are the same, as in Linux.
     #[must_use]
@@ -120,6 +132,7 @@ impl Known {
             Self::Rodata => "rodata",
             Self::DebugPagealloc => "debug_pagealloc",
             Self::FailTables => "fail-tables",
+            Self::Trace => "trace",
             Self::Semihosting => "semihosting",
             Self::Quiet => "quiet",
         }
@@ -132,6 +145,7 @@ impl Known {
             Self::Rodata => "on, noalias or off",
             Self::DebugPagealloc => "on or off",
             Self::FailTables => "a number of tables",
+            Self::Trace => "a number of events from 1 to 4194304",
             Self::Semihosting | Self::Quiet => "no value",
         }
     }
@@ -145,9 +159,13 @@ impl Known {
             (Self::FailTables, Some(value)) => {
                 options.fail_tables = Some(number(value)?.try_into().ok()?);
             }
+            (Self::Trace, Some(value)) => {
+                let records = u32::try_from(number(value)?).ok()?;
+                options.trace = Some(Some(records).filter(|n| (1..=MOST_RECORDS).contains(n))?);
+            }
             (Self::Semihosting, None) => options.exit = Exit::Semihosting,
             (Self::Quiet, None) => options.boot_messages = BootMessages::Hidden,
-            (Self::Rodata | Self::DebugPagealloc | Self::FailTables, _)
+            (Self::Rodata | Self::DebugPagealloc | Self::FailTables | Self::Trace, _)
             | (Self::Semihosting | Self::Quiet, Some(_)) => return None,
         }
         Some(())
@@ -199,6 +217,7 @@ impl Default for Options<'_> {
             rodata: Rodata::On,
             debug_pagealloc: DebugPagealloc::Off,
             fail_tables: None,
+            trace: None,
             exit: Exit::default(),
             boot_messages: BootMessages::default(),
             monitor: None,

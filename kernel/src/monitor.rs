@@ -27,7 +27,7 @@ pub use parse::{ParseError, parse};
 
 /// Something the monitor is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Command {
+pub enum Command<'a> {
     /// `help`: print [`HELP`].
     Help,
     /// `ptdump [linear|all]`: print the leaves of the map as Linux's ptdump does.
@@ -48,10 +48,44 @@ pub enum Command {
     Exec(VirtAddr),
     /// `timeline`: print when the steps of the boot were done.
     Timeline,
+    /// `trace on|off|dump [FILE]`: record what is done to the tables, and print it.
+    Trace(Trace<'a>),
     /// `cmdline`: print the command line, and what it was understood to ask for.
     Cmdline,
     /// `poweroff [STATUS]`: end the machine, with a status for whoever started it.
     Poweroff(u8),
+}
+
+impl Command<'_> {
+    /// Whether the command may change the tables, so that a trace names it.
+    #[must_use]
+    pub const fn changes_tables(&self) -> bool {
+        match self {
+            Self::Protect(..) | Self::Split(_) => true,
+            Self::Help
+            | Self::Ptdump(_)
+            | Self::Stat
+            | Self::Walk(_)
+            | Self::Peek(_)
+            | Self::Poke(..)
+            | Self::Exec(_)
+            | Self::Timeline
+            | Self::Trace(_)
+            | Self::Cmdline
+            | Self::Poweroff(_) => false,
+        }
+    }
+}
+
+/// What to do with the trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trace<'a> {
+    /// Begin a new one.
+    On,
+    /// Record no more.
+    Off,
+    /// Print it on the console, or write it to this file of the host.
+    Dump(Option<&'a str>),
 }
 
 /// Which part of the map to print.

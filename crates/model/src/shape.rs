@@ -193,7 +193,10 @@ mod tests {
         let sixteen = Shape { granule: Granule::Kib16, ..shape };
         assert_eq!((sixteen.top(), sixteen.entries(3), sixteen.run_span(0)), (3, 2, 2 << 20));
         let sixty_four = Shape { granule: Granule::Kib64, ..shape };
-        assert_eq!((sixty_four.top(), sixty_four.entries(2), sixty_four.span(1)), (2, 64, 512 << 20));
+        assert_eq!(
+            (sixty_four.top(), sixty_four.entries(2), sixty_four.span(1)),
+            (2, 64, 512 << 20)
+        );
         let large = Shape { input_bits: 52, format: Format::Lpa2, ..shape };
         assert_eq!((large.top(), large.entries(4)), (4, 16));
     }

@@ -114,6 +114,8 @@ pub struct Booted {
     pub status: u8,
     /// What it printed, lines ending with a line feed alone.
     pub console: String,
+    /// What QEMU had to say.
+    pub complaints: String,
     /// From QEMU's start to its end.
     pub elapsed: Duration,
     /// From QEMU's start to the monitor's first prompt, if there was one.
@@ -128,16 +130,19 @@ impl Booted {
     /// does not end in time.
     #[must_use]
     pub fn run(config: &Config) -> Self {
-        Self::attempt(config).unwrap_or_else(|error| panic!("{error}"))
+        let booted = Self::attempt(config).unwrap_or_else(|error| panic!("{error}"));
+        let Self { complaints, console, .. } = &booted;
+        assert!(complaints.is_empty(), "QEMU said: {complaints}\n{console}");
+        booted
     }
 
-    /// The same for a machine that may not end.
+    /// The same for a machine that may not end, or not even start.
     ///
     /// # Errors
-    /// It did not end in time, or QEMU did not start.
+    /// It did not end in time, or QEMU is missing.
     ///
     /// # Panics
-    /// If the kernel does not build, or QEMU refuses its arguments.
+    /// If the kernel does not build.
     pub fn attempt(config: &Config) -> Result<Self, RunError> {
         let prepared = config.loading.prepare(&built().flat);
         let mut machine = config.machine.clone();
@@ -154,9 +159,8 @@ impl Booted {
         let finished = qemu::scripted(&machine, &prepared.kernel, config.limit, watch)?;
         let Finished { status, elapsed, complaints, console } = finished;
         let console = console.replace("\r\n", "\n");
-        let complaints = complaints.trim();
-        assert!(complaints.is_empty(), "QEMU said: {complaints}\n{console}");
-        Ok(Self { status, console, elapsed, to_prompt })
+        let complaints = complaints.trim().to_owned();
+        Ok(Self { status, console, complaints, elapsed, to_prompt })
     }
 
     /// The same, seen to have ended with status zero.

@@ -2,6 +2,7 @@
 
 extern crate std;
 
+use std::format;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
@@ -28,11 +29,13 @@ fn an_empty_line_asks_for_the_defaults() {
 
 #[test]
 fn every_option_sets_what_it_is_about() {
-    let all = options("rodata=off debug_pagealloc=on fail-tables=0x10 semihosting quiet");
+    let all =
+        options("rodata=off debug_pagealloc=on fail-tables=0x10 trace=1000 semihosting quiet");
     let expected = Options {
         rodata: Rodata::Off,
         debug_pagealloc: DebugPagealloc::On,
         fail_tables: Some(16),
+        trace: Some(1000),
         exit: Exit::Semihosting,
         boot_messages: BootMessages::Hidden,
         monitor: None,
@@ -80,6 +83,18 @@ fn a_bad_value_is_named_with_the_values_there_are() {
         ]
     );
     assert_eq!(CommandLine::new("rodata=off rodata=full").options().rodata, Rodata::Off);
+}
+
+#[test]
+fn a_trace_has_room_for_one_event_at_least_and_128_mebibytes_at_most() {
+    assert_eq!(options("trace=1").trace, Some(1));
+    assert_eq!(options("trace=0x400000").trace, Some(4_194_304));
+    for line in ["trace=0", "trace=4194305", "trace=0x100000001", "trace=", "trace", "trace=on"] {
+        let expected =
+            format!("{line} is ignored: trace takes a number of events from 1 to 4194304");
+        assert_eq!(complaints(line), [expected]);
+        assert_eq!(CommandLine::new(line).options().trace, None);
+    }
 }
 
 proptest! {

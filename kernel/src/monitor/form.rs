@@ -15,6 +15,10 @@ pub enum Operand {
     Value,
     /// The part of the map to print; may be left out.
     Scope,
+    /// What to do with the trace.
+    Trace,
+    /// A file of the host; may be left out.
+    File,
     /// The machine's exit status; may be left out.
     Status,
 }
@@ -28,6 +32,8 @@ impl Operand {
             Self::Pages => "a number of 4 KiB pages, decimal or 0x hexadecimal",
             Self::Value => "a 64-bit number, decimal or 0x hexadecimal",
             Self::Scope => "linear or all",
+            Self::Trace => "on, off or dump",
+            Self::File => "a file's name",
             Self::Status => "a number from 0 to 255",
         }
     }
@@ -39,6 +45,8 @@ impl Operand {
             Self::Pages => "PAGES",
             Self::Value => "VALUE",
             Self::Scope => "[linear|all]",
+            Self::Trace => "on|off|dump",
+            Self::File => "[FILE]",
             Self::Status => "[STATUS]",
         }
     }
@@ -63,6 +71,7 @@ pub(super) enum Verb {
     Poke,
     Exec,
     Timeline,
+    Trace,
     Cmdline,
     Poweroff,
 }
@@ -79,6 +88,7 @@ pub(super) struct Form {
 const NONE: &[Operand] = &[];
 const ONE_ADDRESS: &[Operand] = &[Operand::Address];
 const PAGES: &[Operand] = &[Operand::Address, Operand::Pages];
+const TRACE: &[Operand] = &[Operand::Trace, Operand::File];
 
 const fn form(
     name: &'static str,
@@ -89,7 +99,7 @@ const fn form(
     Form { name, verb, operands, says }
 }
 
-pub(super) const FORMS: [Form; 17] = [
+pub(super) const FORMS: [Form; 18] = [
     form("help", Verb::Help, NONE, "this list"),
     form("ptdump", Verb::Ptdump, &[Operand::Scope], "the map, in runs of equal leaves"),
     form("stat", Verb::Stat, NONE, "leaves of each size, tables, frames"),
@@ -105,6 +115,7 @@ pub(super) const FORMS: [Form; 17] = [
     form("poke", Verb::Poke, &[Operand::Address, Operand::Value], "store 64 bits"),
     form("exec", Verb::Exec, ONE_ADDRESS, "call the instructions there"),
     form("timeline", Verb::Timeline, NONE, "when the steps of the boot were done"),
+    form("trace", Verb::Trace, TRACE, "record what is done to the tables; print it"),
     form("cmdline", Verb::Cmdline, NONE, "the command line, and what is wrong with it"),
     form("poweroff", Verb::Poweroff, &[Operand::Status], "end the machine"),
 ];
@@ -130,7 +141,7 @@ impl fmt::Display for Typed {
 pub const HELP: Help = Help(());
 
 /// Where in a line of help the words start.
-const HELP_COLUMN: usize = 24;
+const HELP_COLUMN: usize = 26;
 
 /// Prints all commands; see [`HELP`].
 #[derive(Clone, Copy, Debug)]

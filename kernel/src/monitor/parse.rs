@@ -6,7 +6,7 @@ use blockmap::machine::{VirtAddr, VirtRange};
 use blockmap::vmsa::Geometry;
 
 use super::form::{FORMS, Form, Operand, Typed, Verb};
-use super::{Command, Scope};
+use super::{Command, Scope, Trace};
 use crate::number::number;
 
 /// Why a text is not a command. Nothing was done.
@@ -58,7 +58,7 @@ impl core::error::Error for ParseError<'_> {}
 ///
 /// # Errors
 /// Says what the command takes and what is wrong with what it was given.
-pub fn parse(text: &str) -> Result<Command, ParseError<'_>> {
+pub fn parse(text: &str) -> Result<Command<'_>, ParseError<'_>> {
     let mut words = text.split_ascii_whitespace();
     let name = words.next().unwrap_or("");
     let form = FORMS
@@ -68,7 +68,10 @@ pub fn parse(text: &str) -> Result<Command, ParseError<'_>> {
     command(form, words).map_err(|wrong| ParseError { form: Some(form), wrong })
 }
 
-fn command<'a>(form: &Form, words: impl Iterator<Item = &'a str>) -> Result<Command, Wrong<'a>> {
+fn command<'a>(
+    form: &Form,
+    words: impl Iterator<Item = &'a str>,
+) -> Result<Command<'a>, Wrong<'a>> {
     let mut operands = Operands { form, words, taken: 0 };
     let command = match form.verb {
         Verb::Help => Command::Help,
@@ -81,6 +84,7 @@ fn command<'a>(form: &Form, words: impl Iterator<Item = &'a str>) -> Result<Comm
         Verb::Poke => Command::Poke(operands.address()?, operands.number()?),
         Verb::Exec => Command::Exec(operands.address()?),
         Verb::Timeline => Command::Timeline,
+        Verb::Trace => Command::Trace(operands.trace()?),
         Verb::Cmdline => Command::Cmdline,
         Verb::Poweroff => Command::Poweroff(operands.status()?),
     };
@@ -102,7 +106,7 @@ impl<'a, W: Iterator<Item = &'a str>> Operands<'_, W> {
     /// is.
     fn next<T>(
         &mut self,
-        read: impl FnOnce(&str) -> Option<T>,
+        read: impl FnOnce(&'a str) -> Option<T>,
         default: Option<T>,
     ) -> Result<T, Wrong<'a>> {
         // A form has as many operands as its command reads; there is a test of that.
@@ -137,6 +141,20 @@ impl<'a, W: Iterator<Item = &'a str>> Operands<'_, W> {
             _ => None,
         };
         self.next(named, Some(Scope::All))
+    }
+
+    fn trace(&mut self) -> Result<Trace<'a>, Wrong<'a>> {
+        let named = |word: &'a str| match word {
+            "on" => Some(Trace::On),
+            "off" => Some(Trace::Off),
+            "dump" => Some(Trace::Dump(None)),
+            _ => None,
+        };
+        match self.next(named, None)? {
+            // The other two leave a file's name over.
+            Trace::Dump(_) => Ok(Trace::Dump(self.next(|word| Some(Some(word)), Some(None))?)),
+            other @ (Trace::On | Trace::Off) => Ok(other),
+        }
     }
 
     fn status(&mut self) -> Result<u8, Wrong<'a>> {

@@ -39,6 +39,11 @@ fn every_command_is_read_with_its_operands() {
     assert_eq!(read("poke 8 0x2a"), Command::Poke(VirtAddr::new(8), 42));
     assert_eq!(read("exec 0"), Command::Exec(VirtAddr::new(0)));
     assert_eq!(read("timeline"), Command::Timeline);
+    assert_eq!(read("trace on"), Command::Trace(Trace::On));
+    assert_eq!(read("trace off"), Command::Trace(Trace::Off));
+    assert_eq!(read("trace dump"), Command::Trace(Trace::Dump(None)));
+    let file = Trace::Dump(Some("/tmp/Boot.trace"));
+    assert_eq!(read("trace dump /tmp/Boot.trace"), Command::Trace(file));
     assert_eq!(read("cmdline"), Command::Cmdline);
     assert_eq!(read("poweroff"), Command::Poweroff(0));
     assert_eq!(read("poweroff 255"), Command::Poweroff(255));
@@ -60,6 +65,12 @@ fn an_error_says_what_was_expected() {
     assert_eq!(error("poke 1 2 3"), "poke takes ADDR VALUE; 3 is one operand too many");
     assert_eq!(error("stat now"), "stat takes nothing; now is one operand too many");
     assert_eq!(error("ptdump user"), "ptdump takes [linear|all]; user is not linear or all");
+    assert_eq!(error("trace"), "trace takes on|off|dump [FILE]; on|off|dump is missing");
+    assert_eq!(error("trace up"), "trace takes on|off|dump [FILE]; up is not on, off or dump");
+    assert_eq!(
+        error("trace on file"),
+        "trace takes on|off|dump [FILE]; file is one operand too many"
+    );
     assert_eq!(error("poweroff 256"), "poweroff takes [STATUS]; 256 is not a number from 0 to 255");
     assert_eq!(error("sat"), "sat is not a command; help lists them");
     assert_eq!(error(""), "a command is missing; help lists them");
@@ -77,6 +88,8 @@ fn a_form_has_the_operands_its_command_reads() {
             let words = form.operands.iter().take(count).map(|operand| match operand {
                 Operand::Address | Operand::Pages | Operand::Value | Operand::Status => " 1",
                 Operand::Scope => " all",
+                Operand::Trace => " dump",
+                Operand::File => " file",
             });
             parse(&words.fold(form.name.to_string(), |text, word| text + word)).is_ok()
         };
@@ -95,8 +108,24 @@ fn help_has_a_line_for_every_command() {
         let names = |line: &&str| line.split_ascii_whitespace().next() == Some(form.name);
         assert_eq!(help.lines().filter(names).count(), 1, "{}", form.name);
     }
-    assert!(help.contains("  ro ADDR PAGES           stores fault\n"), "{help}");
-    assert!(help.contains("  ptdump [linear|all]     the map"), "{help}");
+    assert!(help.contains("  ro ADDR PAGES             stores fault\n"), "{help}");
+    assert!(help.contains("  ptdump [linear|all]       the map"), "{help}");
+}
+
+#[test]
+fn a_trace_names_the_commands_that_change_tables() {
+    for form in &FORMS {
+        let text = form.operands.iter().fold(form.name.to_string(), |text, operand| {
+            let word = match operand {
+                Operand::Trace => " on",
+                Operand::Address | Operand::Pages | Operand::Value => " 4096",
+                Operand::Scope | Operand::File | Operand::Status => "",
+            };
+            text + word
+        });
+        let named = ["ro", "rw", "nx", "x", "invalid", "valid", "split"].contains(&form.name);
+        assert_eq!(parse(&text).unwrap().changes_tables(), named, "{text}");
+    }
 }
 
 #[test]

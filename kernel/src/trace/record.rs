@@ -139,8 +139,8 @@ impl Record {
     pub(super) fn of_words(words: [u64; 4]) -> Option<Self> {
         let [head, a, b, c] = words;
         let head = Head::of_word(head);
-        let (table, Head { first, count, .. }) = (PhysAddr::new(a), head);
-        let span = Span { table, first, count };
+        let (table, first) = (PhysAddr::new(a), head.first);
+        let span = Span { table, first, count: head.count };
         Some(Self::Event(match head.kind {
             kind::STORE => Event::Store { entry: Entry { table, index: first }, value: b },
             kind::FILL => Event::Fill { span, value: b, step: c },

@@ -1,0 +1,8 @@
+//! stub
+#![forbid(unsafe_code)]
+pub mod decode;
+pub mod maintenance;
+pub mod meaning;
+pub mod profile;
+pub mod rights;
+pub mod shape;
