@@ -1,5 +1,7 @@
 //! Carrying out the monitor's commands.
 
+mod trace;
+
 use core::fmt;
 
 use blockmap::dump::{Style, Tree};
@@ -30,7 +32,7 @@ pub(crate) struct Monitor<'a> {
 
 impl Monitor<'_> {
     /// Carries out a command, and says on the console what came of it.
-    pub(crate) fn carry_out(&self, command: Command) {
+    pub(crate) fn carry_out(&self, command: Command<'_>) {
         match command {
             Command::Help => println!("{HELP}"),
             Command::Ptdump(scope) => self.ptdump(scope),
@@ -42,6 +44,7 @@ impl Monitor<'_> {
             Command::Poke(address, value) => self.poke(address, value),
             Command::Exec(address) => self.exec(address),
             Command::Timeline => console::print(format_args!("{}", self.marks.text())),
+            Command::Trace(what) => self.trace(what),
             Command::Cmdline => self.cmdline(),
             Command::Poweroff(status) => exit::exit(Status::Asked(status)),
         }

@@ -2,12 +2,13 @@
 //! to turn the machine off.
 
 use blockmap::vmsa::machine::{PhysAddr, PhysRange, VirtAddr};
-use blockmap_kernel::cmdline::{CommandLine, Exit};
+use blockmap_kernel::cmdline::CommandLine;
 use blockmap_kernel::devicetree::{DeviceTree, TreeError};
 use thiserror::Error;
 
 use crate::arch::boot_window::{BootWindow, Contents, CoverError, DeviceTreeError};
 use crate::arch::exit::{self, Way};
+use crate::arch::semihosting::Semihosting;
 use crate::console;
 
 /// Bytes of a PL011's registers.
@@ -55,9 +56,8 @@ pub(crate) fn read(window: &BootWindow) -> Result<Firmware<'_>, FirmwareError<'_
         exit::set_way(Way::Psci(conduit));
     }
     let command_line = CommandLine::new(tree.command_line().map_err(FirmwareError::Tree)?);
-    match command_line.options().exit {
-        Exit::Psci => {}
-        Exit::Semihosting => exit::set_way(Way::Semihosting),
+    if let Some(host) = Semihosting::of(command_line.options().exit) {
+        exit::set_way(Way::Semihosting(host));
     }
     let memory = memory_of(blob).ok_or(FirmwareError::Nowhere)?;
     Ok(Firmware { tree, memory, command_line, uart })

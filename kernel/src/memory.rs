@@ -10,7 +10,9 @@ mod error;
 mod hook;
 mod locks;
 mod paint;
+mod recorded;
 mod reserve;
+mod room;
 mod start;
 mod system;
 

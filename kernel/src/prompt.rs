@@ -36,7 +36,12 @@ fn prompt() {
 
 fn carry_out(monitor: &Monitor<'_>, text: &str) {
     match parse(text) {
-        Ok(command) => monitor.carry_out(command),
+        Ok(command) => {
+            if command.changes_tables() {
+                monitor.system.recording().note(text);
+            }
+            monitor.carry_out(command);
+        }
         Err(error) => println!("{error}"),
     }
 }

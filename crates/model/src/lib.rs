@@ -4,5 +4,7 @@ pub mod decode;
 pub mod maintenance;
 pub mod meaning;
 pub mod profile;
+pub mod program;
 pub mod rights;
 pub mod shape;
+pub mod text;

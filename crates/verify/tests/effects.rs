@@ -178,6 +178,21 @@ fn protecting_a_ragged_range_invalidates_once() {
 }
 
 #[test]
+fn every_change_of_rights_invalidates_once_and_waits_once() {
+    let block = range(LINEAR + GIB, GIB);
+    let steps =
+        [Change::ReadOnly, Change::Execute, Change::NoExecute, Change::ReadWrite, Change::Invalid];
+    for (number, change) in steps.into_iter().enumerate() {
+        let effects = effects_of(RANGED, 3, |space| {
+            steps[..=number].iter().for_each(|change| space.protect(block, *change).unwrap());
+        });
+        let last: Vec<_> = text(&effects).split_off(5 * number);
+        let kinds: Vec<&str> = last.iter().map(|line| line.split(' ').next().unwrap()).collect();
+        assert_eq!(kinds, ["update", "dsb", "tlbi", "dsb", "isb"], "{change:?}");
+    }
+}
+
+#[test]
 fn making_valid_what_was_invalid_invalidates_nothing() {
     let page = range(LINEAR + GIB, GIB);
     let effects = effects_of(RANGED, 3, |space| {

@@ -70,6 +70,13 @@ fn what_is_mapped_or_marked_present_is_not_mapped_again() {
         let again = space.map(linear(1));
         assert_eq!(again, Err(MapError::AlreadyMapped(VirtAddr::new(LINEAR))));
     });
+    // Behind a hole in the same table, too.
+    on_host(TERMS, 2, &|_| (), |space| {
+        space.protect(range(LINEAR + GIB, GIB), Change::Invalid).unwrap();
+        space.unmap(range(LINEAR, GIB)).unwrap();
+        let again = space.map(linear(2));
+        assert_eq!(again, Err(MapError::AlreadyMapped(VirtAddr::new(LINEAR + GIB))));
+    });
 }
 
 #[test]

@@ -6,18 +6,19 @@ use blockmap_kernel::devicetree::Conduit;
 use smccc::{Hvc, Smc, psci};
 use spin::mutex::SpinMutex;
 
+use super::semihosting::Semihosting;
 use crate::console::Yield;
 
 /// How the machine is ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Way {
     /// Not at all: the CPU waits for ever. What happens until another way is known.
     Wait,
     /// PSCI `SYSTEM_OFF`. The machine's status is always success.
     Psci(Conduit),
     /// Semihosting `SYS_EXIT`, which hands a status to whoever runs the machine. Only when the
-    /// command line asks for it: where nobody answers, the call is an undefined instruction.
-    Semihosting,
+    /// command line asks for it.
+    Semihosting(Semihosting),
 }
 
 /// Why the machine ends.
@@ -62,7 +63,7 @@ pub(crate) fn exit(status: Status) -> ! {
         // What comes back is an error, and nobody is left to hear of it.
         Some(Way::Psci(Conduit::Hvc)) => drop(psci::system_off::<Hvc>()),
         Some(Way::Psci(Conduit::Smc)) => drop(psci::system_off::<Smc>()),
-        Some(Way::Semihosting) => semihosting_exit(status.number()),
+        Some(Way::Semihosting(host)) => host.exit(status.number()),
         Some(Way::Wait) | None => {}
     }
     wait()
@@ -73,15 +74,5 @@ pub(super) fn wait() -> ! {
     loop {
         // SAFETY: waiting changes nothing.
         unsafe { asm!("wfi", options(nomem, nostack, preserves_flags)) };
-    }
-}
-
-/// Source: "Semihosting for AArch32 and AArch64", `SYS_EXIT` with `ADP_Stopped_ApplicationExit`.
-fn semihosting_exit(status: u8) {
-    let block = [0x20026, u64::from(status)];
-    // SAFETY: the block is two words, as the call expects; it only reads them.
-    unsafe {
-        asm!("hlt #0xf000", inout("x0") 0x18_u64 => _, in("x1") &raw const block,
-            options(nostack, readonly));
     }
 }

@@ -9,5 +9,6 @@ pub(crate) mod exit;
 pub(crate) mod image;
 pub(crate) mod probe;
 pub(crate) mod report;
+pub(crate) mod semihosting;
 mod tables;
 pub(crate) mod ttbr;

@@ -2,6 +2,7 @@
 
 use blockmap::dump::Marker;
 use blockmap::machine::{VirtAddr, VirtRange};
+use blockmap_kernel::trace::{MOST_RECORDS, Slot};
 
 /// The linear map's first address, as in Linux.
 pub(crate) const LINEAR_START: VirtAddr = VirtAddr::new(0xffff_0000_0000_0000);
@@ -13,12 +14,21 @@ pub(crate) const IMAGE: VirtAddr = VirtAddr::new(0xffff_8000_8000_0000);
 pub(crate) const ZONE: VirtAddr = VirtAddr::new(0xffff_8000_c000_0000);
 /// The console's registers.
 pub(crate) const CONSOLE: VirtAddr = ZONE;
+/// The trace: records of what was done to the tables, if the command line asks for them.
+pub(crate) const TRACE: VirtAddr = VirtAddr::new(0xffff_8000_c800_0000);
 /// The frames' states.
 pub(crate) const FRAME_STATES: VirtAddr = VirtAddr::new(0xffff_8000_d000_0000);
 /// Bytes from the frames' states up to the end of the zone: enough for 12 TiB of memory.
 pub(crate) const FRAME_STATES_BYTES: u64 = VMALLOC.value() - FRAME_STATES.value();
 /// Memory mapped page by page.
 pub(crate) const VMALLOC: VirtAddr = VirtAddr::new(0xffff_8001_0000_0000);
+
+const _: () = assert!(
+    MOST_RECORDS.next_power_of_two() == MOST_RECORDS
+        && FRAME_STATES.value() - TRACE.value()
+            == (1 << MOST_RECORDS.trailing_zeros()) * Slot::BYTES,
+    "the largest trace fills the zone up to the frames' states"
+);
 
 /// The linear map.
 pub(crate) const LINEAR: VirtRange = between(LINEAR_START, MODULES);

@@ -7,20 +7,22 @@ use blockmap::layout::Strategy;
 use blockmap::machine::{Event, Machine, PhysAddr, PhysRange, VirtRange};
 use blockmap::vmsa::{Geometry, TlbiForm};
 use blockmap::{Platform, Refusal, Scope, Terms};
-use blockmap_hw::Cpu;
 use blockmap_kernel::frames::FRAME_BYTES;
+use blockmap_kernel::trace::Recording;
+
+use super::recorded::Recorded;
 
 /// Tables for start-up's maps, in one piece of memory that the boot window shows.
 #[derive(Debug)]
 pub(super) struct Arena {
-    cpu: Cpu,
+    cpu: Recorded<'static>,
     tables: PhysRange,
     taken: Cell<u64>,
 }
 
 impl Arena {
     /// An arena of the whole frames of `tables`, which `cpu` reaches.
-    pub(super) const fn new(cpu: Cpu, tables: PhysRange) -> Self {
+    pub(super) const fn new(cpu: Recorded<'static>, tables: PhysRange) -> Self {
         Self { cpu, tables, taken: Cell::new(0) }
     }
 
@@ -39,6 +41,16 @@ impl Arena {
         self.taken.get()
     }
 
+    /// The account of what was done.
+    pub(super) const fn recording(&self) -> &Recording<'static> {
+        self.cpu.recording()
+    }
+
+    /// The same, when nothing more is done.
+    pub(super) fn into_recording(self) -> Recording<'static> {
+        self.cpu.into_recording()
+    }
+
     /// The memory of the tables that were taken; `None` if none was.
     pub(super) fn used(&self) -> Option<PhysRange> {
         PhysRange::new(self.tables.start(), self.taken.get() * FRAME_BYTES)
@@ -46,7 +58,7 @@ impl Arena {
 }
 
 impl Platform for Arena {
-    type Machine = Cpu;
+    type Machine = Recorded<'static>;
 
     #[inline]
     fn geometry(&self) -> Geometry {
@@ -54,7 +66,7 @@ impl Platform for Arena {
     }
 
     #[inline]
-    fn machine(&self) -> &Cpu {
+    fn machine(&self) -> &Recorded<'static> {
         &self.cpu
     }
 
@@ -88,7 +100,9 @@ impl Platform for Arena {
 
     fn take_table(&self) -> PhysAddr {
         let number = self.taken.replace(self.taken.get() + 1);
-        self.tables.start().wrapping_add(number * FRAME_BYTES)
+        let table = self.tables.start().wrapping_add(number * FRAME_BYTES);
+        self.cpu.taken(table);
+        table
     }
 
     /// Start-up unmaps nothing; a table that came back would stay unused.

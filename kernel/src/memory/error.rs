@@ -24,8 +24,8 @@ pub(crate) enum StartError<'a> {
     /// Firmware's device tree is not in memory that is mapped.
     #[error("the device tree at {0} is not in memory: have the boot loader put it there")]
     TreeNotInMemory(PhysRange),
-    /// No free memory has room for the tables and the frames' states.
-    #[error("no free memory in one piece for {0:#x} bytes of tables and frame states")]
+    /// No free memory has room for the tables, the frames' states and the trace.
+    #[error("no free memory in one piece for {0:#x} bytes of tables, frame states and trace=")]
     NoRoom(u64),
     /// The frames' states don't fit into the zone.
     #[error("{0:#x} bytes of frame states: more memory than the address map has room for")]

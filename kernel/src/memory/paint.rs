@@ -1,13 +1,14 @@
 //! Filling the kernel's tree: the linear map, the image, the zone beside it.
 
 use blockmap::layout::{LinearPlan, Rodata};
-use blockmap::machine::{PhysAddr, PhysRange, VirtAddr, VirtRange};
+use blockmap::machine::{PhysAddr, VirtAddr, VirtRange};
 use blockmap::vmsa::{Access, Attributes, Leaves, Mair, MemoryIndex, Shareability};
 use blockmap::{MapError, Mapping, Space};
 
-use super::address_map::{CONSOLE, FRAME_STATES};
+use super::address_map::{CONSOLE, FRAME_STATES, TRACE};
 use super::arena::Arena;
 use super::error::StartError;
+use super::room::Room;
 use crate::arch::image;
 
 /// Bytes of the console's registers.
@@ -51,11 +52,11 @@ pub(super) fn image(
     Ok(())
 }
 
-/// Maps the zone: the console's registers and the frames' states.
+/// Maps the zone: the console's registers, the trace and the frames' states.
 pub(super) fn zone(
     space: &Space<'_, Arena>,
     uart: Option<PhysAddr>,
-    states: PhysRange,
+    room: Room,
 ) -> Result<(), MapError> {
     if let (Some(uart), Some(range)) = (uart, VirtRange::new(CONSOLE, CONSOLE_BYTES)) {
         space.map(Mapping {
@@ -65,10 +66,14 @@ pub(super) fn zone(
             leaves: Leaves::Largest,
         })?;
     }
-    match VirtRange::new(FRAME_STATES, states.bytes()) {
-        Some(range) => normal(space, range, states.start(), Access::ReadWrite),
-        None => Ok(()),
+    for (at, memory) in
+        room.trace.map(|trace| (TRACE, trace)).into_iter().chain([(FRAME_STATES, room.states)])
+    {
+        if let Some(range) = VirtRange::new(at, memory.bytes()) {
+            normal(space, range, memory.start(), Access::ReadWrite)?;
+        }
     }
+    Ok(())
 }
 
 fn normal(

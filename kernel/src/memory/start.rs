@@ -6,32 +6,28 @@ use blockmap::layout::{
     Decision, FirmwareMap, Image, Inputs, LateGuard, LinearPlan, MemoryMap, Paint, Rodata,
     Strategy, World, decide,
 };
-use blockmap::machine::{PhysAddr, PhysRange};
+use blockmap::machine::{PhysAddr, PhysRange, VirtAddr};
 use blockmap::vmsa::cpu::{self, Midr, Mte, SizeChange};
 use blockmap::vmsa::{Format, Geometry, Granule};
 use blockmap::{Space, Terms};
 use blockmap_hw::{Cpu, Identity, Window};
 use blockmap_kernel::cmdline::Options;
-use blockmap_kernel::frames::{self, FRAME_BYTES, Frames, Purpose};
+use blockmap_kernel::frames::{Frames, Purpose};
+use blockmap_kernel::trace::Recording;
 
-use super::address_map::{FRAME_STATES, FRAME_STATES_BYTES};
+use super::address_map::{FRAME_STATES, TRACE};
 use super::arena::Arena;
 use super::error::StartError;
+use super::recorded::{self, Recorded};
+use super::room::Room;
 use super::system::{Parts, System};
 use super::{hook, paint};
 use crate::arch::boot::BootInfo;
-use crate::arch::boot_window::Contents;
+use crate::arch::boot_window::{BootWindow, Contents};
 use crate::arch::{image, ttbr};
 use crate::console;
 use crate::firmware::Firmware;
 use crate::timeline::Marks;
-
-/// Tables for the image and the zone: a level 1 table, two of level 2, and one of pages for each
-/// 2 MiB of the image and each end of what the zone maps.
-const IMAGE_SIDE_TABLES: u64 = 12;
-
-/// What the arena is a multiple of: the boot window shows memory in blocks of this size.
-const ARENA_ALIGNMENT: u64 = 2 << 20;
 
 /// What the CPU and the command line say, before the map is planned.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +45,7 @@ pub(crate) struct Facts {
     geometry: Geometry,
     rodata: Rodata,
     fail_tables: Option<u32>,
+    trace: Option<u32>,
 }
 
 /// What firmware says of memory: nothing of it is checked against the rest yet.
@@ -98,6 +95,7 @@ impl Facts {
                 .unwrap_or(kernel),
             rodata: options.rodata,
             fail_tables: options.fail_tables,
+            trace: options.trace,
         }
     }
 }
@@ -131,44 +129,50 @@ pub(crate) fn start(
     let paint = Paint::of_kernel(facts.rodata, facts.mte);
     let plan = LinearPlan::new(&memory, paint, facts.decision.leaves);
     let planned_tables = plan.table_counts().total();
-    let (states, tables) = place(&memory, planned_tables)?;
+    let room = Room::find(&memory, planned_tables, facts.trace)?;
     marks.set("map planned");
 
-    boot.window.cover(tables, Contents::Memory)?;
+    let recording = begin_recording(&boot.window, room, facts)?;
+    boot.window.cover(room.tables, Contents::Memory)?;
     // SAFETY: the window shows the arena, which is free memory; the tree that is made in it is not
     // in use until it is complete.
-    let arena = Arena::new(unsafe { Cpu::new(Window::Identity) }, tables);
-    let root = arena.take_root().ok_or(StartError::NoRoom(tables.bytes()))?;
-    let space = Space::new(&arena, root);
-    paint::linear(&space, &plan)?;
-    let linear_tables = arena.taken() - 1;
-    paint::image(&space, boot.load, facts.rodata)?;
-    paint::zone(&space, survey.uart, states)?;
+    let cpu = unsafe { Cpu::new(Window::Identity) };
+    let arena = Arena::new(Recorded::new(cpu, recording), room.tables);
+    let load = boot.load;
+    let (root, linear_tables) = paint_tree(&arena, &plan, room, (survey, facts, load))?;
     marks.set("map painted");
 
     let offset = memory.linear().base().value().wrapping_sub(memory.linear().memstart().value());
     // SAFETY: the new tree maps the image with the permissions it has, in the memory it is in, and
     // was published by the engine's own barriers; nothing else of the upper half is in use.
-    unsafe { ttbr::switch_upper(root, boot.load) };
+    unsafe { ttbr::switch_upper(root, load) };
     if let Some(uart) = survey.uart {
         // SAFETY: the zone maps the registers as a device, for good.
         unsafe { console::use_uart(paint::console(uart)) };
     }
-    let load = boot.load;
-    // SAFETY: the console has moved, and the tree is looked at in the linear map from now on: the
-    // caller gets no reference into the window.
+    let used = arena.used();
+    // SAFETY: the zone maps the trace's memory too, for good.
+    let slots = unsafe { recorded::slots(TRACE, facts.trace.unwrap_or(0)) };
+    let recording = arena.into_recording().reached_as(slots);
+    // SAFETY: the console and the trace have moved, and the tree is looked at in the linear map from
+    // now on: the caller gets no reference into the window.
     unsafe { boot.window.close() };
     marks.set("map in use");
 
-    let frames = frames(&memory, states, arena.used())?;
+    let frames = frames(&memory, room, used)?;
     // SAFETY: the linear map shows all memory but holes, tables included, for good; what changes
     // it goes through the engine, which refuses what the kernel itself runs on.
     let cpu = unsafe { Cpu::new(Window::Linear { offset }) };
     hook::install(root, offset);
     marks.set("frames counted");
-    let own = [image::memory(load), states];
-    let parts =
-        Parts { cpu, root, terms: facts.terms, frames, own, fail_tables: facts.fail_tables };
+    let parts = Parts {
+        cpu: Recorded::new(cpu, recording),
+        root,
+        terms: facts.terms,
+        frames,
+        own: [image::memory(load), room.zone()],
+        fail_tables: facts.fail_tables,
+    };
     Ok(Started {
         system: System::new(&memory, parts),
         device_tree: linear_bytes(survey.device_tree, offset),
@@ -177,35 +181,50 @@ pub(crate) fn start(
     })
 }
 
-/// Finds room for the frames' states and for all tables: (states, tables), next to each other.
-fn place(
-    memory: &MemoryMap,
-    linear_tables: u64,
-) -> Result<(PhysRange, PhysRange), StartError<'static>> {
-    let states = frames::bytes_needed(memory.banks())?.next_multiple_of(FRAME_BYTES);
-    if states > FRAME_STATES_BYTES {
-        return Err(StartError::TooMuchMemory(states));
-    }
-    let tables = (1 + linear_tables + IMAGE_SIDE_TABLES) * FRAME_BYTES;
-    // The boot window shows whole blocks of 2 MiB: none may reach beyond free memory.
-    let bytes = (states + tables).next_multiple_of(ARENA_ALIGNMENT);
-    let no_room = StartError::NoRoom(bytes);
-    let Some(room) = frames::place((bytes, ARENA_ALIGNMENT), memory.free()) else {
-        return Err(no_room);
+/// Begins the trace, if there is room for one, with nothing recorded yet.
+fn begin_recording(
+    window: &BootWindow,
+    room: Room,
+    facts: &Facts,
+) -> Result<Recording<'static>, StartError<'static>> {
+    let (Some(trace), Some(records)) = (room.trace, facts.trace) else {
+        return Ok(Recording::without_room());
     };
-    let states = PhysRange::new(room.start(), states);
-    let tables = states.and_then(|states| PhysRange::new(states.end(), tables));
-    states.zip(tables).ok_or(no_room)
+    window.cover(trace, Contents::Memory)?;
+    // SAFETY: the window shows the trace's memory, which was set aside for it.
+    let slots = unsafe { recorded::slots(VirtAddr::new(trace.start().value()), records) };
+    Ok(Recording::begun(slots))
+}
+
+/// Makes the kernel's tree, complete but not in use: its root, and how many tables below it the
+/// linear map takes.
+fn paint_tree(
+    arena: &Arena,
+    plan: &LinearPlan<'_>,
+    room: Room,
+    (survey, facts, load): (&Survey, &Facts, PhysAddr),
+) -> Result<(PhysAddr, u64), StartError<'static>> {
+    let root = arena.take_root().ok_or(StartError::NoRoom(room.tables.bytes()))?;
+    let space = Space::new(arena, root);
+    arena.recording().note("the linear map");
+    paint::linear(&space, plan)?;
+    let linear_tables = arena.taken() - 1;
+    arena.recording().note("the image");
+    paint::image(&space, load, facts.rodata)?;
+    arena.recording().note("the zone");
+    paint::zone(&space, survey.uart, room)?;
+    arena.recording().note("the tree is in use from here on");
+    Ok((root, linear_tables))
 }
 
 /// Starts the account of frames, with what is in use already.
 fn frames(
     memory: &MemoryMap,
-    states: PhysRange,
+    room: Room,
     tables: Option<PhysRange>,
 ) -> Result<Frames<'static>, StartError<'static>> {
     let address = usize::try_from(FRAME_STATES.value()).unwrap_or(0);
-    let words = usize::try_from(states.bytes() / 8).unwrap_or(0);
+    let words = usize::try_from(room.states.bytes() / 8).unwrap_or(0);
     let storage = core::ptr::with_exposed_provenance::<AtomicU64>(address);
     // SAFETY: the zone maps the states there, for good, and nobody else uses them; any bits are
     // numbers.
@@ -214,7 +233,7 @@ fn frames(
     if let Some(tables) = tables {
         frames.claim(Purpose::Table, tables)?;
     }
-    frames.reserve(states)?;
+    frames.reserve(room.zone())?;
     for range in memory.holes().iter().chain(memory.taken()) {
         frames.reserve(*range)?;
     }

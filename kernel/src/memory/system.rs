@@ -5,25 +5,27 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use blockmap::layout::{LinearMap, MemoryMap};
 use blockmap::machine::{PhysAddr, PhysRange, VirtRange};
 use blockmap::vmsa::Geometry;
+use blockmap::vmsa::cpu::Midr;
 use blockmap::{Platform, Refusal, Scope, Space, Terms};
-use blockmap_hw::Cpu;
 use blockmap_kernel::frames::{Counts, Frames, Purpose, State};
+use blockmap_kernel::trace::{Origin, Recording, TraceText};
 use spin::RelaxStrategy;
 
 use super::address_map::IMAGE_SIDE;
 use super::locks::SlotLocks;
+use super::recorded::Recorded;
 use super::reserve::Reserve;
 use crate::console::Yield;
 
 /// The kernel's memory: its CPU, frames, locks and table reserve.
 #[derive(Debug)]
 pub(crate) struct System<'a> {
-    cpu: Cpu,
+    cpu: Recorded<'a>,
     root: PhysAddr,
     terms: Terms,
     linear: LinearMap,
     frames: Frames<'a>,
-    /// The memory that the kernel itself runs on: the image, and the frames' states.
+    /// The memory that the kernel itself runs on: the image, and what the zone maps.
     own: [PhysRange; 2],
     locks: SlotLocks,
     reserve: Reserve,
@@ -34,7 +36,7 @@ pub(crate) struct System<'a> {
 
 /// What a running system is made of.
 pub(super) struct Parts<'a> {
-    pub(super) cpu: Cpu,
+    pub(super) cpu: Recorded<'a>,
     pub(super) root: PhysAddr,
     pub(super) terms: Terms,
     pub(super) frames: Frames<'a>,
@@ -76,6 +78,24 @@ impl<'a> System<'a> {
         PhysRange::new(start, range.bytes())
     }
 
+    /// The account of what is done to the tables.
+    pub(crate) const fn recording(&self) -> &Recording<'a> {
+        self.cpu.recording()
+    }
+
+    /// The same as text, with the name of the CPU that did it.
+    pub(crate) fn trace_text(&self, midr: Midr) -> TraceText<'_> {
+        let [image, _] = self.own;
+        let origin = Origin {
+            geometry: self.geometry(),
+            root: self.root,
+            load: image.start(),
+            midr,
+            terms: self.terms,
+        };
+        TraceText { recording: self.recording(), origin }
+    }
+
     fn allocate_table(&self) -> Option<PhysAddr> {
         let one_less = |left: u32| left.checked_sub(1);
         self.allowance.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).ok()?;
@@ -83,8 +103,8 @@ impl<'a> System<'a> {
     }
 }
 
-impl Platform for System<'_> {
-    type Machine = Cpu;
+impl<'a> Platform for System<'a> {
+    type Machine = Recorded<'a>;
 
     #[inline]
     fn geometry(&self) -> Geometry {
@@ -92,7 +112,7 @@ impl Platform for System<'_> {
     }
 
     #[inline]
-    fn machine(&self) -> &Cpu {
+    fn machine(&self) -> &Recorded<'a> {
         &self.cpu
     }
 
@@ -136,12 +156,16 @@ impl Platform for System<'_> {
 
     fn take_table(&self) -> PhysAddr {
         match self.reserve.take() {
-            Some(table) => table,
+            Some(table) => {
+                self.cpu.taken(table);
+                table
+            }
             None => panic!("a table was taken that was not set aside"),
         }
     }
 
     fn free_table(&self, table: PhysAddr) {
+        self.cpu.freed(table);
         if let Err(error) = self.frames.free(Purpose::Table, table) {
             panic!("a table can't be freed: {error}");
         }

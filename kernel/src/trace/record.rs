@@ -69,11 +69,38 @@ mod kind {
     pub(super) const MORE: u8 = 10;
 }
 
+/// In the order of their numbers.
 const BARRIERS: [Barrier; 5] =
     [Barrier::DsbIshst, Barrier::DsbIsh, Barrier::DsbNshst, Barrier::DsbNsh, Barrier::Isb];
 
+/// In the order of their numbers.
 const CACHE_OPS: [CacheOp; 4] =
     [CacheOp::DcCvau, CacheOp::DcCivac, CacheOp::DcIvac, CacheOp::IcIvau];
+
+const fn barrier_number(barrier: Barrier) -> u8 {
+    match barrier {
+        Barrier::DsbIshst => 0,
+        Barrier::DsbIsh => 1,
+        Barrier::DsbNshst => 2,
+        Barrier::DsbNsh => 3,
+        Barrier::Isb => 4,
+    }
+}
+
+const fn cache_number(op: CacheOp) -> u8 {
+    match op {
+        CacheOp::DcCvau => 0,
+        CacheOp::DcCivac => 1,
+        CacheOp::DcIvac => 2,
+        CacheOp::IcIvau => 3,
+    }
+}
+
+/// The place of an operation in the list of all, which has fewer than 256.
+fn tlbi_number(op: Tlbi) -> u8 {
+    let number = Tlbi::ALL.iter().position(|one| *one == op);
+    number.and_then(|number| u8::try_from(number).ok()).unwrap_or(u8::MAX)
+}
 
 /// The first of a record's words: kind, instruction, first entry, number of entries.
 struct Head {
@@ -85,14 +112,10 @@ struct Head {
 
 impl Head {
     const fn of(kind: u8) -> Self {
-        Self { kind, instruction: 0, first: 0, count: 0 }
+        Self::with(kind, 0)
     }
 
-    /// Of an instruction that is `value` in `list`.
-    fn with<T: PartialEq>(kind: u8, list: &[T], value: &T) -> Self {
-        let number = list.iter().position(|one| one == value);
-        // A number past the list's end is no instruction when it is read.
-        let instruction = number.and_then(|number| u8::try_from(number).ok()).unwrap_or(u8::MAX);
+    const fn with(kind: u8, instruction: u8) -> Self {
         Self { kind, instruction, first: 0, count: 0 }
     }
 
@@ -174,12 +197,12 @@ fn words_of(event: Event) -> (Head, [u64; 3]) {
         Event::Update { span, clear, set } => {
             (Head::spanning(kind::UPDATE, span), [span.table.value(), clear, set])
         }
-        Event::Barrier(barrier) => (Head::with(kind::BARRIER, &BARRIERS, &barrier), [0; 3]),
+        Event::Barrier(barrier) => (Head::with(kind::BARRIER, barrier_number(barrier)), [0; 3]),
         Event::Invalidate(Invalidate { op, operand }) => {
-            (Head::with(kind::INVALIDATE, Tlbi::ALL, &op), [operand, 0, 0])
+            (Head::with(kind::INVALIDATE, tlbi_number(op)), [operand, 0, 0])
         }
         Event::Maintain { op, range } => {
-            let head = Head::with(kind::MAINTAIN, &CACHE_OPS, &op);
+            let head = Head::with(kind::MAINTAIN, cache_number(op));
             (head, [range.start().value(), range.bytes(), 0])
         }
     }

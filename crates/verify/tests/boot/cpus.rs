@@ -1,0 +1,87 @@
+//! CPUs: which of them get blocks, which pages, and what pages still allow.
+
+use blockmap_verify::console::LINEAR;
+use blockmap_verify::machine::{Booted, Config};
+
+use crate::{GIB, MIB, says};
+
+/// Linux's figure for 12 GiB in pages: a table of level 1, 12 of level 2, 6144 of pages.
+const TABLES_OF_PAGES: u64 = 1 + 12 + 6144;
+
+fn boot(cpu: &str, options: &str, script: &str) -> Booted {
+    let config = Config::new("12G").cpu(cpu).options(options).monitor(script);
+    Booted::run(&config).succeeded()
+}
+
+/// Sees that `cpu`, whose size changes are `change`, has everything in pages.
+fn check_pages(cpu: &str, change: &str) {
+    let booted = boot(cpu, "", "stat; ptdump linear; ro 0xffff000155555000 1; stat; ptdump linear");
+    booted.line_with(&format!("live size changes: {change} "));
+    booted.line_with("strategy: Pages");
+    let [before, after] = booted.stats().try_into().unwrap();
+    assert_eq!(before.tables(), TABLES_OF_PAGES);
+    assert_eq!(before.count("leaves 4K"), 12 * GIB >> 12);
+    assert_eq!(after.map, before.map);
+    let [before, after] = booted.dumps().try_into().unwrap();
+    let read_only = before.bytes_that_say(&["ro"]);
+    let expected = [
+        format!("{LINEAR:#018x} 2M PTE RW NX SHD AF UXN MEM/NORMAL"),
+        format!("{:#018x} {}K PTE ro NX SHD AF UXN MEM/NORMAL", LINEAR + 2 * MIB, read_only >> 10),
+        format!(
+            "{:#018x} {}K PTE RW NX SHD AF UXN MEM/NORMAL",
+            LINEAR + 2 * MIB + read_only,
+            (12 * GIB - 2 * MIB - read_only) >> 10
+        ),
+    ];
+    assert_eq!(before.linear(0, 12 * GIB), expected);
+    let page = "0xffff000155555000 4K PTE ro NX SHD AF UXN MEM/NORMAL".to_owned();
+    assert_eq!(after.linear(0x1_5555_5000, 0x1_5555_6000), [page]);
+    assert_eq!(after.bytes_that_say(&["ro"]), read_only + 4096);
+}
+
+/// Sees that `cpu` has blocks, which are split live.
+fn check_blocks(cpu: &str) {
+    let booted = boot(cpu, "", "stat; split 0xffff000155555000 1; stat");
+    booted.line_with("live size changes: Quiet (attested by its maker)");
+    let tables: Vec<u64> = booted.stats().iter().map(|stat| stat.tables()).collect();
+    assert_eq!(tables, [3, 5]);
+}
+
+#[test]
+fn cpus_that_need_a_break_get_pages() {
+    for cpu in ["cortex-a53", "cortex-a57", "cortex-a72"] {
+        check_pages(cpu, "NeedsBreak");
+    }
+}
+
+#[test]
+fn a_cpu_that_may_abort_gets_pages() {
+    check_pages("max", "MayAbort");
+}
+
+#[test]
+fn the_same_design_gets_blocks_from_the_revision_on_that_never_aborts() {
+    check_pages("max,midr=0x410fd822", "MayAbort");
+    check_blocks("max,midr=0x410fd823");
+    check_blocks("max,midr=0x411fd820");
+}
+
+#[test]
+fn blocks_that_nobody_asked_to_split_are_kept_whole_where_sizes_cannot_change() {
+    let script = "stat; ro 0xffff000155555000 1; split 0xffff000155555000 1; \
+                  ro 0xffff000140000000 262144; stat; ptdump linear";
+    let booted = boot("max", "rodata=noalias", script);
+    let refusal = "refused: the leaf at 0xffff000155555000 would have to change its size";
+    for command in ["ro 0xffff000155555000 1", "split 0xffff000155555000 1"] {
+        assert!(booted.answer(command).starts_with(refusal), "{}", booted.answer(command));
+    }
+    says(&booted, "ro 0xffff000140000000 262144", "done");
+    let [before, after] = booted.stats().try_into().unwrap();
+    assert_eq!((before.tables(), after.tables()), (1, 1));
+    let expected = [
+        "0xffff000000000000 5G PUD RW NX SHD AF BLK UXN MEM/NORMAL",
+        "0xffff000140000000 1G PUD ro NX SHD AF BLK UXN MEM/NORMAL",
+        "0xffff000180000000 6G PUD RW NX SHD AF BLK UXN MEM/NORMAL",
+    ];
+    assert_eq!(booted.dumps()[0].linear(0, 12 * GIB), expected);
+}

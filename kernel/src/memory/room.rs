@@ -1,0 +1,65 @@
+//! The memory that start-up sets aside, all of it in one piece.
+
+use blockmap::layout::MemoryMap;
+use blockmap::machine::PhysRange;
+use blockmap_kernel::frames::{self, FRAME_BYTES};
+use blockmap_kernel::trace::Slot;
+
+use super::address_map::FRAME_STATES_BYTES;
+use super::error::StartError;
+
+/// Tables for the image and the zone: a level 1 table, two of level 2, and one of pages for each
+/// 2 MiB of the image and each end of what the zone maps.
+const IMAGE_SIDE_TABLES: u64 = 12;
+
+/// What the room is a multiple of: the boot window shows memory in blocks of this size, and the
+/// zone's parts are blocks as far as they reach.
+const ALIGNMENT: u64 = 2 << 20;
+
+/// The memory that start-up sets aside: for the trace, if there is to be one, the frames' states
+/// and the tables, in ascending order.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    /// For the trace: whole blocks.
+    pub(super) trace: Option<PhysRange>,
+    /// For the frames' states.
+    pub(super) states: PhysRange,
+    /// For all tables.
+    pub(super) tables: PhysRange,
+}
+
+impl Room {
+    /// Room in free memory for as many tables as the linear map was planned to take below the root,
+    /// and those of the image side; for a trace of `records` records; and for the frames' states.
+    pub(super) fn find(
+        memory: &MemoryMap,
+        linear_tables: u64,
+        records: Option<u32>,
+    ) -> Result<Self, StartError<'static>> {
+        let states = frames::bytes_needed(memory.banks())?.next_multiple_of(FRAME_BYTES);
+        if states > FRAME_STATES_BYTES {
+            return Err(StartError::TooMuchMemory(states));
+        }
+        let trace = records.map_or(0, |records| u64::from(records) * Slot::BYTES);
+        let trace = trace.next_multiple_of(ALIGNMENT);
+        let tables = (1 + linear_tables + IMAGE_SIDE_TABLES) * FRAME_BYTES;
+        // The boot window shows whole blocks: none may reach beyond free memory.
+        let bytes = (trace + states + tables).next_multiple_of(ALIGNMENT);
+        let no_room = || StartError::NoRoom(bytes);
+        let start = frames::place((bytes, ALIGNMENT), memory.free()).ok_or_else(no_room)?.start();
+        let part = |offset, bytes| PhysRange::new(start.wrapping_add(offset), bytes);
+        Ok(Self {
+            trace: part(0, trace),
+            states: part(trace, states).ok_or_else(no_room)?,
+            tables: part(trace + states, tables).ok_or_else(no_room)?,
+        })
+    }
+
+    /// What the kernel itself runs on, for good: the trace and the frames' states.
+    pub(super) fn zone(self) -> PhysRange {
+        let whole = self.trace.and_then(|trace| {
+            PhysRange::new(trace.start(), trace.bytes().saturating_add(self.states.bytes()))
+        });
+        whole.unwrap_or(self.states)
+    }
+}
