@@ -12,7 +12,7 @@ mod locks;
 mod paint;
 mod recorded;
 mod reserve;
-mod room;
+mod set_aside;
 mod start;
 mod system;
 

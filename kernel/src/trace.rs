@@ -130,7 +130,7 @@ impl<'a> Recording<'a> {
     }
 
     /// Whether what is done is recorded. It costs a load.
-    #[inline(always)]
+    #[inline]
     #[must_use]
     pub fn is_on(&self) -> bool {
         self.is_on.load(Ordering::Relaxed)

@@ -5,6 +5,8 @@ pub mod maintenance;
 pub mod meaning;
 pub mod profile;
 pub mod program;
+pub mod replay;
 pub mod rights;
 pub mod shape;
 pub mod text;
+pub mod verdict;

@@ -176,14 +176,27 @@ impl Memory {
 
     /// Carries out an effect as if it were visible at once.
     pub fn perform(&mut self, event: Event) {
-        each_write(event, |entry, write| {
-            let words = self.tables.entry(entry.table.value()).or_default();
-            let index = usize::from(entry.index);
-            if words.len() <= index {
-                words.resize(index + 1, None);
-            }
-            words[index] = write.apply(words[index]);
-        });
+        each_write(event, |entry, write| self.write(entry, write));
+    }
+
+    /// Writes one entry.
+    pub fn write(&mut self, entry: Entry, write: Write) {
+        let words = self.tables.entry(entry.table.value()).or_default();
+        let index = usize::from(entry.index);
+        if words.len() <= index {
+            words.resize(index + 1, None);
+        }
+        words[index] = write.apply(words[index]);
+    }
+
+    /// The entries that somebody has written.
+    pub fn entries(&self) -> impl Iterator<Item = Entry> {
+        self.tables.iter().flat_map(|(table, words)| {
+            let known = |(index, word): (u16, &Option<u64>)| {
+                word.map(|_| Entry { table: PhysAddr::new(*table), index })
+            };
+            (0..).zip(words).filter_map(known)
+        })
     }
 }
 

@@ -210,6 +210,15 @@ impl Booted {
             .unwrap_or_else(|| panic!("no line with `{text}`:\n{}", self.console))
     }
 
+    /// Sees that a line holds `text`.
+    ///
+    /// # Panics
+    /// If none does.
+    #[track_caller]
+    pub fn says(&self, text: &str) {
+        let _ = self.line_with(text);
+    }
+
     /// What the machine printed after the first line that holds `text`.
     ///
     /// # Panics

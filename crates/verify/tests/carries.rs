@@ -1,5 +1,5 @@
-//! Mappings that cross the places where a descriptor keeps an output address's next bits apart, and
-//! mappings that end in tables which were there before.
+//! Mappings that cross the places where a descriptor keeps an output address's next bits apart,
+//! mappings that end in tables which were there before, and tables that come back.
 
 use std::cell::Cell;
 
@@ -7,7 +7,7 @@ use blockmap::host::Host;
 use blockmap::{Mapping, Space};
 use blockmap_machine::{PhysAddr, VirtAddr, VirtRange};
 use blockmap_verify::program::{attributes, range, words_for};
-use blockmap_vmsa::{Access, Format, Geometry, Granule, Half, Leaves, Regime};
+use blockmap_vmsa::{Access, Format, Geometry, Granule, Half, Leaves, Level, Regime};
 
 fn with_space(geometry: Geometry, check: impl FnOnce(&Space<'_, Host<'_>>)) {
     let words: Vec<Cell<u64>> = words_for(geometry, 64);
@@ -17,12 +17,14 @@ fn with_space(geometry: Geometry, check: impl FnOnce(&Space<'_, Host<'_>>)) {
     host.assert_idle();
 }
 
-/// Maps some leaves on both sides of `boundary` and looks every page of them up.
+/// Maps some leaves on both sides of `boundary`, which is in the middle of a table, and looks every
+/// page of them up.
 fn check_across(geometry: Geometry, boundary: u64, leaves: Leaves) {
     with_space(geometry, |space| {
         let page = geometry.page_bytes();
         let (before, after) = (40 * page, 70 * page);
-        let start = VirtAddr::new((1 << 47) - before);
+        let run = geometry.run_size(Level::L3).unwrap().bytes();
+        let start = VirtAddr::new((1 << 46) + 3 * run - before);
         let output = PhysAddr::new(boundary - before);
         let mapping = Mapping {
             range: VirtRange::new(start, before + after).unwrap(),
@@ -53,6 +55,26 @@ fn output_addresses_carry_into_the_bits_that_are_kept_apart() {
             check_across(lpa2, 1 << 48, leaves);
         }
     }
+}
+
+#[test]
+fn every_table_of_an_unmapped_tree_comes_back() {
+    with_space(Geometry::KERNEL_4K_48, |space| {
+        let all = range(0xffff_0000_0000_0000, 2 << 30);
+        space
+            .map(Mapping {
+                range: all,
+                output: PhysAddr::new(1 << 30),
+                attributes: attributes(Access::ReadWrite),
+                leaves: Leaves::Largest,
+            })
+            .unwrap();
+        space.split(range(0xffff_0000_1555_5000, 0x1000)).unwrap();
+        space.split(range(0xffff_0000_5555_5000, 0x1000)).unwrap();
+        assert_eq!(space.platform().tables_in_use(), 6);
+        space.unmap(all).unwrap();
+        assert_eq!(space.platform().tables_in_use(), 1, "the root alone is left");
+    });
 }
 
 #[test]

@@ -17,11 +17,23 @@ pub(crate) struct Semihosting(());
 /// What is asked of the emulator.
 #[derive(Clone, Copy, Debug)]
 enum Operation {
-    Open = 0x01,
-    Close = 0x02,
-    Write = 0x05,
-    ErrorNumber = 0x13,
-    Exit = 0x18,
+    Open,
+    Close,
+    Write,
+    ErrorNumber,
+    Exit,
+}
+
+impl Operation {
+    const fn number(self) -> u64 {
+        match self {
+            Self::Open => 0x01,
+            Self::Close => 0x02,
+            Self::Write => 0x05,
+            Self::ErrorNumber => 0x13,
+            Self::Exit => 0x18,
+        }
+    }
 }
 
 /// Why a file of the host was not written. It may be there, empty or in part.
@@ -71,33 +83,31 @@ impl Semihosting {
         // ADP_Stopped_ApplicationExit.
         let block = [0x20026, u64::from(status)];
         // SAFETY: the call takes two words.
-        unsafe { self.call(Operation::Exit, block.as_ptr()) };
+        unsafe { call(self, Operation::Exit, block.as_ptr()) };
     }
 
     fn error_number(self) -> i64 {
         // SAFETY: the call takes no block.
-        unsafe { self.call(Operation::ErrorNumber, core::ptr::null()) }.cast_signed()
-    }
-
-    /// Calls the emulator and gives what it answers.
-    ///
-    /// # Safety
-    /// `block` is what the operation takes; addresses in it are of memory that may be read.
-    unsafe fn call(self, operation: Operation, block: *const u64) -> u64 {
-        #[expect(clippy::as_conversions, reason = "the numbers of the operations")]
-        let operation = operation as u64;
-        let result;
-        // SAFETY: an emulator answers, which this value tells; the caller vouches for the block, and
-        // no operation that is known here writes to memory.
-        unsafe {
-            asm!("hlt #0xf000", inout("x0") operation => result, in("x1") block,
-                options(nostack, readonly));
-        }
-        result
+        unsafe { call(self, Operation::ErrorNumber, core::ptr::null()) }.cast_signed()
     }
 }
 
-/// An address and a number, as blocks have them.
+/// Calls the emulator and gives what it answers.
+///
+/// # Safety
+/// `block` is what the operation takes; addresses in it are of memory that may be read.
+unsafe fn call(_host: Semihosting, operation: Operation, block: *const u64) -> u64 {
+    let result;
+    // SAFETY: an emulator answers, which its value tells; the caller vouches for the block, and no
+    // operation that is known here writes to memory.
+    unsafe {
+        asm!("hlt #0xf000", inout("x0") operation.number() => result, in("x1") block,
+            options(nostack, readonly));
+    }
+    result
+}
+
+/// A number as blocks have it.
 fn word(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
@@ -111,7 +121,7 @@ impl HostFile {
         // Mode 5 is that of "wb".
         let block = [word(terminated.as_ptr().expose_provenance()), 5, word(name.len())];
         // SAFETY: the name is there, with a zero behind it.
-        match unsafe { host.call(Operation::Open, block.as_ptr()) } {
+        match unsafe { call(host, Operation::Open, block.as_ptr()) } {
             u64::MAX => Err(FileError::Open(host.error_number())),
             handle => Ok(Self { host, handle, buffer: [0; BUFFER_BYTES], used: 0, result: Ok(()) }),
         }
@@ -122,7 +132,7 @@ impl HostFile {
         let start = word(self.buffer.as_ptr().expose_provenance());
         let block = [self.handle, start, word(self.used)];
         // SAFETY: the bytes are the buffer's.
-        let left = unsafe { self.host.call(Operation::Write, block.as_ptr()) };
+        let left = unsafe { call(self.host, Operation::Write, block.as_ptr()) };
         if left != 0 && self.used != 0 {
             self.result = Err(FileError::Write(self.host.error_number()));
         }
@@ -135,7 +145,7 @@ impl HostFile {
             self.flush();
         }
         // SAFETY: the call takes the handle.
-        match unsafe { self.host.call(Operation::Close, &raw const self.handle) } {
+        match unsafe { call(self.host, Operation::Close, &raw const self.handle) } {
             0 => self.result,
             _ => self.result.and(Err(FileError::Close(self.host.error_number()))),
         }

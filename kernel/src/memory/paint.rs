@@ -8,7 +8,7 @@ use blockmap::{MapError, Mapping, Space};
 use super::address_map::{CONSOLE, FRAME_STATES, TRACE};
 use super::arena::Arena;
 use super::error::StartError;
-use super::room::Room;
+use super::set_aside::SetAside;
 use crate::arch::image;
 
 /// Bytes of the console's registers.
@@ -56,7 +56,7 @@ pub(super) fn image(
 pub(super) fn zone(
     space: &Space<'_, Arena>,
     uart: Option<PhysAddr>,
-    room: Room,
+    aside: SetAside,
 ) -> Result<(), MapError> {
     if let (Some(uart), Some(range)) = (uart, VirtRange::new(CONSOLE, CONSOLE_BYTES)) {
         space.map(Mapping {
@@ -67,7 +67,7 @@ pub(super) fn zone(
         })?;
     }
     for (at, memory) in
-        room.trace.map(|trace| (TRACE, trace)).into_iter().chain([(FRAME_STATES, room.states)])
+        aside.trace.map(|trace| (TRACE, trace)).into_iter().chain([(FRAME_STATES, aside.states)])
     {
         if let Some(range) = VirtRange::new(at, memory.bytes()) {
             normal(space, range, memory.start(), Access::ReadWrite)?;

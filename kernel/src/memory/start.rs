@@ -19,7 +19,7 @@ use super::address_map::{FRAME_STATES, TRACE};
 use super::arena::Arena;
 use super::error::StartError;
 use super::recorded::{self, Recorded};
-use super::room::Room;
+use super::set_aside::SetAside;
 use super::system::{Parts, System};
 use super::{hook, paint};
 use crate::arch::boot::BootInfo;
@@ -129,17 +129,17 @@ pub(crate) fn start(
     let paint = Paint::of_kernel(facts.rodata, facts.mte);
     let plan = LinearPlan::new(&memory, paint, facts.decision.leaves);
     let planned_tables = plan.table_counts().total();
-    let room = Room::find(&memory, planned_tables, facts.trace)?;
+    let aside = SetAside::find(&memory, planned_tables, facts.trace)?;
     marks.set("map planned");
 
-    let recording = begin_recording(&boot.window, room, facts)?;
-    boot.window.cover(room.tables, Contents::Memory)?;
+    let recording = begin_recording(&boot.window, aside, facts)?;
+    boot.window.cover(aside.tables, Contents::Memory)?;
     // SAFETY: the window shows the arena, which is free memory; the tree that is made in it is not
     // in use until it is complete.
     let cpu = unsafe { Cpu::new(Window::Identity) };
-    let arena = Arena::new(Recorded::new(cpu, recording), room.tables);
+    let arena = Arena::new(Recorded::new(cpu, recording), aside.tables);
     let load = boot.load;
-    let (root, linear_tables) = paint_tree(&arena, &plan, room, (survey, facts, load))?;
+    let (root, linear_tables) = paint_tree(&arena, &plan, aside, (survey, facts, load))?;
     marks.set("map painted");
 
     let offset = memory.linear().base().value().wrapping_sub(memory.linear().memstart().value());
@@ -159,7 +159,7 @@ pub(crate) fn start(
     unsafe { boot.window.close() };
     marks.set("map in use");
 
-    let frames = frames(&memory, room, used)?;
+    let frames = frames(&memory, aside, used)?;
     // SAFETY: the linear map shows all memory but holes, tables included, for good; what changes
     // it goes through the engine, which refuses what the kernel itself runs on.
     let cpu = unsafe { Cpu::new(Window::Linear { offset }) };
@@ -170,7 +170,7 @@ pub(crate) fn start(
         root,
         terms: facts.terms,
         frames,
-        own: [image::memory(load), room.zone()],
+        own: [image::memory(load), aside.zone()],
         fail_tables: facts.fail_tables,
     };
     Ok(Started {
@@ -184,10 +184,10 @@ pub(crate) fn start(
 /// Begins the trace, if there is room for one, with nothing recorded yet.
 fn begin_recording(
     window: &BootWindow,
-    room: Room,
+    aside: SetAside,
     facts: &Facts,
 ) -> Result<Recording<'static>, StartError<'static>> {
-    let (Some(trace), Some(records)) = (room.trace, facts.trace) else {
+    let (Some(trace), Some(records)) = (aside.trace, facts.trace) else {
         return Ok(Recording::without_room());
     };
     window.cover(trace, Contents::Memory)?;
@@ -201,10 +201,10 @@ fn begin_recording(
 fn paint_tree(
     arena: &Arena,
     plan: &LinearPlan<'_>,
-    room: Room,
+    aside: SetAside,
     (survey, facts, load): (&Survey, &Facts, PhysAddr),
 ) -> Result<(PhysAddr, u64), StartError<'static>> {
-    let root = arena.take_root().ok_or(StartError::NoRoom(room.tables.bytes()))?;
+    let root = arena.take_root().ok_or(StartError::NoRoom(aside.tables.bytes()))?;
     let space = Space::new(arena, root);
     arena.recording().note("the linear map");
     paint::linear(&space, plan)?;
@@ -212,7 +212,7 @@ fn paint_tree(
     arena.recording().note("the image");
     paint::image(&space, load, facts.rodata)?;
     arena.recording().note("the zone");
-    paint::zone(&space, survey.uart, room)?;
+    paint::zone(&space, survey.uart, aside)?;
     arena.recording().note("the tree is in use from here on");
     Ok((root, linear_tables))
 }
@@ -220,11 +220,11 @@ fn paint_tree(
 /// Starts the account of frames, with what is in use already.
 fn frames(
     memory: &MemoryMap,
-    room: Room,
+    aside: SetAside,
     tables: Option<PhysRange>,
 ) -> Result<Frames<'static>, StartError<'static>> {
     let address = usize::try_from(FRAME_STATES.value()).unwrap_or(0);
-    let words = usize::try_from(room.states.bytes() / 8).unwrap_or(0);
+    let words = usize::try_from(aside.states.bytes() / 8).unwrap_or(0);
     let storage = core::ptr::with_exposed_provenance::<AtomicU64>(address);
     // SAFETY: the zone maps the states there, for good, and nobody else uses them; any bits are
     // numbers.
@@ -233,7 +233,7 @@ fn frames(
     if let Some(tables) = tables {
         frames.claim(Purpose::Table, tables)?;
     }
-    frames.reserve(room.zone())?;
+    frames.reserve(aside.zone())?;
     for range in memory.holes().iter().chain(memory.taken()) {
         frames.reserve(*range)?;
     }

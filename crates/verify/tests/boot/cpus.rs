@@ -3,7 +3,7 @@
 use blockmap_verify::console::LINEAR;
 use blockmap_verify::machine::{Booted, Config};
 
-use crate::{GIB, MIB, says};
+use crate::{GIB, MIB, answers};
 
 /// Linux's figure for 12 GiB in pages: a table of level 1, 12 of level 2, 6144 of pages.
 const TABLES_OF_PAGES: u64 = 1 + 12 + 6144;
@@ -16,8 +16,8 @@ fn boot(cpu: &str, options: &str, script: &str) -> Booted {
 /// Sees that `cpu`, whose size changes are `change`, has everything in pages.
 fn check_pages(cpu: &str, change: &str) {
     let booted = boot(cpu, "", "stat; ptdump linear; ro 0xffff000155555000 1; stat; ptdump linear");
-    booted.line_with(&format!("live size changes: {change} "));
-    booted.line_with("strategy: Pages");
+    booted.says(&format!("live size changes: {change} "));
+    booted.says("strategy: Pages");
     let [before, after] = booted.stats().try_into().unwrap();
     assert_eq!(before.tables(), TABLES_OF_PAGES);
     assert_eq!(before.count("leaves 4K"), 12 * GIB >> 12);
@@ -42,7 +42,7 @@ fn check_pages(cpu: &str, change: &str) {
 /// Sees that `cpu` has blocks, which are split live.
 fn check_blocks(cpu: &str) {
     let booted = boot(cpu, "", "stat; split 0xffff000155555000 1; stat");
-    booted.line_with("live size changes: Quiet (attested by its maker)");
+    booted.says("live size changes: Quiet (attested by its maker)");
     let tables: Vec<u64> = booted.stats().iter().map(|stat| stat.tables()).collect();
     assert_eq!(tables, [3, 5]);
 }
@@ -75,7 +75,7 @@ fn blocks_that_nobody_asked_to_split_are_kept_whole_where_sizes_cannot_change() 
     for command in ["ro 0xffff000155555000 1", "split 0xffff000155555000 1"] {
         assert!(booted.answer(command).starts_with(refusal), "{}", booted.answer(command));
     }
-    says(&booted, "ro 0xffff000140000000 262144", "done");
+    answers(&booted, "ro 0xffff000140000000 262144", "done");
     let [before, after] = booted.stats().try_into().unwrap();
     assert_eq!((before.tables(), after.tables()), (1, 1));
     let expected = [

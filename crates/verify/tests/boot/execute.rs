@@ -1,6 +1,6 @@
 //! Executing memory: only after it was made so, and never while it is writable.
 
-use crate::{says, twelve_gib};
+use crate::{answers, twelve_gib};
 
 const PAGE: &str = "0xffff000155555000";
 
@@ -16,8 +16,10 @@ fn fault(level: u32) -> String {
 #[test]
 fn code_runs_after_x_and_not_before_or_after_nx() {
     let run = format!("exec {PAGE}");
-    let script = format!("{run}; poke {PAGE} {CODE}; ro {PAGE} 1; {run}; x {PAGE} 1; {run}; {run}; \
-        ptdump linear; nx {PAGE} 1; {run}; rw {PAGE} 1; {run}");
+    let script = format!(
+        "{run}; poke {PAGE} {CODE}; ro {PAGE} 1; {run}; x {PAGE} 1; {run}; {run}; \
+        ptdump linear; nx {PAGE} 1; {run}; rw {PAGE} 1; {run}"
+    );
     let booted = twelve_gib(&script);
     let first_lines: Vec<&str> =
         booted.answers(&run).map(|answer| answer.lines().next().unwrap()).collect();
@@ -32,9 +34,10 @@ fn code_runs_after_x_and_not_before_or_after_nx() {
 fn a_page_of_a_split_no_execute_block_is_executed() {
     // The block says no-execute in its leaves: the table that takes its place must not say so for
     // all of them.
-    let commands = format!("poke {PAGE} {CODE}; split {PAGE} 1; ro {PAGE} 1; x {PAGE} 1; exec {PAGE}");
+    let commands =
+        format!("poke {PAGE} {CODE}; split {PAGE} 1; ro {PAGE} 1; x {PAGE} 1; exec {PAGE}");
     let booted = twelve_gib(&format!("{commands}; walk {PAGE}"));
-    says(&booted, &format!("exec {PAGE}"), RETURNED);
+    answers(&booted, &format!("exec {PAGE}"), RETURNED);
     let walk = booted.answer(&format!("walk {PAGE}"));
     assert!(walk.ends_with("-> 0x195555000, 4K page, r-x, EL0 ---\n"), "{walk}");
 }
@@ -44,7 +47,7 @@ fn a_whole_block_is_executed() {
     let start = "0xffff000140000000";
     let all = format!("{start} 262144");
     let booted = twelve_gib(&format!("poke {start} {CODE}; ro {all}; x {all}; exec {start}; stat"));
-    says(&booted, &format!("exec {start}"), &format!("{start} returned 0x000000000000002a"));
+    answers(&booted, &format!("exec {start}"), &format!("{start} returned 0x000000000000002a"));
     assert_eq!(booted.stats()[0].tables(), 3);
 }
 
@@ -55,13 +58,15 @@ fn nothing_is_ever_writable_and_executable() {
          rw 0xffff000155554000 3; ptdump linear"
     ));
     let refusal = |address| {
-        format!("refused: the leaf at {address} would be writable and executable: take one of the two away first\n")
+        format!(
+            "refused: the leaf at {address} would be writable and executable: take one of the two away first\n"
+        )
     };
-    let answers: Vec<&str> = booted.answers(&format!("x {PAGE} 1")).collect();
-    assert_eq!(answers, [&*refusal(PAGE), "done\n"]);
-    says(&booted, &format!("rw {PAGE} 1"), refusal(PAGE).trim_end());
+    let executes: Vec<&str> = booted.answers(&format!("x {PAGE} 1")).collect();
+    assert_eq!(executes, [&*refusal(PAGE), "done\n"]);
+    answers(&booted, &format!("rw {PAGE} 1"), refusal(PAGE).trim_end());
     // A range is refused for one page of it, and none of it has changed.
-    says(&booted, "rw 0xffff000155554000 3", refusal(PAGE).trim_end());
+    answers(&booted, "rw 0xffff000155554000 3", refusal(PAGE).trim_end());
     let [before, refused, after] = booted.dumps().try_into().unwrap();
     assert_eq!(refused, before);
     assert_eq!(after.bytes_that_say(&["RW", "x"]), 0);
@@ -70,18 +75,20 @@ fn nothing_is_ever_writable_and_executable() {
 
 #[test]
 fn code_that_faults_or_overruns_its_stack_comes_back_as_a_fault() {
-    // An undefined instruction; `bl .` with a store to the stack in front; a null pointer's load.
+    // An undefined instruction; a call of itself that stores to the stack; a load from null.
     let undefined = "0x0000000000000000";
     let endless = "0x97ffffffa9bf7bfd";
-    let null = "0xf94000009280000000".replace("9280000000", "d2800000");
+    let null = "0xf9400000d2800000";
     for (code, fault) in [
-        (undefined, "unknown"),
+        (undefined, "undefined instruction"),
         (endless, "translation fault, level 3, write"),
-        (&null, "translation fault, level 0, read, at 0x0"),
+        (null, "translation fault, level 0, read, at 0x0"),
     ] {
-        let booted = twelve_gib(&format!("poke {PAGE} {code}; ro {PAGE} 1; x {PAGE} 1; exec {PAGE}; peek {PAGE}"));
+        let booted = twelve_gib(&format!(
+            "poke {PAGE} {code}; ro {PAGE} 1; x {PAGE} 1; exec {PAGE}; peek {PAGE}"
+        ));
         let answer = booted.answer(&format!("exec {PAGE}"));
         assert!(answer.starts_with("fault: ") && answer.contains(fault), "{answer}");
-        says(&booted, &format!("peek {PAGE}"), &format!("{PAGE}: {code}"));
+        answers(&booted, &format!("peek {PAGE}"), &format!("{PAGE}: {code}"));
     }
 }

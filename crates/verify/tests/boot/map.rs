@@ -15,7 +15,7 @@ fn booted(config: Config) -> (u64, Dump) {
     let booted = Booted::run(&config.monitor("stat; ptdump")).succeeded();
     let [stat] = &*booted.stats() else { panic!("{}", booted.console) };
     assert_eq!(stat.count("misprogrammed contiguous runs"), 0);
-    booted.line_with(&format!("linear map: {0} tables below the root, {0} planned", stat.tables()));
+    booted.says(&format!("linear map: {0} tables below the root, {0} planned", stat.tables()));
     let [dump] = booted.dumps().try_into().unwrap();
     (stat.tables(), dump)
 }
@@ -120,8 +120,8 @@ fn a_machine_entered_at_el2_gets_the_map_of_one_entered_at_el1() {
     let lower = twelve_gib(script);
     let higher = Config::new("12G").board("virt,virtualization=on").monitor(script);
     let higher = Booted::run(&higher).succeeded();
-    lower.line_with("entered at EL1");
-    higher.line_with("entered at EL2");
+    lower.says("entered at EL1");
+    higher.says("entered at EL2");
     assert_eq!(higher.dumps(), lower.dumps());
     assert_eq!(higher.stats()[0].map, lower.stats()[0].map);
 }
@@ -145,7 +145,13 @@ fn the_image_may_be_loaded_at_any_multiple_of_2_mib() {
         assert!(line.contains(" PTE ro NX SHD AF CON UXN"), "{line}");
         assert_eq!(dump.bytes_that_say(&["ro"]), usual.bytes_that_say(&["ro"]));
         assert_eq!(dump.bytes_that_say(&["x"]), usual.bytes_that_say(&["x"]));
-        assert_eq!(dump.mapped().filter(|line| line.start < LINEAR + (GIB << 17)).map(|line| line.bytes).sum::<u64>(), 3 * GIB);
+        assert_eq!(
+            dump.mapped()
+                .filter(|line| line.start < LINEAR + (GIB << 17))
+                .map(|line| line.bytes)
+                .sum::<u64>(),
+            3 * GIB
+        );
         assert_eq!(tables, 3, "{offset:#x}");
     }
 }

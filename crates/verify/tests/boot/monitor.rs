@@ -20,5 +20,5 @@ fn what_is_typed_is_obeyed() {
     let typed = "hlep\x7f\x7f\x7felp\rpoweroff 3\r";
     let booted = Booted::run(&Config::new("1G").typed(typed));
     assert_eq!(booted.status, 3, "{}", booted.console);
-    booted.line_with("ptdump");
+    booted.says("ptdump");
 }

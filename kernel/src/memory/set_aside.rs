@@ -19,7 +19,7 @@ const ALIGNMENT: u64 = 2 << 20;
 /// The memory that start-up sets aside: for the trace, if there is to be one, the frames' states
 /// and the tables, in ascending order.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Room {
+pub(super) struct SetAside {
     /// For the trace: whole blocks.
     pub(super) trace: Option<PhysRange>,
     /// For the frames' states.
@@ -28,8 +28,8 @@ pub(super) struct Room {
     pub(super) tables: PhysRange,
 }
 
-impl Room {
-    /// Room in free memory for as many tables as the linear map was planned to take below the root,
+impl SetAside {
+    /// SetAside in free memory for as many tables as the linear map was planned to take below the root,
     /// and those of the image side; for a trace of `records` records; and for the frames' states.
     pub(super) fn find(
         memory: &MemoryMap,

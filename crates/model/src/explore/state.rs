@@ -1,0 +1,196 @@
+//! One moment of a slice.
+
+use blockmap_machine::{PhysAddr, VirtAddr, VirtRange};
+
+use super::project::Projected;
+use crate::decode::Leaf;
+use crate::meaning::Translation;
+use crate::program::{Context, Meanwhile};
+use crate::rights::Rights;
+
+/// A moment: everything that what follows depends on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct State {
+    /// What walkers of all CPUs read at each place; `None` is anything.
+    pub(super) memory: Vec<Option<u64>>,
+    pub(super) cpus: Vec<CpuState>,
+    /// Locks and counters by name: a lock's holder and one, or a count.
+    pub(super) names: Vec<u32>,
+    /// The tables that have been given back and not been written since.
+    pub(super) freed: Vec<PhysAddr>,
+    /// What each address means.
+    pub(super) meanings: Vec<Meant>,
+}
+
+/// One CPU at a moment.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct CpuState {
+    /// How many of its operations it has executed.
+    pub(super) next: usize,
+    /// Its stores that are not visible to others, in program order.
+    pub(super) buffer: Vec<Pending>,
+    /// Its invalidations that have not taken effect everywhere: which, and where not yet.
+    pub(super) sent: Vec<(usize, u64)>,
+    /// What its TLB holds, or could.
+    pub(super) tlb: Set,
+    /// What its TLB no longer holds and its pipeline may still use.
+    pub(super) pipeline: Set,
+    /// The addresses at which its pipeline may still fault, a bit each.
+    pub(super) remembered: u64,
+    /// The root it has chosen.
+    pub(super) context: Context,
+    /// The root that it may still use beside that one.
+    pub(super) lingering: Option<Context>,
+}
+
+/// A store that is not visible yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Pending {
+    pub(super) place: usize,
+    pub(super) value: Option<u64>,
+    pub(super) step: usize,
+}
+
+/// What an address means: as last achieved, and as now intended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Meant {
+    pub(super) base: Option<Translation>,
+    pub(super) open: Vec<Open>,
+}
+
+/// An intent that is not achieved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Open {
+    pub(super) cpu: usize,
+    pub(super) target: Option<Translation>,
+    pub(super) meanwhile: Meanwhile,
+}
+
+impl Meant {
+    /// Whether an access may translate like this.
+    pub(super) fn allows(&self, translation: Translation) -> bool {
+        self.all().any(|allowed| allowed == Some(translation))
+    }
+
+    /// Whether an access may fault.
+    pub(super) fn may_fault(&self) -> bool {
+        self.all().any(|allowed| allowed.is_none())
+            || self.open.iter().any(|open| open.meanwhile == Meanwhile::Idle)
+    }
+
+    /// All it may translate to, the last achieved first.
+    pub(super) fn all(&self) -> impl Iterator<Item = Option<Translation>> {
+        std::iter::once(self.base).chain(self.open.iter().map(|open| open.target))
+    }
+}
+
+impl CpuState {
+    /// Whether a walk may start from the judged tree's root.
+    pub(super) fn is_live(&self) -> bool {
+        self.context == Context::Live || self.lingering == Some(Context::Live)
+    }
+}
+
+impl State {
+    /// Before the first step: TLBs empty, each address as the tables say.
+    pub(super) fn new(slice: &Projected<'_>, meanings: Vec<Option<Translation>>) -> Self {
+        let cpu = CpuState {
+            next: 0,
+            buffer: Vec::new(),
+            sent: Vec::new(),
+            tlb: Set::default(),
+            pipeline: Set::default(),
+            remembered: 0,
+            context: Context::Live,
+            lingering: None,
+        };
+        let meant = |base| Meant { base, open: Vec::new() };
+        Self {
+            memory: slice.initial.clone(),
+            cpus: vec![cpu; slice.ops.len()],
+            names: vec![0; slice.names],
+            freed: Vec::new(),
+            meanings: meanings.into_iter().map(meant).collect(),
+        }
+    }
+
+    /// What a place holds to the program of `cpu`: its own last store, or memory.
+    pub(super) fn own(&self, cpu: usize, place: usize) -> Option<u64> {
+        let own = self.cpus[cpu].buffer.iter().rev().find(|pending| pending.place == place);
+        own.map_or(self.memory[place], |pending| pending.value)
+    }
+}
+
+/// A set of up to 256 translations by number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Set([u64; 4]);
+
+impl Set {
+    /// How many numbers there are.
+    pub(super) const SIZE: usize = 256;
+
+    /// Adds a number; says whether it is new.
+    pub(super) fn insert(&mut self, number: usize) -> bool {
+        let (word, bit) = (&mut self.0[number / 64], 1 << (number % 64));
+        let is_new = *word & bit == 0;
+        *word |= bit;
+        is_new
+    }
+
+    pub(super) fn remove(&mut self, number: usize) {
+        self.0[number / 64] &= !(1 << (number % 64));
+    }
+
+    pub(super) fn contains(self, number: usize) -> bool {
+        self.0[number / 64] & 1 << (number % 64) != 0
+    }
+
+    pub(super) fn join(&mut self, other: Self) {
+        for (word, other) in self.0.iter_mut().zip(other.0) {
+            *word |= other;
+        }
+    }
+
+    /// The numbers in ascending order.
+    pub(super) fn numbers(self) -> impl Iterator<Item = usize> {
+        self.0.into_iter().enumerate().flat_map(|(word, bits)| {
+            std::iter::successors(Some(bits), |bits| Some(bits & bits.wrapping_sub(1)))
+                .take_while(|bits| *bits != 0)
+                .map(move |bits| word * 64 + usize::try_from(bits.trailing_zeros()).unwrap_or(0))
+        })
+    }
+}
+
+/// Something a TLB can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Item {
+    /// The first address that its descriptor is for.
+    pub(super) base: VirtAddr,
+    /// The height of the table that the descriptor stands in.
+    pub(super) height: u32,
+    /// That table.
+    pub(super) from: PhysAddr,
+    pub(super) kind: Kind,
+}
+
+/// What an item is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    /// The next table of a walk.
+    Pointer { table: PhysAddr, allows: Rights },
+    /// A leaf.
+    Leaf { word: u64, allows: Rights },
+    /// A whole contiguous run, known from one of its leaves.
+    Run { word: u64, allows: Rights },
+}
+
+/// An item with what is asked of it again and again.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub(super) item: Item,
+    /// The addresses it speaks for.
+    pub(super) range: VirtRange,
+    pub(super) leaf: Option<Leaf>,
+    /// What it translates each of the slice's addresses to, if it does.
+    pub(super) translations: Vec<Option<Translation>>,
+}
