@@ -86,11 +86,10 @@ impl Monitor<'_> {
     }
 
     fn protect(&self, range: VirtRange, change: Change) {
-        let space = self.system.space();
         if change == Change::Execute {
             self.publish(range);
         }
-        say(space.protect(range, change));
+        say(self.system.protect(range, change));
     }
 
     /// Makes what was written to pages of the linear map what is fetched from there, as far as

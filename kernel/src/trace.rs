@@ -16,6 +16,9 @@
 //! assert_eq!((recording.records().count(), recording.dropped()), (2, 1));
 //! ```
 
+mod held;
+mod intent;
+mod note;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -25,7 +28,10 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use thiserror::Error;
 
-pub use record::{Piece, Record};
+pub use held::Held;
+pub use intent::{Intent, Target};
+pub use note::Piece;
+pub use record::Record;
 pub use text::{Origin, TraceText};
 
 /// The most records that memory can be set aside for: 128 MiB of them.
@@ -167,7 +173,12 @@ impl<'a> Recording<'a> {
     ///
     /// It ends before a record that another CPU is still adding.
     pub fn records(&self) -> impl Iterator<Item = Record> {
-        self.slots.iter().map_while(Slot::read)
+        self.records_from(0)
+    }
+
+    /// What was recorded, from the record with this number on.
+    fn records_from(&self, number: usize) -> impl Iterator<Item = Record> {
+        self.slots.iter().skip(number).map_while(Slot::read)
     }
 
     /// How many records found no room, all of them after the last that did.

@@ -27,7 +27,7 @@ use thiserror::Error;
 
 use crate::plan::{Hold, Work};
 use crate::space::Place;
-use crate::{OutOfTables, Plan, Platform, RangeError, Root, Space, Terms};
+use crate::{OutOfTables, Plan, Platform, RangeError, Refusal, Root, Space, Terms};
 
 /// Why nothing was split. The tables are as they were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -36,6 +36,14 @@ pub enum SplitError {
     /// The range is no range of these tables.
     #[error(transparent)]
     Range(#[from] RangeError),
+    /// The system keeps the sizes of this range's leaves as they are.
+    #[error("{range} keeps the sizes of its leaves: {why}")]
+    Refused {
+        /// The range asked for.
+        range: VirtRange,
+        /// Why.
+        why: Refusal,
+    },
     /// A leaf would have to change its size, and the strategy in force does not allow it.
     #[error(transparent)]
     SizeChange(#[from] SizeChangeRefused),
@@ -118,6 +126,11 @@ impl<P: Platform> Space<'_, P> {
     /// See [`SplitError`].
     pub fn plan_split(&self, range: VirtRange) -> Result<Plan<'_, P>, SplitError> {
         self.check(range)?;
+        match self.platform().refusal(range) {
+            // Tables are read and written through smaller leaves as well as through larger ones.
+            None | Some(Refusal::Tables) => {}
+            Some(why @ Refusal::ImageZone) => return Err(SplitError::Refused { range, why }),
+        }
         let hold = Hold::new(self, range, Root::Untouched);
         let (_, cuts) = self.find_cuts(range);
         cuts.check(hold.terms)?;

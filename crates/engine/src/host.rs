@@ -26,7 +26,7 @@ pub struct Host<'m> {
     words: &'m [Cell<u64>],
     log: &'m dyn Fn(&Event),
     terms: Cell<Terms>,
-    refused: Cell<Option<VirtRange>>,
+    refused: Cell<Option<(VirtRange, Refusal)>>,
     /// Tables that may still be handed out before there are said to be no more.
     allowance: Cell<u32>,
     reserved: Cell<u32>,
@@ -71,9 +71,9 @@ impl<'m> Host<'m> {
         self.terms.set(terms);
     }
 
-    /// Makes [`Platform::refusal`] refuse every range that overlaps `range`.
-    pub fn refuse(&self, range: VirtRange) {
-        self.refused.set(Some(range));
+    /// Makes [`Platform::refusal`] refuse every range that overlaps `range`, because of `why`.
+    pub fn refuse(&self, range: VirtRange, why: Refusal) {
+        self.refused.set(Some((range, why)));
     }
 
     /// Lets no more than `tables` further tables be handed out.
@@ -200,7 +200,7 @@ impl Platform for Host<'_> {
     }
 
     fn refusal(&self, range: VirtRange) -> Option<Refusal> {
-        self.refused.get().filter(|refused| refused.overlaps(range)).map(|_| Refusal::Tables)
+        self.refused.get().filter(|(refused, _)| refused.overlaps(range)).map(|(_, why)| why)
     }
 
     fn top_up(&self, _tables: u32) {

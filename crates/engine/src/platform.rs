@@ -42,7 +42,8 @@ pub trait Platform {
     fn unlock(&self, scope: Scope);
 
     /// Why the permissions of `range` must not be changed, if they must not: the engine would lose
-    /// the tables, or the system the memory it runs on.
+    /// the tables, or the system the memory it runs on. Of [`Refusal::ImageZone`] the sizes must not
+    /// be changed either.
     fn refusal(&self, range: VirtRange) -> Option<Refusal>;
 
     /// Tries to have `tables` tables ready for [`Platform::reserve`]. May allocate, and so may

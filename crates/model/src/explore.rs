@@ -123,11 +123,7 @@ pub fn explore(program: &Program, options: Options) -> Result<Report, ExploreErr
 }
 
 /// Keeps the verdict if it is the first of its rule.
-fn keep_first(
-    found: &mut Vec<((usize, usize), Verdict)>,
-    rank: (usize, usize),
-    verdict: Verdict,
-) {
+fn keep_first(found: &mut Vec<((usize, usize), Verdict)>, rank: (usize, usize), verdict: Verdict) {
     let key = |rank: (usize, usize), verdict: &Verdict| (rank, verdict.cpu, verdict.address);
     match found.iter_mut().find(|(_, other)| other.rule == verdict.rule) {
         Some(known) if key(known.0, &known.1) <= key(rank, &verdict) => {}

@@ -1,6 +1,7 @@
 //! stub
 #![forbid(unsafe_code)]
 pub mod decode;
+pub mod explore;
 pub mod maintenance;
 pub mod meaning;
 pub mod profile;

@@ -11,5 +11,6 @@ pub mod machine;
 pub mod program;
 pub mod recorder;
 pub mod reference;
+pub mod scenario;
 pub mod symbol;
 pub mod tree;

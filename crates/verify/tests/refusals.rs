@@ -125,14 +125,29 @@ fn a_leaf_that_is_not_global_is_not_marked_present() {
 fn what_the_platform_refuses_keeps_its_permissions() {
     on_host(TERMS, 1, &|_| (), |space| {
         let tables = range(LINEAR + GIB / 2, PAGE);
-        space.platform().refuse(tables);
         let around = range(LINEAR, GIB);
         let why = Refusal::Tables;
+        space.platform().refuse(tables, why);
         let error = ProtectError::Refused { range: around, why };
         assert_eq!(space.protect(around, Change::Invalid), Err(error));
         assert_eq!(space.unmap(tables), Err(UnmapError::Refused { range: tables, why }));
         // The neighbours may change, and the block they share with the tables may be split.
         space.protect(range(LINEAR, PAGE), Change::ReadOnly).unwrap();
+        space.split(tables).unwrap();
+    });
+}
+
+#[test]
+fn what_the_kernel_runs_on_keeps_the_sizes_of_its_leaves_too() {
+    on_host(TERMS, 1, &|_| (), |space| {
+        let own = range(LINEAR + GIB / 2, PAGE);
+        let why = Refusal::ImageZone;
+        space.platform().refuse(own, why);
+        let before = Tree::read(space);
+        assert_eq!(space.split(own), Err(SplitError::Refused { range: own, why }));
+        let error = ProtectError::Refused { range: own, why };
+        assert_eq!(space.protect(own, Change::ReadOnly), Err(error));
+        assert_eq!(Tree::read(space), before);
     });
 }
 

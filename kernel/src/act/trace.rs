@@ -31,7 +31,7 @@ impl Monitor<'_> {
     pub(super) fn trace(&self, what: Trace<'_>) {
         let recording = self.system.recording();
         match what {
-            Trace::On => say(recording.begin()),
+            Trace::On => say(self.system.begin_trace()),
             Trace::Off => say(if recording.end() { Ok(()) } else { Err(TraceError::Off) }),
             // The console takes every byte.
             Trace::Dump(None) => drop(self.write_trace(&mut Console)),
@@ -50,6 +50,6 @@ impl Monitor<'_> {
     }
 
     fn write_trace(&self, to: &mut impl Write) -> core::fmt::Result {
-        write!(to, "{}", self.system.trace_text(self.facts.midr))
+        write!(to, "{}", self.system.trace_text())
     }
 }

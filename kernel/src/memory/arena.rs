@@ -8,7 +8,7 @@ use blockmap::machine::{Event, Machine, PhysAddr, PhysRange, VirtRange};
 use blockmap::vmsa::{Geometry, TlbiForm};
 use blockmap::{Platform, Refusal, Scope, Terms};
 use blockmap_kernel::frames::FRAME_BYTES;
-use blockmap_kernel::trace::Recording;
+use blockmap_kernel::trace::{Held, Record, Recording};
 
 use super::recorded::Recorded;
 
@@ -26,14 +26,23 @@ impl Arena {
         Self { cpu, tables, taken: Cell::new(0) }
     }
 
-    /// Takes a table and empties it: a root. `None` if all are taken.
+    /// Takes a table and empties it: a root, the first of all tables. `None` if all are taken.
     pub(super) fn take_root(&self) -> Option<PhysAddr> {
         self.reserve(1).ok()?;
-        let table = self.take_table();
+        let table = self.next_table();
         let entries = self.geometry().granule().entries();
         let span = blockmap::machine::Span { table, first: 0, count: entries };
+        // The trace begins with an empty root, as if it had been in use all the time: so what is
+        // painted below it can be judged by the rules for live tables.
+        self.recording().add(Record::Held(Held { span, value: 0, step: 0 }));
+        self.cpu.taken(table);
         self.cpu.perform(Event::Fill { span, value: 0, step: 0 });
         Some(table)
+    }
+
+    fn next_table(&self) -> PhysAddr {
+        let number = self.taken.replace(self.taken.get() + 1);
+        self.tables.start().wrapping_add(number * FRAME_BYTES)
     }
 
     /// How many tables were taken.
@@ -99,8 +108,7 @@ impl Platform for Arena {
     fn unreserve(&self, _tables: u32) {}
 
     fn take_table(&self) -> PhysAddr {
-        let number = self.taken.replace(self.taken.get() + 1);
-        let table = self.tables.start().wrapping_add(number * FRAME_BYTES);
+        let table = self.next_table();
         self.cpu.taken(table);
         table
     }

@@ -22,12 +22,15 @@ pub(super) fn linear(
     for stretch in plan.stretches() {
         let range = plan.memory().linear().input_range(stretch.range);
         if let Some(range) = range {
-            space.map(Mapping {
-                range,
-                output: stretch.range.start(),
-                attributes: stretch.attributes,
-                leaves: plan.leaves(),
-            })?;
+            map(
+                space,
+                Mapping {
+                    range,
+                    output: stretch.range.start(),
+                    attributes: stretch.attributes,
+                    leaves: plan.leaves(),
+                },
+            )?;
         }
     }
     Ok(())
@@ -59,12 +62,15 @@ pub(super) fn zone(
     aside: SetAside,
 ) -> Result<(), MapError> {
     if let (Some(uart), Some(range)) = (uart, VirtRange::new(CONSOLE, CONSOLE_BYTES)) {
-        space.map(Mapping {
-            range,
-            output: uart.align_down(CONSOLE_BYTES),
-            attributes: attributes(Mair::DEVICE_NGNRE, Shareability::Non, Access::ReadWrite),
-            leaves: Leaves::Largest,
-        })?;
+        map(
+            space,
+            Mapping {
+                range,
+                output: uart.align_down(CONSOLE_BYTES),
+                attributes: attributes(Mair::DEVICE_NGNRE, Shareability::Non, Access::ReadWrite),
+                leaves: Leaves::Largest,
+            },
+        )?;
     }
     for (at, memory) in
         aside.trace.map(|trace| (TRACE, trace)).into_iter().chain([(FRAME_STATES, aside.states)])
@@ -83,7 +89,16 @@ fn normal(
     access: Access,
 ) -> Result<(), MapError> {
     let attributes = attributes(Mair::NORMAL, Shareability::Inner, access);
-    space.map(Mapping { range, output, attributes, leaves: Leaves::Largest })
+    map(space, Mapping { range, output, attributes, leaves: Leaves::Largest })
+}
+
+/// Maps, and records what is meant by it.
+fn map(space: &Space<'_, Arena>, mapping: Mapping) -> Result<(), MapError> {
+    let recording = space.platform().recording();
+    recording.intend_map(space.geometry(), mapping);
+    let result = space.map(mapping);
+    recording.ended(&result);
+    result
 }
 
 const fn attributes(memory: MemoryIndex, shareability: Shareability, access: Access) -> Attributes {

@@ -8,12 +8,12 @@ use blockmap::layout::{
 };
 use blockmap::machine::{PhysAddr, PhysRange, VirtAddr};
 use blockmap::vmsa::cpu::{self, Midr, Mte, SizeChange};
-use blockmap::vmsa::{Format, Geometry, Granule};
+use blockmap::vmsa::{Format, Geometry, Granule, Mair};
 use blockmap::{Space, Terms};
 use blockmap_hw::{Cpu, Identity, Window};
 use blockmap_kernel::cmdline::Options;
 use blockmap_kernel::frames::{Frames, Purpose};
-use blockmap_kernel::trace::Recording;
+use blockmap_kernel::trace::{Origin, Recording};
 
 use super::address_map::{FRAME_STATES, TRACE};
 use super::arena::Arena;
@@ -98,6 +98,20 @@ impl Facts {
             trace: options.trace,
         }
     }
+
+    /// What a trace says of where it was recorded.
+    fn origin(&self, root: PhysAddr, load: PhysAddr) -> Origin {
+        Origin {
+            geometry: Geometry::KERNEL_4K_48,
+            root,
+            mair: Mair::for_kernel(self.mte),
+            load,
+            rodata: self.rodata,
+            midr: self.midr,
+            size_change: self.size_change.0,
+            terms: self.terms,
+        }
+    }
 }
 
 impl Survey {
@@ -167,8 +181,7 @@ pub(crate) fn start(
     marks.set("frames counted");
     let parts = Parts {
         cpu: Recorded::new(cpu, recording),
-        root,
-        terms: facts.terms,
+        origin: facts.origin(root, load),
         frames,
         own: [image::memory(load), aside.zone()],
         fail_tables: facts.fail_tables,

@@ -2,13 +2,13 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use blockmap::dump::Tree;
 use blockmap::layout::{LinearMap, MemoryMap};
 use blockmap::machine::{PhysAddr, PhysRange, VirtRange};
-use blockmap::vmsa::Geometry;
-use blockmap::vmsa::cpu::Midr;
-use blockmap::{Platform, Refusal, Scope, Space, Terms};
+use blockmap::vmsa::{Change, Geometry};
+use blockmap::{Platform, ProtectError, Reader, Refusal, Scope, Space, Terms};
 use blockmap_kernel::frames::{Counts, Frames, Purpose, State};
-use blockmap_kernel::trace::{Origin, Recording, TraceText};
+use blockmap_kernel::trace::{BeginError, Origin, Recording, TraceText};
 use spin::RelaxStrategy;
 
 use super::address_map::IMAGE_SIDE;
@@ -21,8 +21,7 @@ use crate::console::Yield;
 #[derive(Debug)]
 pub(crate) struct System<'a> {
     cpu: Recorded<'a>,
-    root: PhysAddr,
-    terms: Terms,
+    origin: Origin,
     linear: LinearMap,
     frames: Frames<'a>,
     /// The memory that the kernel itself runs on: the image, and what the zone maps.
@@ -37,8 +36,8 @@ pub(crate) struct System<'a> {
 /// What a running system is made of.
 pub(super) struct Parts<'a> {
     pub(super) cpu: Recorded<'a>,
-    pub(super) root: PhysAddr,
-    pub(super) terms: Terms,
+    /// What there is besides: root, terms, CPU.
+    pub(super) origin: Origin,
     pub(super) frames: Frames<'a>,
     pub(super) own: [PhysRange; 2],
     pub(super) fail_tables: Option<u32>,
@@ -49,8 +48,7 @@ impl<'a> System<'a> {
     pub(super) fn new(memory: &MemoryMap, parts: Parts<'a>) -> Self {
         Self {
             cpu: parts.cpu,
-            root: parts.root,
-            terms: parts.terms,
+            origin: parts.origin,
             linear: memory.linear(),
             frames: parts.frames,
             own: parts.own,
@@ -63,7 +61,7 @@ impl<'a> System<'a> {
 
     /// The kernel's tables.
     pub(crate) const fn space(&self) -> Space<'_, Self> {
-        Space::new(self, self.root)
+        Space::new(self, self.origin.root)
     }
 
     /// How many frames are in which state.
@@ -83,17 +81,29 @@ impl<'a> System<'a> {
         self.cpu.recording()
     }
 
-    /// The same as text, with the name of the CPU that did it.
-    pub(crate) fn trace_text(&self, midr: Midr) -> TraceText<'_> {
-        let [image, _] = self.own;
-        let origin = Origin {
-            geometry: self.geometry(),
-            root: self.root,
-            load: image.start(),
-            midr,
-            terms: self.terms,
-        };
-        TraceText { recording: self.recording(), origin }
+    /// The same as text.
+    pub(crate) const fn trace_text(&self) -> TraceText<'_> {
+        TraceText { recording: self.recording(), origin: self.origin }
+    }
+
+    /// Begins the account anew, with what the tables hold now.
+    pub(crate) fn begin_trace(&self) -> Result<(), BeginError> {
+        self.recording().begin()?;
+        let reader = self.space().reader();
+        self.recording().add_tables(self.tree(&reader), &reader);
+        Ok(())
+    }
+
+    /// Changes what the leaves of `range` grant, and records what is meant by it.
+    pub(crate) fn protect(&self, range: VirtRange, change: Change) -> Result<(), ProtectError> {
+        self.recording().intend_change(self.tree(&self.space().reader()), range, change);
+        let result = self.space().protect(range, change);
+        self.recording().ended(&result);
+        result
+    }
+
+    fn tree<'r>(&self, reader: &'r Reader<'r, Self>) -> Tree<'r, Reader<'r, Self>> {
+        Tree::new(self.geometry(), self.origin.root, reader)
     }
 
     fn allocate_table(&self) -> Option<PhysAddr> {
@@ -118,7 +128,7 @@ impl<'a> Platform for System<'a> {
 
     /// One CPU is admitted, once and for all, so the terms need no holding.
     fn hold_terms(&self) -> Terms {
-        self.terms
+        self.origin.terms
     }
 
     fn release_terms(&self) {}

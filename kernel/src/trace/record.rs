@@ -1,8 +1,12 @@
 //! One record of a trace, and the four words it is kept as.
 
+use blockmap::dump::{Rights, RightsPair};
 use blockmap::machine::{
-    Barrier, CacheOp, Entry, Event, Invalidate, PhysAddr, PhysRange, Span, Tlbi,
+    Barrier, CacheOp, Entry, Event, Invalidate, PhysAddr, PhysRange, Span, Tlbi, VirtAddr,
+    VirtRange,
 };
+
+use super::{Held, Intent, Piece, Target};
 
 /// Something that was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,46 +17,18 @@ pub enum Record {
     Taken(PhysAddr),
     /// A table's frame was given back.
     Freed(PhysAddr),
+    /// Before the first effect, entries held this.
+    Held(Held),
+    /// An operation is about to begin.
+    Intend(Intent),
+    /// What was intended is in force.
+    Achieved,
+    /// What was intended was refused; nothing was done.
+    Refused,
     /// The beginning of a line of text about what follows.
     Note(Piece),
     /// More of that line.
     More(Piece),
-}
-
-/// Up to 24 characters of printable ASCII.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Piece {
-    /// As in memory, the first character in the lowest byte; zeroes after the last.
-    words: [u64; 3],
-}
-
-impl Piece {
-    const BYTES: usize = 24;
-
-    /// The pieces of a line of text. What isn't printable ASCII is a `?` in them.
-    pub(super) fn of_line(text: &str) -> impl ExactSizeIterator<Item = Self> {
-        text.as_bytes().chunks(Self::BYTES).map(Self::of_bytes)
-    }
-
-    fn of_bytes(bytes: &[u8]) -> Self {
-        let printable = |byte: &u8| if matches!(*byte, b' '..=b'~') { *byte } else { b'?' };
-        let mut all = [0; Self::BYTES];
-        for (place, byte) in all.iter_mut().zip(bytes) {
-            *place = printable(byte);
-        }
-        let (words, _) = all.as_chunks();
-        let mut piece = Self { words: [0; 3] };
-        for (place, bytes) in piece.words.iter_mut().zip(words) {
-            *place = u64::from_le_bytes(*bytes);
-        }
-        piece
-    }
-
-    /// The characters.
-    pub(super) fn characters(self) -> impl Iterator<Item = char> {
-        let bytes = self.words.into_iter().flat_map(u64::to_le_bytes);
-        bytes.take_while(|byte| *byte != 0).map(char::from)
-    }
 }
 
 /// What kind of record the first of its words says. Zero is none.
@@ -67,6 +43,10 @@ mod kind {
     pub(super) const FREED: u8 = 8;
     pub(super) const NOTE: u8 = 9;
     pub(super) const MORE: u8 = 10;
+    pub(super) const HELD: u8 = 11;
+    pub(super) const INTEND: u8 = 12;
+    pub(super) const ACHIEVED: u8 = 13;
+    pub(super) const REFUSED: u8 = 14;
 }
 
 /// In the order of their numbers.
@@ -151,8 +131,14 @@ impl Record {
             Self::Event(event) => words_of(event),
             Self::Taken(table) => (Head::of(kind::TAKEN), [table.value(), 0, 0]),
             Self::Freed(table) => (Head::of(kind::FREED), [table.value(), 0, 0]),
-            Self::Note(piece) => (Head::of(kind::NOTE), piece.words),
-            Self::More(piece) => (Head::of(kind::MORE), piece.words),
+            Self::Held(Held { span, value, step }) => {
+                (Head::spanning(kind::HELD, span), [span.table.value(), value, step])
+            }
+            Self::Intend(intent) => words_of_intent(intent),
+            Self::Achieved => (Head::of(kind::ACHIEVED), [0; 3]),
+            Self::Refused => (Head::of(kind::REFUSED), [0; 3]),
+            Self::Note(piece) => (Head::of(kind::NOTE), piece.words()),
+            Self::More(piece) => (Head::of(kind::MORE), piece.words()),
         };
         let [a, b, c] = rest;
         [head.word(), a, b, c]
@@ -178,8 +164,12 @@ impl Record {
             }
             kind::TAKEN => return Some(Self::Taken(table)),
             kind::FREED => return Some(Self::Freed(table)),
-            kind::NOTE => return Some(Self::Note(Piece { words: [a, b, c] })),
-            kind::MORE => return Some(Self::More(Piece { words: [a, b, c] })),
+            kind::HELD => return Some(Self::Held(Held { span, value: b, step: c })),
+            kind::INTEND => return intent_of(&head, [a, b, c]).map(Self::Intend),
+            kind::ACHIEVED => return Some(Self::Achieved),
+            kind::REFUSED => return Some(Self::Refused),
+            kind::NOTE => return Some(Self::Note(Piece::of_words([a, b, c]))),
+            kind::MORE => return Some(Self::More(Piece::of_words([a, b, c]))),
             _ => return None,
         }))
     }
@@ -206,4 +196,48 @@ fn words_of(event: Event) -> (Head, [u64; 3]) {
             (head, [range.start().value(), range.bytes(), 0])
         }
     }
+}
+
+/// An intent's first entry are the rights, its number of entries the memory type.
+fn words_of_intent(Intent { range, target }: Intent) -> (Head, [u64; 3]) {
+    let (start, bytes) = (range.start().value(), range.bytes());
+    match target {
+        Target::Unmapped => (Head::with(kind::INTEND, UNMAPPED), [start, bytes, 0]),
+        Target::Mapped { output, rights, memory } => {
+            let (first, count) = (rights_bits(rights), u16::from(memory));
+            let head = Head { kind: kind::INTEND, instruction: MAPPED, first, count };
+            (head, [start, bytes, output.value()])
+        }
+    }
+}
+
+fn intent_of(head: &Head, [start, bytes, output]: [u64; 3]) -> Option<Intent> {
+    let target = match head.instruction {
+        UNMAPPED => Target::Unmapped,
+        MAPPED => Target::Mapped {
+            output: PhysAddr::new(output),
+            rights: rights_of(head.first),
+            memory: u8::try_from(head.count).ok()?,
+        },
+        _ => return None,
+    };
+    Some(Intent { range: VirtRange::new(VirtAddr::new(start), bytes)?, target })
+}
+
+const UNMAPPED: u8 = 0;
+const MAPPED: u8 = 1;
+
+/// Three bits for each of the two exception levels.
+fn rights_bits(RightsPair { privileged, unprivileged }: RightsPair) -> u16 {
+    let bits = |Rights { reads, writes, executes }| {
+        u16::from(reads) | u16::from(writes) << 1 | u16::from(executes) << 2
+    };
+    bits(privileged) | bits(unprivileged) << 3
+}
+
+const fn rights_of(bits: u16) -> RightsPair {
+    const fn rights(bits: u16) -> Rights {
+        Rights { reads: bits & 1 != 0, writes: bits & 2 != 0, executes: bits & 4 != 0 }
+    }
+    RightsPair { privileged: rights(bits), unprivileged: rights(bits >> 3) }
 }

@@ -1,16 +1,18 @@
-//! A trace as text: what it is of, and then a line for every record.
+//! A trace as text: a program of one CPU that `blockmap-model` reads and judges.
 //!
-//! Effects are the lines that `blockmap_machine::trace` reads; everything else is a comment, a line
-//! that begins with `#`.
+//! The heading says what is recorded and what the tables held before; then there is a line for
+//! every record: an effect as `blockmap_machine::trace` reads it, the beginning or the end of an
+//! operation, a table that is given back. Everything else is a comment, which begins with `#`.
 
-use core::fmt::{self, Write};
+use core::fmt;
 
 use blockmap::Terms;
-use blockmap::machine::PhysAddr;
-use blockmap::vmsa::Geometry;
-use blockmap::vmsa::cpu::Midr;
+use blockmap::layout::Rodata;
+use blockmap::machine::{Event, PhysAddr};
+use blockmap::vmsa::cpu::{Midr, SizeChange};
+use blockmap::vmsa::{Format, Geometry, Granule, Half, Mair, Regime, TlbiForm};
 
-use super::{Piece, Record, Recording};
+use super::{Held, Record, Recording};
 
 /// What was recorded, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,10 +21,16 @@ pub struct Origin {
     pub geometry: Geometry,
     /// The root table.
     pub root: PhysAddr,
+    /// The memory types.
+    pub mair: Mair,
     /// Where the image is in memory.
     pub load: PhysAddr,
+    /// Whether what is executed may be written through an alias.
+    pub rodata: Rodata,
     /// The CPU.
     pub midr: Midr,
+    /// What it does when a live leaf changes its size.
+    pub size_change: SizeChange,
     /// How leaves change their size, and how TLBs are invalidated.
     pub terms: Terms,
 }
@@ -38,16 +46,18 @@ pub struct TraceText<'a> {
 
 impl fmt::Display for TraceText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.header(f)?;
+        self.comments(f)?;
+        self.heading(f)?;
         let mut records = self.recording.records().peekable();
+        let held = |record: &Record| matches!(record, Record::Held(_));
+        while let Some(Record::Held(Held { span, value, step })) = records.next_if(held) {
+            writeln!(f, "initially {}", Event::Fill { span, value, step })?;
+        }
+        writeln!(f, "\ncpu 0:")?;
+        let mut number = self.recording.records().take_while(held).count();
         while let Some(record) = records.next() {
-            match record {
-                Record::Event(event) => write!(f, "{event}")?,
-                Record::Taken(table) => write!(f, "# table taken {table}")?,
-                Record::Freed(table) => write!(f, "# table freed {table}")?,
-                Record::Note(piece) => write!(f, "# {piece}")?,
-                Record::More(piece) => write!(f, "{piece}")?,
-            }
+            self.record(f, number, record)?;
+            number = number.saturating_add(1);
             if !matches!(records.peek(), Some(Record::More(_))) {
                 writeln!(f)?;
             }
@@ -60,18 +70,10 @@ impl fmt::Display for TraceText<'_> {
 }
 
 impl TraceText<'_> {
-    fn header(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Origin { geometry, root, load, midr, terms } = self.origin;
-        let (start, last) = geometry.inputs();
+    /// What a person wants to know, and a reader does not.
+    fn comments(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Origin { load, midr, terms, .. } = self.origin;
         writeln!(f, "# blockmap trace")?;
-        writeln!(
-            f,
-            "# geometry: {:?}, {} KiB granule, inputs {start} to {last}, {}-bit outputs",
-            geometry.regime(),
-            geometry.page_bytes() >> 10,
-            geometry.output_bits()
-        )?;
-        writeln!(f, "# root: {root}")?;
         writeln!(f, "# image: loaded at {load}")?;
         writeln!(f, "# CPU: {midr}, MIDR {:#010x}", midr.value())?;
         writeln!(f, "# strategy: {:?}; TLB invalidation: {:?}", terms.strategy, terms.tlbi)?;
@@ -86,10 +88,85 @@ impl TraceText<'_> {
             _ => writeln!(f, ", all after those below; a larger trace=EVENTS has room for more"),
         }
     }
+
+    fn heading(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Origin { geometry, root, mair, rodata, size_change, terms, .. } = self.origin;
+        let (input, output) = (geometry.input_bits(), geometry.output_bits());
+        let (granule, format) = (granule_word(geometry), format_word(geometry));
+        let (regime, half) = (regime_word(geometry), half_word(geometry));
+        writeln!(f, "geometry {granule} {format} {input} {output} {regime} {half}")?;
+        writeln!(f, "root {root}")?;
+        write!(f, "types")?;
+        mair.value().to_le_bytes().iter().try_for_each(|byte| write!(f, " {byte:#x}"))?;
+        let aliases = match rodata {
+            Rodata::On => "apart",
+            Rodata::NoAlias | Rodata::Off => "mixed",
+        };
+        let size = match size_change {
+            SizeChange::NeedsBreak => "needs-break",
+            SizeChange::MayAbort => "may-abort",
+            SizeChange::Quiet => "quiet",
+        };
+        let ranges = match terms.tlbi {
+            TlbiForm::ByAddress => "no",
+            TlbiForm::Ranged => "yes",
+        };
+        writeln!(f, "\naliases {aliases}\ncpus 1\nprofile 0 size={size} ranges={ranges}")
+    }
+
+    /// One record, without the end of its line.
+    fn record(&self, f: &mut fmt::Formatter<'_>, number: usize, record: Record) -> fmt::Result {
+        match record {
+            Record::Event(event) => write!(f, "{event}"),
+            Record::Taken(table) => write!(f, "# table taken {table}"),
+            Record::Freed(table) => write!(f, "free {table}"),
+            Record::Held(Held { span, value, step }) => {
+                write!(f, "# held {}", Event::Fill { span, value, step })
+            }
+            Record::Intend(intent) if self.is_refused(number) => write!(f, "# {intent}"),
+            Record::Intend(intent) => write!(f, "{intent}"),
+            Record::Achieved => write!(f, "achieved"),
+            Record::Refused => write!(f, "# refused"),
+            Record::Note(piece) => write!(f, "# {piece}"),
+            Record::More(piece) => write!(f, "{piece}"),
+        }
+    }
+
+    /// Whether the operation that the record of this number is an intent of was refused.
+    fn is_refused(&self, number: usize) -> bool {
+        let ends = |record: &Record| matches!(record, Record::Achieved | Record::Refused);
+        self.recording.records_from(number).find(ends) == Some(Record::Refused)
+    }
 }
 
-impl fmt::Display for Piece {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.characters().try_for_each(|character| f.write_char(character))
+const fn granule_word(geometry: Geometry) -> &'static str {
+    match geometry.granule() {
+        Granule::Kib4 => "4k",
+        Granule::Kib16 => "16k",
+        Granule::Kib64 => "64k",
+    }
+}
+
+const fn format_word(geometry: Geometry) -> &'static str {
+    match geometry.format() {
+        Format::Base => "base",
+        Format::Lpa => "lpa",
+        Format::Lpa2 => "lpa2",
+    }
+}
+
+const fn regime_word(geometry: Geometry) -> &'static str {
+    match geometry.regime() {
+        Regime::El1And0 => "el1",
+        Regime::El2 => "el2",
+        Regime::El2And0 => "el2host",
+        Regime::El3 => "el3",
+    }
+}
+
+const fn half_word(geometry: Geometry) -> &'static str {
+    match geometry.half() {
+        Half::Lower => "lower",
+        Half::Upper => "upper",
     }
 }

@@ -4,11 +4,10 @@ use blockmap_machine::{Entry, PhysAddr, VirtAddr, VirtRange};
 
 use super::project::Projected;
 use super::run::Explorer;
-use super::state::{CpuState, Item, Kind, Known, Set, State};
+use super::state::{Item, Kind, Known, Set, State};
 use crate::decode::{Leaf, Word};
 use crate::meaning::Translation;
 use crate::profile::{Forwarding, Runs};
-use crate::program::Context;
 use crate::rights::Rights;
 
 /// What the walkers of one CPU may meet now.
@@ -96,14 +95,14 @@ impl Explorer<'_, '_> {
         let shape = self.slice.program.shape;
         let at = self.slice.addresses[address];
         let entry = Entry { table, index: shape.index(height, at) };
-        let mut astray = |into| {
-            reach.astray = reach.astray.or(Some(Astray { address, entry, into }));
-        };
+        let astray = |into| Some(Astray { address, entry, into });
         if state.freed.contains(&table) {
-            return astray(Into::Freed);
+            reach.astray = reach.astray.or(astray(Into::Freed));
+            return;
         }
         let Some(place) = self.slice.places.get(&entry).copied() else {
-            return astray(Into::Unwritten);
+            reach.astray = reach.astray.or(astray(Into::Unwritten));
+            return;
         };
         let mut values = vec![state.memory[place]];
         if self.slice.program.cpus[cpu].profile.forwarding == Forwarding::ToOwnWalker {
@@ -112,9 +111,9 @@ impl Explorer<'_, '_> {
         }
         for value in values {
             match value.map(|word| (word, shape.decode(height, word))) {
-                None => reach.astray = reach.astray.or(Some(Astray { address, entry, into: Into::Unwritten })),
+                None => reach.astray = reach.astray.or(astray(Into::Unwritten)),
                 Some((_, Word::Fault)) => {
-                    if is_used(&state.cpus[cpu]) {
+                    if state.cpus[cpu].is_live() {
                         reach.faults |= 1 << address;
                     }
                 }
@@ -135,27 +134,25 @@ impl Explorer<'_, '_> {
         (word, met, allows): (u64, Word, Rights),
         reach: &mut Reach,
     ) {
-        let mut add = |kind| {
-            if let Some(number) = self.number(Item { base, height, from, kind }) {
-                reach.items.insert(number);
-            }
-        };
+        let item = |kind| Item { base, height, from, kind };
         match met {
             Word::Fault => {}
             Word::Table { table, allows: below } => {
-                add(Kind::Pointer { table, allows: allows.and(below) });
+                let allows = allows.and(below);
+                self.add(item(Kind::Pointer { table, allows }), reach);
             }
             Word::Leaf(leaf) => {
-                add(Kind::Leaf { word, allows });
+                self.add(item(Kind::Leaf { word, allows }), reach);
                 if leaf.is_contiguous && self.slice.program.cpus[cpu].profile.runs == Runs::Cached {
-                    let mut add = |kind| {
-                        if let Some(number) = self.number(Item { base, height, from, kind }) {
-                            reach.items.insert(number);
-                        }
-                    };
-                    add(Kind::Run { word, allows });
+                    self.add(item(Kind::Run { word, allows }), reach);
                 }
             }
+        }
+    }
+
+    fn add(&mut self, item: Item, reach: &mut Reach) {
+        if let Some(number) = self.number(item) {
+            reach.items.insert(number);
         }
     }
 
@@ -172,11 +169,6 @@ impl Explorer<'_, '_> {
         self.items.push(known(self.slice, item));
         Some(self.items.len() - 1)
     }
-}
-
-/// Whether the CPU may access addresses of the tree: one that is parked does not.
-fn is_used(cpu: &CpuState) -> bool {
-    cpu.context == Context::Live || cpu.lingering.is_some()
 }
 
 /// What is asked of an item again and again.

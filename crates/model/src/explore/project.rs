@@ -11,7 +11,10 @@ use crate::shape::HIGHEST;
 /// What of a step concerns the slice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Op {
-    Write { place: usize, write: Write },
+    Write {
+        place: usize,
+        write: Write,
+    },
     Dsb(Barrier),
     Isb,
     Invalidate(usize),
@@ -179,7 +182,8 @@ impl<'p> Projected<'p> {
         let shape = self.program.shape;
         let bytes = shape.span(shape.top());
         self.addresses.iter().any(|address| {
-            VirtRange::new(address.align_down(bytes), bytes).is_some_and(|range| names.touches(range))
+            VirtRange::new(address.align_down(bytes), bytes)
+                .is_some_and(|range| names.touches(range))
         })
     }
 

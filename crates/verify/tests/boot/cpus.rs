@@ -1,6 +1,6 @@
 //! CPUs: which of them get blocks, which pages, and what pages still allow.
 
-use blockmap_verify::console::LINEAR;
+use blockmap_verify::console::{LINEAR, Stat};
 use blockmap_verify::machine::{Booted, Config};
 
 use crate::{GIB, MIB, answers};
@@ -20,7 +20,7 @@ fn check_pages(cpu: &str, change: &str) {
     booted.says("strategy: Pages");
     let [before, after] = booted.stats().try_into().unwrap();
     assert_eq!(before.tables(), TABLES_OF_PAGES);
-    assert_eq!(before.count("leaves 4K"), 12 * GIB >> 12);
+    assert_eq!(before.count("leaves 4K"), 12 << (30 - 12));
     assert_eq!(after.map, before.map);
     let [before, after] = booted.dumps().try_into().unwrap();
     let read_only = before.bytes_that_say(&["ro"]);
@@ -43,7 +43,7 @@ fn check_pages(cpu: &str, change: &str) {
 fn check_blocks(cpu: &str) {
     let booted = boot(cpu, "", "stat; split 0xffff000155555000 1; stat");
     booted.says("live size changes: Quiet (attested by its maker)");
-    let tables: Vec<u64> = booted.stats().iter().map(|stat| stat.tables()).collect();
+    let tables: Vec<u64> = booted.stats().iter().map(Stat::tables).collect();
     assert_eq!(tables, [3, 5]);
 }
 
@@ -84,4 +84,22 @@ fn blocks_that_nobody_asked_to_split_are_kept_whole_where_sizes_cannot_change() 
         "0xffff000180000000 6G PUD RW NX SHD AF BLK UXN MEM/NORMAL",
     ];
     assert_eq!(booted.dumps()[0].linear(0, 12 * GIB), expected);
+}
+
+#[test]
+fn cpus_that_nobody_starts_change_nothing() {
+    let script = "stat; ptdump; ro 0xffff000155555000 1; ptdump";
+    let [one, four] =
+        [1, 4].map(|cpus| Booted::run(&Config::new("12G").cpus(cpus).monitor(script)).succeeded());
+    assert_eq!(four.dumps(), one.dumps());
+}
+
+#[test]
+fn every_kind_of_el2_is_left_for_the_same_map() {
+    for cpu in ["cortex-a57", "max"] {
+        let config = Config::new("1G").cpu(cpu).board("virt,virtualization=on,secure=on");
+        let booted = Booted::run(&config.monitor("stat")).succeeded();
+        booted.says("entered at EL2");
+        assert_eq!(booted.stats()[0].tables(), 1 + 1 + 512);
+    }
 }

@@ -1,6 +1,8 @@
 //! Machines described by hand: memory in odd places, and descriptions that make no sense, with
 //! which the kernel ends the machine and says why.
 
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use blockmap_verify::console::LINEAR;
@@ -152,6 +154,17 @@ fn memory_that_cannot_be_is_named() {
 }
 
 #[test]
+fn more_banks_than_there_is_room_for_are_named() {
+    refuses(
+        &|tree| {
+            // Far enough apart not to be one bank.
+            (0..129).fold(tree, |tree, number| tree.memory(RAM + number * 4 * MIB, 2 * MIB))
+        },
+        "device tree: /memory@60000000: no room for 0x60000000+0x200000 among the 128 memory banks",
+    );
+}
+
+#[test]
 fn banks_above_what_a_smaller_cpu_outputs_are_named() {
     // 40 bits, which QEMU's own tree never passes.
     let blob = tree("poweroff", &|tree| tree.memory(RAM, GIB).memory(1 << 40, GIB));
@@ -185,6 +198,18 @@ fn an_image_that_is_in_no_memory_is_named() {
         &|tree| no_map(tree.memory(RAM, GIB), IMAGE, 1),
         "memory map: no-map range 0x40200000+0x1 touches a page of the kernel image 0x40200000+0x",
     );
+}
+
+#[test]
+fn an_initial_ram_disk_is_mapped_like_any_memory_and_never_free() {
+    let disk = Path::new(env!("CARGO_TARGET_TMPDIR")).join("initrd");
+    fs::write(&disk, vec![0x5a; 768 * 4096 + 1]).unwrap();
+    let plain = Config::new("1G").monitor("stat; ptdump");
+    let with = plain.clone().argument("-initrd").argument(disk.to_str().unwrap());
+    let [plain, with] = [plain, with].map(|config| Booted::run(&config).succeeded());
+    assert_eq!(with.dumps(), plain.dumps());
+    let reserved = |booted: &Booted| booted.stats()[0].frames["reserved"];
+    assert_eq!(reserved(&with), reserved(&plain) + 769);
 }
 
 #[test]

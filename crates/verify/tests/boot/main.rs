@@ -11,6 +11,7 @@ mod map;
 mod monitor;
 mod options;
 mod refusals;
+mod rights;
 mod split;
 mod time;
 #[expect(dead_code, reason = "the kernel's own tests write more kinds of trees")]

@@ -69,8 +69,13 @@ fn ranges_of_nothing_are_refused_wherever_they_begin() {
 }
 
 #[test]
-fn what_the_kernel_runs_on_is_refused() {
+fn what_the_kernel_runs_on_keeps_its_permissions_and_the_sizes_of_its_leaves() {
     let own = |start: &str| {
+        let split = format!("split {start} 1");
+        let refusal = format!(
+            "refused: {start}+0x1000 keeps the sizes of its leaves: the kernel itself runs on it"
+        );
+        check(&[split], &refusal);
         let refusal =
             format!("refused: {start}+0x1000 keeps its permissions: the kernel itself runs on it");
         check(&each_permission(&format!("{start} 1")), &refusal);

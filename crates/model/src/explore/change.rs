@@ -1,0 +1,263 @@
+//! The transitions: what may happen next in a state.
+
+use blockmap_machine::Barrier;
+
+use super::project::Op;
+use super::run::{Cause, Explorer, Moment};
+use super::state::{Kind, Open, Pending, State};
+use crate::maintenance::{Form, Maintenance, Reach};
+use crate::profile::{Invalidation, Several, Synchronisation};
+use crate::program::{Context, Intent, Write};
+
+type Next = Vec<(State, Cause)>;
+
+impl Explorer<'_, '_> {
+    /// What programs and memory may do next; TLBs take in what they can by themselves.
+    pub(super) fn changes(&self, state: &State) -> Next {
+        let mut next = Vec::new();
+        for cpu in 0..state.cpus.len() {
+            become_visible(state, cpu, &mut next);
+            self.take_effect(state, cpu, &mut next);
+            self.execute(state, cpu, &mut next);
+        }
+        next
+    }
+
+    /// Each of the invalidations that `cpu` has sent takes effect on one more CPU; on all at once
+    /// where no store can become visible before the barrier that completes it.
+    fn take_effect(&self, state: &State, cpu: usize, next: &mut Next) {
+        let sent = &state.cpus[cpu].sent;
+        if sent.is_empty() {
+            return;
+        }
+        let is_still = self.is_still(state, cpu);
+        if is_still && !self.is_completing(state, cpu) {
+            return;
+        }
+        for (at, (issued, targets)) in sent.iter().enumerate() {
+            let cause = Cause { cpu, step: self.slice.issued[*issued].step, moment: Moment::Any };
+            let one_by_one = bits(*targets).map(|target| 1 << target);
+            let parts: Vec<u64> = if is_still { vec![*targets] } else { one_by_one.collect() };
+            for part in parts {
+                let mut after = state.clone();
+                for target in bits(part) {
+                    self.invalidate(&mut after, (cpu, target), *issued);
+                }
+                let left = &mut after.cpus[cpu].sent;
+                left[at].1 &= !part;
+                if left[at].1 == 0 {
+                    left.remove(at);
+                }
+                next.push((after, cause));
+            }
+        }
+    }
+
+    /// Whether no walk can read anything new before `cpu` completes its invalidations.
+    fn is_still(&self, state: &State, cpu: usize) -> bool {
+        let moves = |op: &Op| matches!(op, Op::Write { .. } | Op::Context(_) | Op::Free(_));
+        state.cpus.iter().zip(&self.slice.ops).enumerate().all(|(other, (at, ops))| {
+            let mut left = ops[at.next..].iter().map(|(_, op)| op);
+            let is_quiet = if other == cpu {
+                !left.by_ref().take_while(|op| !completes(op)).any(moves)
+            } else {
+                !left.any(moves)
+            };
+            at.buffer.is_empty() && is_quiet
+        })
+    }
+
+    /// Whether the CPU stands at a barrier that waits for its invalidations.
+    fn is_completing(&self, state: &State, cpu: usize) -> bool {
+        self.slice.ops[cpu].get(state.cpus[cpu].next).is_some_and(|(_, op)| completes(op))
+    }
+
+    /// Removes from a TLB what an invalidation names.
+    fn invalidate(&self, state: &mut State, (cpu, target): (usize, usize), issued: usize) {
+        let names = self.slice.issued[issued].names;
+        let profile = self.slice.program.cpus[target].profile;
+        let held = state.cpus[target].tlb;
+        for number in held.numbers() {
+            let is_ambiguous = profile.several == Several::NoneRemoved
+                && names.reach != Some(Reach::Everything)
+                && held.numbers().any(|other| self.are_sizes_of_one(number, other));
+            let knows = names.form == Form::Plain || profile.invalidation == Invalidation::Ranged;
+            if !knows || is_ambiguous || !self.removes(names, number) {
+                continue;
+            }
+            let executes = self.items[number].leaf.is_some_and(|leaf| leaf.rights.executes());
+            let is_sure = profile.synchronisation != Synchronisation::Context && !executes;
+            state.cpus[target].tlb.remove(number);
+            if target == cpu && !is_sure {
+                state.cpus[target].pipeline.insert(number);
+            }
+        }
+    }
+
+    /// Whether an invalidation names an item.
+    ///
+    /// Source: "TLB maintenance instructions"; rules RCHVGJ, RVMSWQ, RSQXYZ, RLGSCG.
+    pub(super) fn removes(&self, names: Maintenance, number: usize) -> bool {
+        let known = &self.items[number];
+        let is_level = match known.item.kind {
+            Kind::Pointer { .. } => names.depth.has_pointers_to(known.item.height - 1),
+            Kind::Leaf { .. } | Kind::Run { .. } => names.depth.has_leaves(known.item.height),
+        };
+        // The model's CPUs use address space 0, and others may have left pointers behind.
+        let is_space = match (names.asid, known.leaf) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(asid), Some(leaf)) => {
+                let is_by_address = names.reach != Some(Reach::Everything);
+                if leaf.is_global { is_by_address } else { asid == 0 }
+            }
+        };
+        names.touches(known.range) && is_level && is_space
+    }
+
+    /// Whether two items translate one address in two sizes.
+    fn are_sizes_of_one(&self, one: usize, other: usize) -> bool {
+        let (one, other) = (&self.items[one], &self.items[other]);
+        match (one.leaf, other.leaf) {
+            (Some(leaf), Some(beside)) => {
+                let size = (one.item.height, leaf.is_contiguous);
+                size != (other.item.height, beside.is_contiguous) && one.range.overlaps(other.range)
+            }
+            _ => false,
+        }
+    }
+
+    /// The CPU's next step, if it can be taken.
+    fn execute(&self, state: &State, cpu: usize, next: &mut Next) {
+        let Some((step, op)) = self.slice.ops[cpu].get(state.cpus[cpu].next) else { return };
+        let mut cause = Cause { cpu, step: *step, moment: Moment::Any };
+        let mut after = state.clone();
+        after.cpus[cpu].next += 1;
+        match op {
+            Op::Write { place, write } => after.write(cpu, (*place, *write), *step),
+            Op::Dsb(barrier) => {
+                if !after.synchronise(cpu, *barrier) {
+                    return;
+                }
+                let is_published = matches!(barrier, Barrier::DsbIsh | Barrier::DsbIshst);
+                let profile = self.slice.program.cpus[cpu].profile;
+                if is_published && profile.synchronisation != Synchronisation::Context {
+                    after.cpus[cpu].remembered = 0;
+                }
+            }
+            Op::Isb => {
+                let cpu = &mut after.cpus[cpu];
+                cpu.lingering = None;
+                cpu.remembered = 0;
+                cpu.pipeline = super::state::Set::default();
+            }
+            Op::Invalidate(issued) => {
+                let targets = self.slice.targets(self.slice.issued[*issued]);
+                after.cpus[cpu].sent.push((*issued, targets));
+            }
+            Op::Intend(intent) => self.intend(&mut after, cpu, *intent),
+            Op::Achieved => {
+                cause.moment = Moment::Achieved;
+                after.achieve(cpu);
+            }
+            Op::Free(table) => {
+                cause.moment = Moment::Freed(*table);
+                self.free(&mut after, *table);
+            }
+            Op::Use(addresses) => cause.moment = Moment::Used(*addresses),
+            Op::Lock(name) if after.names[*name] != 0 => return,
+            Op::Lock(name) => after.names[*name] = 1,
+            Op::Unlock(name) => after.names[*name] = 0,
+            Op::Signal(name) => after.names[*name] += 1,
+            Op::Wait(name, count) if after.names[*name] < *count => return,
+            Op::Wait(..) => {}
+            Op::Context(context) => after.choose(cpu, *context),
+        }
+        next.push((after, cause));
+    }
+
+    fn intend(&self, state: &mut State, cpu: usize, intent: Intent) {
+        for (at, meant) in self.slice.addresses.iter().zip(&mut state.meanings) {
+            if let Some(offset) = at.offset_from(intent.range.start())
+                && intent.range.contains(*at)
+            {
+                let target = intent.target.of(meant.base, offset);
+                meant.open.push(Open { cpu, target, meanwhile: intent.meanwhile });
+            }
+        }
+    }
+
+    fn free(&self, state: &mut State, table: blockmap_machine::PhysAddr) {
+        state.freed.push(table);
+        for (place, within) in self.slice.tables.iter().enumerate() {
+            if *within == table {
+                state.memory[place] = None;
+            }
+        }
+    }
+}
+
+impl State {
+    fn write(&mut self, cpu: usize, (place, write): (usize, Write), step: usize) {
+        let value = write.apply(self.own(cpu, place));
+        self.cpus[cpu].buffer.push(Pending { place, value, step });
+    }
+
+    /// Passes a barrier; says whether the CPU may.
+    ///
+    /// Source: rules RSPVBD, RYNJCP, RPSMWS. A store before a barrier of the non-shareable domain
+    /// is not held to be visible to any walker: the weaker reading.
+    fn synchronise(&mut self, cpu: usize, barrier: Barrier) -> bool {
+        let CpuState { buffer, sent, .. } = &self.cpus[cpu];
+        match barrier {
+            Barrier::DsbIshst => buffer.is_empty(),
+            Barrier::DsbIsh => buffer.is_empty() && sent.is_empty(),
+            Barrier::DsbNsh => sent.iter().all(|(_, targets)| targets >> cpu & 1 == 0),
+            Barrier::DsbNshst | Barrier::Isb => true,
+        }
+    }
+
+    fn achieve(&mut self, cpu: usize) {
+        for meant in &mut self.meanings {
+            let last = meant.open.iter().rev().find(|open| open.cpu == cpu);
+            if let Some(last) = last {
+                meant.base = last.target;
+            }
+            meant.open.retain(|open| open.cpu != cpu);
+        }
+    }
+
+    fn choose(&mut self, cpu: usize, context: Context) {
+        let cpu = &mut self.cpus[cpu];
+        if cpu.context != context {
+            cpu.lingering = Some(cpu.context);
+            cpu.context = context;
+        }
+    }
+}
+
+use super::state::CpuState;
+
+/// Each store of the CPU that no earlier store to the same entry holds back becomes visible.
+fn become_visible(state: &State, cpu: usize, next: &mut Next) {
+    let buffer = &state.cpus[cpu].buffer;
+    for (at, pending) in buffer.iter().enumerate() {
+        if buffer[..at].iter().any(|earlier| earlier.place == pending.place) {
+            continue;
+        }
+        let mut after = state.clone();
+        after.memory[pending.place] = pending.value;
+        after.cpus[cpu].buffer.remove(at);
+        next.push((after, Cause { cpu, step: pending.step, moment: Moment::Any }));
+    }
+}
+
+/// Whether an operation waits for invalidations sent before it.
+fn completes(op: &Op) -> bool {
+    matches!(op, Op::Dsb(Barrier::DsbIsh | Barrier::DsbNsh))
+}
+
+/// The positions of the bits that are set.
+fn bits(word: u64) -> impl Iterator<Item = usize> {
+    (0..64).filter(move |bit| word >> bit & 1 != 0)
+}

@@ -1,0 +1,332 @@
+//! The shipped engine's operations as programs for the model: recorded on a host, with what each
+//! is meant to do.
+
+use std::cell::RefCell;
+
+use blockmap::host::Host;
+use blockmap::{Platform, Refusal, Scope, Space, Strategy, Terms};
+use blockmap_machine::{Entry, Event, PhysAddr, VirtRange};
+use blockmap_model::meaning::Translation;
+use blockmap_model::profile::Profile;
+use blockmap_model::program::{Intent, Meanwhile, Program, Step, Target};
+use blockmap_model::shape::Shape;
+use blockmap_vmsa::{Change, Geometry, TlbiForm};
+
+use crate::program::{range, words_for};
+use crate::recorder::{LINEAR, linear};
+
+/// An operation of the engine, what comes before it, and what it is meant to do.
+#[derive(Clone, Copy)]
+pub struct Scenario {
+    /// A short name.
+    pub name: &'static str,
+    /// How many GiB are mapped beforehand, in blocks from [`LINEAR`] on.
+    pub gib: u64,
+    /// Done beforehand.
+    pub prepare: fn(&Space<'_, Recording<'_>>),
+    /// What is recorded.
+    pub operate: fn(&Space<'_, Recording<'_>>),
+    /// What it is meant to do; sizes change without being mentioned.
+    pub intents: fn() -> Vec<Intent>,
+}
+
+/// A host that writes down what the model wants to know beyond effects.
+#[derive(Debug)]
+pub struct Recording<'m> {
+    host: Host<'m>,
+    steps: &'m RefCell<Vec<Step>>,
+}
+
+/// The terms of a system whose CPUs all change sizes quietly.
+pub const LIVE: Terms = Terms { strategy: Strategy::Live, tlbi: TlbiForm::Ranged };
+
+impl Scenario {
+    /// Records the operation under `terms`, as the program of the first of `cpus` CPUs; the others
+    /// only have walkers.
+    #[must_use]
+    pub fn record(&self, terms: Terms, cpus: usize) -> Program {
+        let geometry = Geometry::KERNEL_4K_48;
+        let words = words_for(geometry, 64);
+        let steps = RefCell::new(Vec::new());
+        let log = |event: &Event| steps.borrow_mut().push(Step::Effect(*event));
+        let host = Host::new(geometry, &words, &log);
+        host.set_terms(terms);
+        let root = host.new_root().unwrap();
+        let platform = Recording { host, steps: &steps };
+        let space = Space::new(&platform, root);
+        if self.gib > 0 {
+            space.map(linear(self.gib)).unwrap();
+        }
+        (self.prepare)(&space);
+        let empty =
+            Event::Fill { span: Entry { table: root, index: 0 }.span(512), value: 0, step: 0 };
+        let mut program = Program::new(Shape::KERNEL_4K_48, root, Profile::QUIET, cpus);
+        program.initially.push(empty);
+        program.initially.extend(steps.take().into_iter().filter_map(write));
+        (self.operate)(&space);
+        platform.host.assert_idle();
+        let mut recorded: Vec<Step> = (self.intents)().into_iter().map(Step::Intend).collect();
+        recorded.append(&mut steps.take());
+        recorded.push(Step::Achieved);
+        program.cpus[0].steps = recorded;
+        program
+    }
+}
+
+/// The effect on memory of a step.
+fn write(step: Step) -> Option<Event> {
+    match step {
+        Step::Effect(event @ (Event::Store { .. } | Event::Fill { .. } | Event::Update { .. })) => {
+            Some(event)
+        }
+        _ => None,
+    }
+}
+
+impl<'m> Platform for Recording<'m> {
+    type Machine = Host<'m>;
+
+    fn geometry(&self) -> Geometry {
+        self.host.geometry()
+    }
+
+    fn machine(&self) -> &Host<'m> {
+        &self.host
+    }
+
+    fn hold_terms(&self) -> Terms {
+        self.host.hold_terms()
+    }
+
+    fn release_terms(&self) {
+        self.host.release_terms();
+    }
+
+    fn lock(&self, scope: Scope) {
+        self.host.lock(scope);
+    }
+
+    fn unlock(&self, scope: Scope) {
+        self.host.unlock(scope);
+    }
+
+    fn refusal(&self, range: VirtRange) -> Option<Refusal> {
+        self.host.refusal(range)
+    }
+
+    fn top_up(&self, tables: u32) {
+        self.host.top_up(tables);
+    }
+
+    fn reserve(&self, tables: u32) -> Result<(), u32> {
+        self.host.reserve(tables)
+    }
+
+    fn unreserve(&self, tables: u32) {
+        self.host.unreserve(tables);
+    }
+
+    fn take_table(&self) -> PhysAddr {
+        self.host.take_table()
+    }
+
+    fn free_table(&self, table: PhysAddr) {
+        self.host.free_table(table);
+        self.steps.borrow_mut().push(Step::Free(table));
+    }
+
+    fn enter_reader(&self) {
+        self.host.enter_reader();
+    }
+
+    fn leave_reader(&self) {
+        self.host.leave_reader();
+    }
+
+    fn wait_for_readers(&self) {
+        self.host.wait_for_readers();
+    }
+}
+
+const GIB: u64 = 1 << 30;
+const MIB: u64 = 1 << 20;
+const PAGE: u64 = 4096;
+/// A page in the middle of everything: of a run, of a 2 MiB block, of a GiB.
+const INNER: u64 = LINEAR + 0x1555_5000;
+
+fn intend(start: u64, bytes: u64, target: Target) -> Vec<Intent> {
+    vec![Intent { range: range(start, bytes), target, meanwhile: Meanwhile::Accessible }]
+}
+
+fn rights(start: u64, bytes: u64, text: &str) -> Vec<Intent> {
+    intend(start, bytes, Target::Rights(text.parse().unwrap()))
+}
+
+fn mapped(start: u64, bytes: u64) -> Vec<Intent> {
+    let output = PhysAddr::new(start - LINEAR + 0x4000_0000);
+    let rights = "rw-".parse().unwrap();
+    intend(start, bytes, Target::Mapped(Translation { output, rights, memory: 0 }))
+}
+
+fn nothing(_: &Space<'_, Recording<'_>>) {}
+
+fn protect(space: &Space<'_, Recording<'_>>, (start, bytes): (u64, u64), change: Change) {
+    space.protect(range(start, bytes), change).unwrap();
+}
+
+fn split(space: &Space<'_, Recording<'_>>, start: u64, bytes: u64) {
+    space.split(range(start, bytes)).unwrap();
+}
+
+fn unmap(space: &Space<'_, Recording<'_>>, start: u64, bytes: u64) {
+    space.unmap(range(start, bytes)).unwrap();
+}
+
+/// Every operation at every level it differs at.
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "map a GiB where a table must be linked",
+        gib: 0,
+        prepare: nothing,
+        operate: |space| space.map(linear(1)).unwrap(),
+        intents: || mapped(LINEAR, GIB),
+    },
+    Scenario {
+        name: "map a ragged range beside others",
+        gib: 1,
+        prepare: nothing,
+        operate: |space| {
+            let mut mapping = linear(1);
+            mapping.range = range(LINEAR + GIB, 34 * MIB + 17 * 4 * PAGE);
+            mapping.output = PhysAddr::new(0x8000_0000);
+            space.map(mapping).unwrap();
+        },
+        intents: || mapped(LINEAR + GIB, 34 * MIB + 17 * 4 * PAGE),
+    },
+    Scenario {
+        name: "split a GiB down to a page",
+        gib: 1,
+        prepare: nothing,
+        operate: |space| split(space, INNER, PAGE),
+        intents: Vec::new,
+    },
+    Scenario {
+        name: "split a GiB down to a run of 2 MiB blocks",
+        gib: 1,
+        prepare: nothing,
+        operate: |space| split(space, LINEAR + 32 * MIB, 32 * MIB),
+        intents: Vec::new,
+    },
+    Scenario {
+        name: "split a run of 2 MiB blocks",
+        gib: 1,
+        prepare: |space| split(space, LINEAR + 32 * MIB, 32 * MIB),
+        operate: |space| split(space, LINEAR + 36 * MIB, 2 * MIB),
+        intents: Vec::new,
+    },
+    Scenario {
+        name: "split a 2 MiB block in a run down to a page",
+        gib: 1,
+        prepare: |space| split(space, LINEAR + 32 * MIB, 32 * MIB),
+        operate: |space| split(space, LINEAR + 37 * MIB, 3 * PAGE),
+        intents: Vec::new,
+    },
+    Scenario {
+        name: "split a run of pages",
+        gib: 1,
+        prepare: |space| split(space, LINEAR + 64 * 1024, 64 * 1024),
+        operate: |space| split(space, LINEAR + 5 * PAGE, PAGE),
+        intents: Vec::new,
+    },
+    Scenario {
+        name: "protect a page of a GiB",
+        gib: 1,
+        prepare: nothing,
+        operate: |space| protect(space, (INNER, PAGE), Change::ReadOnly),
+        intents: || rights(INNER, PAGE, "r--"),
+    },
+    Scenario {
+        name: "protect a page that is one",
+        gib: 1,
+        prepare: |space| split(space, INNER, PAGE),
+        operate: |space| protect(space, (INNER, PAGE), Change::ReadOnly),
+        intents: || rights(INNER, PAGE, "r--"),
+    },
+    Scenario {
+        name: "protect a whole GiB",
+        gib: 2,
+        prepare: nothing,
+        operate: |space| protect(space, (LINEAR, GIB), Change::ReadOnly),
+        intents: || rights(LINEAR, GIB, "r--"),
+    },
+    Scenario {
+        name: "protect a whole run of pages",
+        gib: 1,
+        prepare: |space| split(space, LINEAR + 64 * 1024, 64 * 1024),
+        operate: |space| protect(space, (LINEAR + 64 * 1024, 64 * 1024), Change::ReadOnly),
+        intents: || rights(LINEAR + 64 * 1024, 64 * 1024, "r--"),
+    },
+    Scenario {
+        name: "protect a ragged range over two GiB",
+        gib: 2,
+        prepare: nothing,
+        operate: |space| protect(space, (LINEAR + GIB - 3 * PAGE, 5 * PAGE), Change::ReadOnly),
+        intents: || rights(LINEAR + GIB - 3 * PAGE, 5 * PAGE, "r--"),
+    },
+    Scenario {
+        name: "give writing back",
+        gib: 1,
+        prepare: |space| protect(space, (INNER, PAGE), Change::ReadOnly),
+        operate: |space| protect(space, (INNER, PAGE), Change::ReadWrite),
+        intents: || rights(INNER, PAGE, "rw-"),
+    },
+    Scenario {
+        name: "make a read-only page executable",
+        gib: 1,
+        prepare: |space| protect(space, (INNER, PAGE), Change::ReadOnly),
+        operate: |space| protect(space, (INNER, PAGE), Change::Execute),
+        intents: || rights(INNER, PAGE, "r-x"),
+    },
+    Scenario {
+        name: "make a page invalid",
+        gib: 1,
+        prepare: nothing,
+        operate: |space| protect(space, (INNER, PAGE), Change::Invalid),
+        intents: || intend(INNER, PAGE, Target::Unmapped),
+    },
+    Scenario {
+        name: "make a page valid",
+        gib: 1,
+        prepare: |space| protect(space, (INNER, PAGE), Change::Invalid),
+        operate: |space| protect(space, (INNER, PAGE), Change::Valid),
+        intents: || mapped(INNER, PAGE),
+    },
+    Scenario {
+        name: "unmap a page of a GiB",
+        gib: 1,
+        prepare: nothing,
+        operate: |space| unmap(space, INNER, PAGE),
+        intents: || intend(INNER, PAGE, Target::Unmapped),
+    },
+    Scenario {
+        name: "unmap blocks that empty no table",
+        gib: 4,
+        prepare: nothing,
+        operate: |space| unmap(space, LINEAR + GIB, 2 * GIB),
+        intents: || intend(LINEAR + GIB, 2 * GIB, Target::Unmapped),
+    },
+    Scenario {
+        name: "unmap a GiB and free the tables below it",
+        gib: 2,
+        prepare: |space| split(space, INNER, PAGE),
+        operate: |space| unmap(space, LINEAR, GIB),
+        intents: || intend(LINEAR, GIB, Target::Unmapped),
+    },
+    Scenario {
+        name: "unmap everything and free every table",
+        gib: 1,
+        prepare: |space| split(space, INNER, PAGE),
+        operate: |space| unmap(space, LINEAR, GIB),
+        intents: || intend(LINEAR, GIB, Target::Unmapped),
+    },
+];

@@ -1,0 +1,121 @@
+//! What an operation is about to make of the map: without it nobody can say whether its effects
+//! did what was asked.
+
+use core::fmt;
+
+use blockmap::Mapping;
+use blockmap::dump::{Limits, Mapped, ReadTable, RightsPair, Tree};
+use blockmap::machine::{PhysAddr, VirtAddr, VirtRange};
+use blockmap::vmsa::{Change, Geometry};
+
+use super::{Record, Recording};
+
+/// From here on, and until it is achieved, a range is on its way to another meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Intent {
+    /// The range.
+    pub range: VirtRange,
+    /// What it becomes.
+    pub target: Target,
+}
+
+/// What a range becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Every access to it faults.
+    Unmapped,
+    /// It is mapped.
+    Mapped {
+        /// What its first address translates to; the others follow it.
+        output: PhysAddr,
+        /// What it grants.
+        rights: RightsPair,
+        /// The index of the memory's type.
+        memory: u8,
+    },
+}
+
+impl Target {
+    /// What leaves with `mapped` make of a range.
+    fn of(geometry: Geometry, mapped: Mapped) -> Self {
+        if !mapped.is_valid() {
+            return Self::Unmapped;
+        }
+        let [low, ..] = mapped.meaning.to_le_bytes();
+        let (output, rights) = (mapped.output, mapped.rights(geometry));
+        Self::Mapped { output, rights, memory: low >> 2 & 0b111 }
+    }
+}
+
+impl Recording<'_> {
+    /// Says what mapping `mapping` in a tree of `geometry` is to make of its range.
+    pub fn intend_map(&self, geometry: Geometry, mapping: Mapping) {
+        if self.is_on() {
+            let Mapping { range, output, attributes, .. } = mapping;
+            let meaning = geometry.meaning(attributes);
+            let mapped = Mapped { meaning, output, limits: Limits::NONE };
+            self.add(Record::Intend(Intent { range, target: Target::of(geometry, mapped) }));
+        }
+    }
+
+    /// Says what `change` is to make of the leaves that `tree` has in `range`, an intent for each
+    /// run of equal leaves.
+    pub fn intend_change<R: ReadTable>(&self, tree: Tree<'_, R>, range: VirtRange, change: Change) {
+        if !self.is_on() {
+            return;
+        }
+        let geometry = tree.geometry();
+        let masks = change.masks(geometry.regime());
+        for run in tree.within(range).runs() {
+            if let (Some(old), Some(part)) = (run.mapped(), common(run.range, range)) {
+                let offset = part.start().offset_from(run.range.start()).unwrap_or(0);
+                let meaning = masks.apply(old.meaning);
+                let new = Mapped { meaning, output: old.output.wrapping_add(offset), ..old };
+                let target = Target::of(geometry, new);
+                self.add(Record::Intend(Intent { range: part, target }));
+            }
+        }
+    }
+
+    /// Says how the operation ended whose intents were recorded last.
+    pub fn ended<T, E>(&self, result: &Result<T, E>) {
+        self.add(if result.is_ok() { Record::Achieved } else { Record::Refused });
+    }
+}
+
+/// The addresses that are in both.
+fn common(one: VirtRange, other: VirtRange) -> Option<VirtRange> {
+    let first: VirtAddr = one.start().max(other.start());
+    let last = one.last().min(other.last());
+    VirtRange::new(first, last.offset_from(first)?.checked_add(1)?)
+}
+
+/// Three letters for each of two exception levels, the second only if it has any right.
+struct Letters(RightsPair);
+
+impl fmt::Display for Letters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let RightsPair { privileged, unprivileged } = self.0;
+        let letter = |has: bool, letter| if has { letter } else { '-' };
+        for (rights, before) in [(privileged, ""), (unprivileged, ":")] {
+            let (reads, writes, executes) = (rights.reads, rights.writes, rights.executes);
+            if before.is_empty() || reads || writes || executes {
+                let (r, w, x) = (letter(reads, 'r'), letter(writes, 'w'), letter(executes, 'x'));
+                write!(f, "{before}{r}{w}{x}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Intent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "intend {} ", self.range)?;
+        match self.target {
+            Target::Unmapped => f.write_str("unmapped"),
+            Target::Mapped { output, rights, memory } => {
+                write!(f, "output {output} {} type {memory}", Letters(rights))
+            }
+        }
+    }
+}
