@@ -2,9 +2,10 @@
 
 use blockmap_machine::Barrier;
 
+use super::Tlb;
 use super::project::Op;
 use super::run::{Cause, Explorer, Moment};
-use super::state::{Kind, Open, Pending, State};
+use super::state::{CpuState, Kind, Open, Pending, State};
 use crate::maintenance::{Form, Maintenance, Reach};
 use crate::profile::{Invalidation, Several, Synchronisation};
 use crate::program::{Context, Intent, Write};
@@ -14,13 +15,71 @@ type Next = Vec<(State, Cause)>;
 impl Explorer<'_, '_> {
     /// What programs and memory may do next; TLBs take in what they can by themselves.
     pub(super) fn changes(&self, state: &State) -> Next {
+        if let Some(quiet) = self.quiet_store(state) {
+            return vec![quiet];
+        }
         let mut next = Vec::new();
         for cpu in 0..state.cpus.len() {
-            become_visible(state, cpu, &mut next);
+            self.become_visible(state, cpu, &mut next);
             self.take_effect(state, cpu, &mut next);
             self.execute(state, cpu, &mut next);
         }
         next
+    }
+
+    /// Each store of the CPU that no earlier store to the same entry holds back becomes visible;
+    /// not those to tables that no walk can enter: nothing is gained by their being early.
+    fn become_visible(&self, state: &State, cpu: usize, next: &mut Next) {
+        let buffer = &state.cpus[cpu].buffer;
+        for (at, pending) in buffer.iter().enumerate() {
+            let is_first = !buffer[..at].iter().any(|earlier| earlier.place == pending.place);
+            if is_first && self.is_reachable(state, pending.place) {
+                let mut after = state.clone();
+                let store = after.cpus[cpu].buffer.remove(at);
+                after.memory[store.place] = store.value;
+                next.push((after, Cause { cpu, step: store.step, moment: Moment::Any }));
+            }
+        }
+    }
+
+    /// A store that no walk can tell from what is there, made visible before anything else.
+    fn quiet_store(&self, state: &State) -> Option<(State, Cause)> {
+        if self.tlb == Tlb::Subsets {
+            return None;
+        }
+        state.cpus.iter().enumerate().find_map(|(cpu, CpuState { buffer, .. })| {
+            let at = (0..buffer.len()).find(|at| {
+                let store = buffer[*at];
+                let is_first = !buffer[..*at].iter().any(|earlier| earlier.place == store.place);
+                is_first && faults(store.value) && faults(state.memory[store.place])
+            })?;
+            let mut after = state.clone();
+            let store = after.cpus[cpu].buffer.remove(at);
+            after.memory[store.place] = store.value;
+            Some((after, Cause { cpu, step: store.step, moment: Moment::Any }))
+        })
+    }
+
+    /// Whether some walk can enter the table of a place.
+    fn is_reachable(&self, state: &State, place: usize) -> bool {
+        let within = self.slice.tables[place];
+        let leads = |number: usize| matches!(self.items[number].item.kind, Kind::Pointer { table, .. } if table == within);
+        self.tlb == Tlb::Subsets
+            || within == self.slice.program.root
+            || state.cpus.iter().any(|cpu| cpu.tlb.numbers().any(leads))
+    }
+
+    /// Makes the CPU's stores visible if no walk can enter the tables of any; says whether it has.
+    fn drain(&self, state: &mut State, cpu: usize) -> bool {
+        let buffer = std::mem::take(&mut state.cpus[cpu].buffer);
+        if buffer.iter().any(|store| self.is_reachable(state, store.place)) {
+            state.cpus[cpu].buffer = buffer;
+            return false;
+        }
+        for store in buffer {
+            state.memory[store.place] = store.value;
+        }
+        true
     }
 
     /// Each of the invalidations that `cpu` has sent takes effect on one more CPU; on all at once
@@ -134,12 +193,16 @@ impl Explorer<'_, '_> {
         let mut after = state.clone();
         after.cpus[cpu].next += 1;
         match op {
-            Op::Write { place, write } => after.write(cpu, (*place, *write), *step),
+            Op::Write { place, write } => {
+                // Whoever writes a table that was given back has got it anew.
+                after.freed.retain(|table| *table != self.slice.tables[*place]);
+                after.write(cpu, (*place, *write), *step);
+            }
             Op::Dsb(barrier) => {
-                if !after.synchronise(cpu, *barrier) {
+                let is_published = matches!(barrier, Barrier::DsbIsh | Barrier::DsbIshst);
+                if is_published && !self.drain(&mut after, cpu) || !after.may_pass(cpu, *barrier) {
                     return;
                 }
-                let is_published = matches!(barrier, Barrier::DsbIsh | Barrier::DsbIshst);
                 let profile = self.slice.program.cpus[cpu].profile;
                 if is_published && profile.synchronisation != Synchronisation::Context {
                     after.cpus[cpu].remembered = 0;
@@ -203,17 +266,16 @@ impl State {
         self.cpus[cpu].buffer.push(Pending { place, value, step });
     }
 
-    /// Passes a barrier; says whether the CPU may.
+    /// Whether what the CPU has sent out lets it pass a barrier.
     ///
     /// Source: rules RSPVBD, RYNJCP, RPSMWS. A store before a barrier of the non-shareable domain
     /// is not held to be visible to any walker: the weaker reading.
-    fn synchronise(&mut self, cpu: usize, barrier: Barrier) -> bool {
-        let CpuState { buffer, sent, .. } = &self.cpus[cpu];
+    fn may_pass(&self, cpu: usize, barrier: Barrier) -> bool {
+        let sent = &self.cpus[cpu].sent;
         match barrier {
-            Barrier::DsbIshst => buffer.is_empty(),
-            Barrier::DsbIsh => buffer.is_empty() && sent.is_empty(),
+            Barrier::DsbIsh => sent.is_empty(),
             Barrier::DsbNsh => sent.iter().all(|(_, targets)| targets >> cpu & 1 == 0),
-            Barrier::DsbNshst | Barrier::Isb => true,
+            Barrier::DsbIshst | Barrier::DsbNshst | Barrier::Isb => true,
         }
     }
 
@@ -236,20 +298,9 @@ impl State {
     }
 }
 
-use super::state::CpuState;
-
-/// Each store of the CPU that no earlier store to the same entry holds back becomes visible.
-fn become_visible(state: &State, cpu: usize, next: &mut Next) {
-    let buffer = &state.cpus[cpu].buffer;
-    for (at, pending) in buffer.iter().enumerate() {
-        if buffer[..at].iter().any(|earlier| earlier.place == pending.place) {
-            continue;
-        }
-        let mut after = state.clone();
-        after.memory[pending.place] = pending.value;
-        after.cpus[cpu].buffer.remove(at);
-        next.push((after, Cause { cpu, step: pending.step, moment: Moment::Any }));
-    }
+/// Whether an entry that holds this ends every walk with a fault.
+fn faults(value: Option<u64>) -> bool {
+    value.is_some_and(|word| word & 1 == 0)
 }
 
 /// Whether an operation waits for invalidations sent before it.

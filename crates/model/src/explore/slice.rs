@@ -165,8 +165,8 @@ fn add_aliases(
     }
 }
 
-/// Adds pairs of entries of each contiguous run that an effect touches: every pair where the run
-/// is not written as one or all are asked for, the first and the last otherwise.
+/// Adds pairs of entries of each contiguous run that an effect touches: every pair if all are asked
+/// for, otherwise pairs of the first and last of those entries that each effect treats alike.
 fn add_pairs(
     program: &Program,
     positions: &BTreeMap<PhysAddr, BTreeSet<Position>>,
@@ -193,20 +193,26 @@ fn add_pairs(
     }
     for ((group, height), is_every) in runs {
         let (run, bytes) = (shape.run_span(height), shape.span(height));
-        let inside =
-            |at: VirtAddr| at.value().wrapping_sub(group.value()).wrapping_sub(1) < run - 1;
-        let is_mixed =
-            edges.iter().any(|(first, last)| inside(*first) || inside(last.wrapping_add(1)));
+        let starts_inside = |at: VirtAddr| {
+            let within = at.value().wrapping_sub(group.value());
+            within > 0 && within < run
+        };
+        let ends = edges.iter().flat_map(|(first, last)| [*first, last.wrapping_add(1)]);
+        let cuts: BTreeSet<VirtAddr> = ends.filter(|at| starts_inside(*at)).collect();
+        let member = |number: u64| group.wrapping_add(number * bytes);
+        let is_edge = |at: VirtAddr| {
+            let above = at.wrapping_add(bytes);
+            at == group
+                || above == group.wrapping_add(run)
+                || cuts.contains(&at)
+                || cuts.contains(&above)
+        };
         let members: Vec<VirtAddr> = (0..shape.run_entries(height))
-            .map(|member| group.wrapping_add(member * bytes))
+            .map(member)
+            .filter(|at| is_every || is_edge(*at))
             .collect();
-        let (Some(first), Some(last)) = (members.first(), members.last()) else { continue };
-        if is_every || is_mixed {
-            for (number, one) in members.iter().enumerate() {
-                groups.extend(members[..number].iter().map(|other| vec![*other, *one]));
-            }
-        } else {
-            groups.insert(vec![*first, *last]);
+        for (number, one) in members.iter().enumerate() {
+            groups.extend(members[..number].iter().map(|other| vec![*other, *one]));
         }
     }
 }

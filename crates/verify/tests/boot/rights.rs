@@ -16,7 +16,8 @@ fn check(config: Config, pages: u64) {
     let outside = [START - 8, end];
     let stores = |value: u64| {
         let all = inside.iter().chain(&outside);
-        all.map(|address| format!("poke {address:#x} {value}; ")).collect::<String>()
+        let commands: Vec<_> = all.map(|address| format!("poke {address:#x} {value}; ")).collect();
+        commands.concat()
     };
     let range = format!("{START:#x} {pages}");
     let script = format!(
