@@ -1,5 +1,6 @@
 //! Carrying out the monitor's commands.
 
+mod referee;
 mod trace;
 
 use core::fmt;
@@ -45,6 +46,8 @@ impl Monitor<'_> {
             Command::Exec(address) => self.exec(address),
             Command::Timeline => console::print(format_args!("{}", self.marks.text())),
             Command::Trace(what) => self.trace(what),
+            Command::Referee(what) => self.referee(what),
+            Command::Conflict(address, times) => referee::conflict(address, times),
             Command::Cmdline => self.cmdline(),
             Command::Poweroff(status) => exit::exit(Status::Asked(status)),
         }

@@ -22,6 +22,7 @@ use blockmap::layout::{DebugPagealloc, Rodata};
 
 use crate::number::number;
 use crate::trace::MOST_RECORDS;
+use crate::witness;
 use word::{Word, Words};
 
 /// What the command line asks for; where it says nothing, or nothing that makes sense, the
@@ -37,7 +38,10 @@ pub struct Options<'a> {
     /// `trace=`: how many records of what is done to the tables there is memory for; recording
     /// begins with the first table.
     pub trace: Option<u32>,
-    /// `semihosting`: how the machine is ended.
+    /// `referee` or `referee=`: how many of the things that it sees the referee keeps, if there is
+    /// to be one.
+    pub referee: Option<u32>,
+    /// `semihosting`: how the machine is ended, and whether it can write files of its host.
     pub exit: Exit,
     /// `quiet`: how much is printed before the monitor starts.
     pub boot_messages: BootMessages,
@@ -51,8 +55,8 @@ pub enum Exit {
     /// PSCI turns it off. There is no status to pass on.
     #[default]
     Psci,
-    /// A semihosting call ends the emulator, with a status. Where no emulator listens the call is
-    /// an undefined instruction.
+    /// A semihosting call ends the emulator, with a status; others write files. Where no emulator
+    /// listens such a call is an undefined instruction.
     Semihosting,
 }
 
@@ -108,6 +112,8 @@ pub enum Known {
     FailTables,
     /// `trace=`.
     Trace,
+    /// `referee` or `referee=`.
+    Referee,
     /// `semihosting`.
     Semihosting,
     /// `quiet`, as Linux has it.
@@ -116,11 +122,12 @@ pub enum Known {
 
 impl Known {
     /// All options.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Rodata,
         Self::DebugPagealloc,
         Self::FailTables,
         Self::Trace,
+        Self::Referee,
         Self::Semihosting,
         Self::Quiet,
     ];
@@ -133,6 +140,7 @@ impl Known {
             Self::DebugPagealloc => "debug_pagealloc",
             Self::FailTables => "fail-tables",
             Self::Trace => "trace",
+            Self::Referee => "referee",
             Self::Semihosting => "semihosting",
             Self::Quiet => "quiet",
         }
@@ -146,6 +154,7 @@ impl Known {
             Self::DebugPagealloc => "on or off",
             Self::FailTables => "a number of tables",
             Self::Trace => "a number of events from 1 to 4194304",
+            Self::Referee => "no value, or a number of events from 1 to 4194304",
             Self::Semihosting | Self::Quiet => "no value",
         }
     }
@@ -159,10 +168,9 @@ impl Known {
             (Self::FailTables, Some(value)) => {
                 options.fail_tables = Some(number(value)?.try_into().ok()?);
             }
-            (Self::Trace, Some(value)) => {
-                let records = u32::try_from(number(value)?).ok()?;
-                options.trace = Some(Some(records).filter(|n| (1..=MOST_RECORDS).contains(n))?);
-            }
+            (Self::Trace, Some(value)) => options.trace = Some(records(value)?),
+            (Self::Referee, Some(value)) => options.referee = Some(records(value)?),
+            (Self::Referee, None) => options.referee = Some(witness::USUAL_RECORDS),
             (Self::Semihosting, None) => options.exit = Exit::Semihosting,
             (Self::Quiet, None) => options.boot_messages = BootMessages::Hidden,
             (Self::Rodata | Self::DebugPagealloc | Self::FailTables | Self::Trace, _)
@@ -170,6 +178,12 @@ impl Known {
         }
         Some(())
     }
+}
+
+/// How many records a trace or a referee's log has room for.
+fn records(value: &str) -> Option<u32> {
+    let records = u32::try_from(number(value)?).ok()?;
+    (1..=MOST_RECORDS).contains(&records).then_some(records)
 }
 
 /// A command line.
@@ -218,6 +232,7 @@ impl Default for Options<'_> {
             debug_pagealloc: DebugPagealloc::Off,
             fail_tables: None,
             trace: None,
+            referee: None,
             exit: Exit::default(),
             boot_messages: BootMessages::default(),
             monitor: None,

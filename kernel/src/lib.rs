@@ -12,3 +12,4 @@ pub mod monitor;
 mod number;
 pub mod report;
 pub mod trace;
+pub mod witness;

@@ -14,6 +14,8 @@ mod memory;
 #[cfg(target_os = "none")]
 mod prompt;
 #[cfg(target_os = "none")]
+mod referee;
+#[cfg(target_os = "none")]
 mod run;
 #[cfg(target_os = "none")]
 mod timeline;

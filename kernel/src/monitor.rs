@@ -50,6 +50,11 @@ pub enum Command<'a> {
     Timeline,
     /// `trace on|off|dump [FILE]`: record what is done to the tables, and print it.
     Trace(Trace<'a>),
+    /// `referee [dump] [FILE]`: print what the referee has seen.
+    Referee(Referee<'a>),
+    /// `conflict ADDR [TIMES]`: have the referee answer the next accesses to the page of the
+    /// address, so many, with TLB conflict aborts.
+    Conflict(VirtAddr, u64),
     /// `cmdline`: print the command line, and what it was understood to ask for.
     Cmdline,
     /// `poweroff [STATUS]`: end the machine, with a status for whoever started it.
@@ -71,6 +76,8 @@ impl Command<'_> {
             | Self::Exec(_)
             | Self::Timeline
             | Self::Trace(_)
+            | Self::Referee(_)
+            | Self::Conflict(..)
             | Self::Cmdline
             | Self::Poweroff(_) => false,
         }
@@ -85,6 +92,15 @@ pub enum Trace<'a> {
     /// Record no more.
     Off,
     /// Print it on the console, or write it to this file of the host.
+    Dump(Option<&'a str>),
+}
+
+/// What to print of what the referee has seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Referee<'a> {
+    /// How often what happened.
+    Tally,
+    /// All of it, on the console or to this file of the host.
     Dump(Option<&'a str>),
 }
 

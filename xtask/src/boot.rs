@@ -27,6 +27,9 @@ pub struct Options {
     /// Kernel options, such as `rodata=off`.
     #[arg(long, value_name = "OPTIONS", default_value = "", allow_hyphen_values = true)]
     append: String,
+    /// Have the referee watch from EL2 what the kernel does to its tables.
+    #[arg(long)]
+    referee: bool,
     /// Monitor commands to run instead of reading the keyboard, parted by `;`.
     #[arg(long, value_name = "COMMANDS")]
     monitor: Option<String>,
@@ -63,7 +66,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
 }
 
 fn machine(options: &Options) -> Machine {
-    Machine {
+    let machine = Machine {
         memory: options.mem.clone(),
         nodes: 1,
         cpus: options.cpus,
@@ -75,5 +78,6 @@ fn machine(options: &Options) -> Machine {
             None => Input::Keyboard,
         },
         further: options.qemu_arguments.clone(),
-    }
+    };
+    if options.referee { machine.refereed() } else { machine }
 }

@@ -16,7 +16,8 @@
 //! block too, and so carries no level hint. [no-ttl-across-sizes]
 //!
 //! A leaf in a contiguous run leaves the run before its own size changes: the contiguous bit is
-//! cleared in all entries of the run. [run-changes-whole]
+//! cleared in all entries of the run, and step 4 comes before the link, and before anything else
+//! changes in those entries. [run-changes-whole]
 
 mod commit;
 
@@ -25,7 +26,7 @@ use blockmap_machine::{VirtAddr, VirtRange};
 use blockmap_vmsa::{Geometry, Kind, LeafSize, Level, bits};
 use thiserror::Error;
 
-use crate::plan::{Hold, Work};
+use crate::plan::{Hold, Work, slot_level};
 use crate::space::Place;
 use crate::{OutOfTables, Plan, Platform, RangeError, Refusal, Root, Space, Terms};
 
@@ -126,15 +127,48 @@ impl<P: Platform> Space<'_, P> {
     /// See [`SplitError`].
     pub fn plan_split(&self, range: VirtRange) -> Result<Plan<'_, P>, SplitError> {
         self.check(range)?;
+        let (hold, _, cuts) = self.hold_cuts(range, Root::Untouched);
         match self.platform().refusal(range) {
             // Tables are read and written through smaller leaves as well as through larger ones.
             None | Some(Refusal::Tables) => {}
             Some(why @ Refusal::ImageZone) => return Err(SplitError::Refused { range, why }),
         }
-        let hold = Hold::new(self, range, Root::Untouched);
-        let (_, cuts) = self.find_cuts(range);
         cuts.check(hold.terms)?;
         Ok(Plan::new(hold, Work::Split(cuts), cuts.tables(self)))
+    }
+
+    /// Takes the locks of `range` and finds its cuts. A leaf or run that is larger than a slot belongs
+    /// to all the slots it covers: to cut it, all of them are locked, and the root.
+    #[inline]
+    pub(crate) fn hold_cuts(&self, range: VirtRange, root: Root) -> (Hold<'_, P>, Place, Cuts) {
+        let hold = Hold::new(self, range, root);
+        let (first, cuts) = self.find_cuts(range);
+        match self.beyond_slots(range, cuts) {
+            None => (hold, first, cuts),
+            Some(wider) => {
+                drop(hold);
+                let hold = Hold::new(self, wider, Root::Changes);
+                let (first, cuts) = self.find_cuts(range);
+                (hold, first, cuts)
+            }
+        }
+    }
+
+    /// `range` and all leaves that are larger than a slot and are cut; `None` if there are none.
+    fn beyond_slots(&self, range: VirtRange, cuts: Cuts) -> Option<VirtRange> {
+        let slot = self.geometry().span_bytes(slot_level(self.geometry()));
+        let (mut start, mut last) = (range.start(), range.last());
+        for cut in [cuts.start, cuts.end].into_iter().flatten() {
+            let unit = self.unit_bytes(cut.leaf);
+            if unit > slot {
+                let first = cut.at.align_down(unit);
+                start = start.min(first);
+                last = last.max(first.wrapping_add(unit - 1));
+            }
+        }
+        let is_wider = start < range.start() || last > range.last();
+        let bytes = last.offset_from(start)?.wrapping_add(1);
+        VirtRange::new(start, bytes).filter(|_| is_wider)
     }
 
     /// Where the walk of the range's start ends, and which of its ends lie within a leaf.

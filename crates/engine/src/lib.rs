@@ -62,7 +62,9 @@
 //! - No address that is mapped before and after an operation is ever unmapped in between.
 //! - A size change never alters what an address translates to, a permission change never alters a
 //!   size.
-//! - One operation invalidates once and waits once, however many pages it covers.
+//! - One operation invalidates once and waits once, however many pages it covers: by one or two
+//!   instructions for each 8 GiB where every CPU acts on ranges, else by up to
+//!   [`MOST_INVALIDATIONS_BY_ADDRESS`], or all at once.
 //!
 //! Each protocol's module opens with its timeline; each rule that it follows has a key in square
 //! brackets, explained in `docs/rules.md`.

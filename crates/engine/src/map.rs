@@ -24,7 +24,7 @@ use thiserror::Error;
 
 use crate::plan::{Hold, Work};
 use crate::space::Place;
-use crate::{OutOfTables, Plan, Platform, RangeError, Root, Space};
+use crate::{OutOfTables, Plan, Platform, RangeError, Refusal, Root, Space};
 
 /// What to map, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +52,14 @@ pub enum MapError {
     /// The output addresses from here on reach beyond the output size of these tables.
     #[error("the memory from {0} on reaches beyond the output address size")]
     OutputSize(PhysAddr),
+    /// The system maps nothing more in this range.
+    #[error("nothing more is mapped in {range}: {why}")]
+    Refused {
+        /// The range asked for.
+        range: VirtRange,
+        /// Why.
+        why: Refusal,
+    },
     /// Something is mapped at this address of the range, or marked present.
     #[error("something is mapped at {0}: unmap it first")]
     AlreadyMapped(VirtAddr),
@@ -75,6 +83,13 @@ impl<P: Platform> Space<'_, P> {
             Some(_) | None => return Err(MapError::OutputSize(mapping.output)),
         }
         let locks = Hold::new(self, mapping.range, Root::Changes);
+        match self.platform().refusal(mapping.range) {
+            // Where tables were shown once nothing is mapped now, or the plan will say so.
+            None | Some(Refusal::Tables) => {}
+            Some(why @ Refusal::ImageZone) => {
+                return Err(MapError::Refused { range: mapping.range, why });
+            }
+        }
         let mut tables = 0;
         let mut next = Some(mapping.range.start());
         while let Some(at) = next {

@@ -79,7 +79,8 @@ impl<'s, P: Platform> Plan<'s, P> {
 
 impl<P: Platform> Ready<'_, P> {
     /// Performs the effects. It cannot fail, does not allocate, and when it returns the change is
-    /// in force on every CPU.
+    /// in force on every CPU. Of a split there is nothing to be in force: every CPU translates as
+    /// before, by the larger leaves or the smaller ones.
     pub fn commit(mut self) {
         self.left = 0;
         let space = self.plan.hold.space;
@@ -113,6 +114,9 @@ pub(crate) struct Hold<'s, P: Platform> {
 
 impl<'s, P: Platform> Hold<'s, P> {
     /// Takes the locks of the slots that `range` touches.
+    ///
+    /// Whoever leaves the tables above the slots alone walks them, and so is a reader of them: an
+    /// operation on other slots may unlink and free one. Whoever may free them is alone with them.
     pub(crate) fn new(space: &'s Space<'s, P>, range: VirtRange, root: Root) -> Self {
         let terms = space.platform().hold_terms();
         let scope = Scope {
@@ -121,20 +125,33 @@ impl<'s, P: Platform> Hold<'s, P> {
             root,
         };
         space.platform().lock(scope);
+        match root {
+            Root::Untouched => space.platform().enter_reader(),
+            Root::Changes => {}
+        }
         Self { space, terms, scope }
     }
 }
 
 impl<P: Platform> Drop for Hold<'_, P> {
     fn drop(&mut self) {
+        match self.scope.root {
+            Root::Untouched => self.space.platform().leave_reader(),
+            Root::Changes => {}
+        }
         self.space.platform().unlock(self.scope);
         self.space.platform().release_terms();
     }
 }
 
+/// The level whose entries are the slots.
+pub(crate) fn slot_level(geometry: Geometry) -> Level {
+    geometry.root_level().max(Level::L1)
+}
+
 /// The number of the slot of `address`: of the level 1 entry, or the root entry below level 1.
 fn slot(geometry: Geometry, address: VirtAddr) -> u32 {
-    let level = geometry.root_level().max(Level::L1);
+    let level = slot_level(geometry);
     let above_start = address.value() - geometry.inputs().0.value();
     // Slots number at most 2^22: 52 input bits over 1 GiB.
     u32::try_from(above_start >> geometry.span_bits(level)).unwrap_or(u32::MAX)

@@ -41,9 +41,11 @@ pub trait Platform {
     /// Lets go of the locks of `scope`, which the caller holds.
     fn unlock(&self, scope: Scope);
 
-    /// Why the permissions of `range` must not be changed, if they must not: the engine would lose
-    /// the tables, or the system the memory it runs on. Of [`Refusal::ImageZone`] the sizes must not
-    /// be changed either.
+    /// Why the leaves of `range` must not be removed or change their permissions, if they must not:
+    /// the engine would lose the tables, or the system the memory it runs on. Of
+    /// [`Refusal::ImageZone`] the sizes must not be changed either, and nothing is mapped there.
+    ///
+    /// It is asked with the locks of `range` held.
     fn refusal(&self, range: VirtRange) -> Option<Refusal>;
 
     /// Tries to have `tables` tables ready for [`Platform::reserve`]. May allocate, and so may
@@ -66,7 +68,8 @@ pub trait Platform {
     /// Takes back a table that no walker and no reader can reach any more.
     fn free_table(&self, table: PhysAddr);
 
-    /// Announces a reader of the tables: none is freed before it has left.
+    /// Announces a reader of the tables: none is freed before it has left. What the reader loads
+    /// afterwards is loaded after the announcement is visible to everyone.
     fn enter_reader(&self);
 
     /// The reader has left.
@@ -102,7 +105,7 @@ pub struct Scope {
 /// What an operation does to the tables above the slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Root {
-    /// Reads them.
+    /// Walks them, as a reader: the tables above the slots stay as they are.
     Untouched,
     /// May link and unlink them: excludes everyone else who may.
     Changes,

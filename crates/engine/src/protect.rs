@@ -22,7 +22,7 @@ use thiserror::Error;
 
 use crate::complete::Extent;
 use crate::cut::{Cuts, SizeChangeRefused};
-use crate::plan::{Hold, Work};
+use crate::plan::Work;
 use crate::space::Place;
 use crate::{OutOfTables, Plan, Platform, RangeError, Refusal, Root, Space, Terms};
 
@@ -81,11 +81,10 @@ impl<P: Platform> Space<'_, P> {
         change: Change,
     ) -> Result<Plan<'_, P>, ProtectError> {
         self.check(range)?;
+        let (hold, first, cuts) = self.hold_cuts(range, Root::Untouched);
         if let Some(why) = self.platform().refusal(range) {
             return Err(ProtectError::Refused { range, why });
         }
-        let hold = Hold::new(self, range, Root::Untouched);
-        let (first, cuts) = self.find_cuts(range);
         let direct = self.check_leaves(range, first, change)?.filter(|_| cuts.is_empty());
         cuts.check(hold.terms)?;
         let protection = Protection { range, change, cuts, direct };

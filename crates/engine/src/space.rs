@@ -84,6 +84,9 @@ impl<'p, P: Platform> Space<'p, P> {
     }
 
     /// Reads the tables; none is freed while the reader lives.
+    ///
+    /// An operation that frees tables waits for readers, so nobody may start one while it holds a
+    /// reader itself.
     #[must_use]
     pub fn reader(&self) -> Reader<'p, P> {
         Reader::new(self.platform)
@@ -116,8 +119,8 @@ impl<'p, P: Platform> Space<'p, P> {
         self.carry_out(|| self.plan_map(mapping))
     }
 
-    /// Removes the mapping of `range` and frees the tables that this empties. A leaf covered in
-    /// part is split first.
+    /// Removes the mapping of `range` and frees the tables that this empties, once every reader has
+    /// left. A leaf covered in part is split first.
     ///
     /// # Errors
     /// See [`UnmapError`]; the tables are as they were.

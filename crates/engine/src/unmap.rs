@@ -22,7 +22,7 @@ use thiserror::Error;
 
 use crate::complete::Extent;
 use crate::cut::{Cuts, SizeChangeRefused};
-use crate::plan::{Hold, Work};
+use crate::plan::Work;
 use crate::space::Place;
 use crate::{OutOfTables, Plan, Platform, RangeError, Refusal, Root, Space, Terms};
 
@@ -68,15 +68,12 @@ impl<P: Platform> Space<'_, P> {
     /// See [`UnmapError`].
     pub fn plan_unmap(&self, range: VirtRange) -> Result<Plan<'_, P>, UnmapError> {
         self.check(range)?;
+        let (hold, _, cuts) = self.hold_cuts(range, Root::Changes);
         if let Some(why) = self.platform().refusal(range) {
             return Err(UnmapError::Refused { range, why });
         }
-        let hold = Hold::new(self, range, Root::Changes);
-        let (_, cuts) = self.find_cuts(range);
-        let leaf = self.smallest_leaf(range)?;
+        let smallest = self.smallest_leaf(range)?.min(self.smallest_after_cut(range));
         cuts.check(hold.terms)?;
-        let ends = range.start().value() | range.bytes();
-        let smallest = leaf.min(1 << ends.trailing_zeros());
         let removal = Removal { range, cuts, smallest };
         Ok(Plan::new(hold, Work::Unmap(removal), cuts.tables(self)))
     }
@@ -94,6 +91,16 @@ impl<P: Platform> Space<'_, P> {
             next = self.after((place.level, at), count, range.last());
         }
         Ok(smallest)
+    }
+
+    /// Bytes of the smallest leaf that cutting at the ends of `range` can leave in it: of the largest
+    /// entries that both ends are multiples of.
+    fn smallest_after_cut(&self, range: VirtRange) -> u64 {
+        let geometry = self.geometry();
+        let ends = range.start().value() | range.bytes();
+        let fits = |bytes: &u64| ends & (bytes - 1) == 0;
+        let levels = Level::ALL.into_iter().filter(|level| *level >= geometry.root_level());
+        levels.map(|level| geometry.span_bytes(level)).find(fits).unwrap_or(geometry.page_bytes())
     }
 
     /// Performs a checked removal.

@@ -134,7 +134,7 @@ impl Shape {
 
     /// The output address in `word`, of something of 2^`bits` bytes; `None` beyond the output size.
     fn output(self, bits: u32, word: u64) -> Option<PhysAddr> {
-        let field = |high: u32, low: u32| word & (1 << (high + 1)) - (1 << low);
+        let field = |high: u32, low: u32| word & ((1 << (high + 1)) - (1 << low));
         let output = match (self.format, self.granule) {
             (Format::Lpa2, Granule::Kib4 | Granule::Kib16) => {
                 field(49, bits) | (word >> 8 & 3) << 50

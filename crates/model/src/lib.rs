@@ -22,8 +22,7 @@
 //!     initially fill 0x40000000[0..512] 0x0 step 0x0
 //!     initially store 0x40000000[0] 0x40001003
 //!     initially fill 0x40001000[0..512] 0x60000080000701 step 0x40000000
-//!     cpu 0:
-//!     # The first GiB becomes a table of 2 MiB blocks.
+//!     cpu 0:              # The first GiB becomes a table of 2 MiB blocks.
 //!     fill 0x40002000[0..512] 0x60000080000701 step 0x200000
 //! ";
 //! let split = |barrier: &str| read(&format!("{heading}{barrier}\nstore 0x40001000[0] 0x40002003"));

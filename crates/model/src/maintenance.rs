@@ -155,7 +155,7 @@ impl Shape {
     /// Base, level hint, count and scale, granule, from bit 0 up.
     fn by_range(self, letters: &Letters, operand: u64) -> Maintenance {
         let unit = if self.format == Format::Lpa2 { 16 } else { self.page_bits() };
-        let base = sign_extend((operand & (1 << 37) - 1) << unit, unit + 36);
+        let base = sign_extend((operand & ((1 << 37) - 1)) << unit, unit + 36);
         let (hint, number, scale) = (operand >> 37 & 3, operand >> 39 & 0x1f, operand >> 44 & 3);
         // INVARIANT: scale is at most 3, so the shift is at most 16 above a page's bits.
         let shift = 5 * u32::try_from(scale).unwrap_or(3) + 1 + self.page_bits();

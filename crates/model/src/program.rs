@@ -70,6 +70,42 @@ pub enum Step {
     Context(Context),
 }
 
+impl Step {
+    /// The effect, if the step is one.
+    #[must_use]
+    pub const fn event(&self) -> Option<Event> {
+        match self {
+            Self::Effect(event) => Some(*event),
+            Self::Intend(_)
+            | Self::Achieved
+            | Self::Free(_)
+            | Self::Use(_)
+            | Self::Lock(_)
+            | Self::Unlock(_)
+            | Self::Signal(_)
+            | Self::Wait(..)
+            | Self::Context(_) => None,
+        }
+    }
+
+    /// The range that the step names, if it names one.
+    #[must_use]
+    pub const fn range(&self) -> Option<VirtRange> {
+        match self {
+            Self::Intend(intent) => Some(intent.range),
+            Self::Use(range) => Some(*range),
+            Self::Effect(_)
+            | Self::Achieved
+            | Self::Free(_)
+            | Self::Lock(_)
+            | Self::Unlock(_)
+            | Self::Signal(_)
+            | Self::Wait(..)
+            | Self::Context(_) => None,
+        }
+    }
+}
+
 /// The root that walks of one CPU start from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Context {

@@ -269,6 +269,6 @@ mod tests {
         };
         assert_eq!(rules(&set(16)), [Rule::WholeRunOrNone], "its output is not aligned");
         let aligned = "cpu 0:\nfill 0x40001000[0..16] 0x10600c0000000701 step 0x40000000";
-        assert_eq!(rules(aligned).contains(&Rule::WholeRunOrNone), false);
+        assert!(!rules(aligned).contains(&Rule::WholeRunOrNone));
     }
 }

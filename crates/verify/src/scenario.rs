@@ -8,7 +8,7 @@ use blockmap::{Platform, Refusal, Scope, Space, Strategy, Terms};
 use blockmap_machine::{Entry, Event, PhysAddr, VirtRange};
 use blockmap_model::meaning::Translation;
 use blockmap_model::profile::Profile;
-use blockmap_model::program::{Intent, Meanwhile, Program, Step, Target};
+use blockmap_model::program::{Intent, Meanwhile, Program, Step, Target, written};
 use blockmap_model::shape::Shape;
 use blockmap_vmsa::{Change, Geometry, TlbiForm};
 
@@ -16,7 +16,7 @@ use crate::program::{range, words_for};
 use crate::recorder::{LINEAR, linear};
 
 /// An operation of the engine, what comes before it, and what it is meant to do.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Scenario {
     /// A short name.
     pub name: &'static str,
@@ -62,7 +62,7 @@ impl Scenario {
             Event::Fill { span: Entry { table: root, index: 0 }.span(512), value: 0, step: 0 };
         let mut program = Program::new(Shape::KERNEL_4K_48, root, Profile::QUIET, cpus);
         program.initially.push(empty);
-        program.initially.extend(steps.take().into_iter().filter_map(write));
+        program.initially.extend(steps.take().iter().filter_map(Step::event).filter(is_write));
         (self.operate)(&space);
         platform.host.assert_idle();
         let mut recorded: Vec<Step> = (self.intents)().into_iter().map(Step::Intend).collect();
@@ -73,14 +73,9 @@ impl Scenario {
     }
 }
 
-/// The effect on memory of a step.
-fn write(step: Step) -> Option<Event> {
-    match step {
-        Step::Effect(event @ (Event::Store { .. } | Event::Fill { .. } | Event::Update { .. })) => {
-            Some(event)
-        }
-        _ => None,
-    }
+/// Whether an effect is one on memory.
+fn is_write(event: &Event) -> bool {
+    written(*event).is_some()
 }
 
 impl<'m> Platform for Recording<'m> {

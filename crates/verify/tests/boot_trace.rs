@@ -1,17 +1,19 @@
 //! The account that the kernel gives of what it does to its tables is the whole truth about them:
 //! whoever has nothing but the trace knows every word of every table.
 #![cfg(test)]
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use blockmap_dump::{Marker, ReadTable, Style, Tree};
-use blockmap_machine::{Entry, Event, PhysAddr, Span, VirtAddr};
+use blockmap_machine::{Barrier, Entry, Event, PhysAddr, Span, VirtAddr};
 use blockmap_model::explore::{Options, explore};
-use blockmap_model::program::Cpu;
+use blockmap_model::program::{Cpu, Program, Step};
+use blockmap_model::replay::judge_end;
+use blockmap_model::verdict::{Rule, Verdict};
 use blockmap_verify::console::LINEAR;
 use blockmap_verify::machine::{Booted, Config};
 use blockmap_vmsa::{Geometry, Kind, Mair};
@@ -154,8 +156,8 @@ fn traced(config: Config, name: &str, script: &str) -> (Booted, Replayed, String
     (booted, Replayed::read(&text), text)
 }
 
-/// Sees that the tables that the trace leaves are what the kernel printed as its map, from the first
-/// line to the last.
+/// Sees that the tables that the trace leaves are what the kernel printed as its map, from the
+/// first line to the last.
 fn check_map(replayed: &Replayed, printed: &str) {
     let lines: Vec<&str> =
         printed.lines().take_while(|line| !line.starts_with("Checked")).collect();
@@ -188,20 +190,58 @@ fn a_trace_from_the_first_table_on_says_what_the_map_is_now() {
     assert!(text.contains("\n# refused\n"), "{text}");
 }
 
-#[test]
-fn the_model_finds_nothing_wrong_with_a_boot() {
-    let script = format!("{CHANGES}; trace dump FILE");
-    let (_, replayed, text) = traced(Config::new("12G").options("trace=4096"), "judged", &script);
-    let mut program = blockmap_model::text::read(&text).unwrap();
-    // One more CPU, which does nothing but walk the tables.
+/// The program of a trace, beside a second CPU that does nothing but walk the tables.
+fn with_an_observer(text: &str) -> Program {
+    let mut program = blockmap_model::text::read(text).unwrap();
     let observer = Cpu { steps: Vec::new(), ..program.cpus[0].clone() };
     program.cpus.push(observer);
-    let start = std::time::Instant::now();
-    let report = explore(&program, Options::QUICK).unwrap();
-    println!("{} slices, {} states, {:?}", report.slices, report.states, start.elapsed());
-    let verdicts: Vec<String> = report.verdicts.iter().map(ToString::to_string).collect();
+    program
+}
+
+fn check_verdicts(verdicts: &[Verdict], text: &str) {
+    let verdicts: Vec<String> = verdicts.iter().map(ToString::to_string).collect();
     assert!(verdicts.is_empty(), "{}\n{text}", verdicts.join("\n"));
+}
+
+#[test]
+fn a_whole_boot_ends_with_the_map_that_was_asked_for() {
+    let script = format!("{CHANGES}; trace dump FILE");
+    let (_, replayed, text) = traced(Config::new("12G").options("trace=4096"), "asked", &script);
+    check_verdicts(&judge_end(&with_an_observer(&text)), &text);
     assert!(replayed.achieved >= 15, "{} operations", replayed.achieved);
+}
+
+#[test]
+fn the_model_finds_nothing_wrong_with_what_a_booted_kernel_does() {
+    for change in [
+        "ro 0xffff000155555000 1",
+        "invalid 0xffff00017ffff000 2",
+        "split 0xffff000080200000 512",
+        "ro 0xffff000200000000 262144",
+    ] {
+        let script = format!("trace off; trace on; {change}; trace dump FILE");
+        let config = Config::new("12G").options("trace=4096");
+        let (booted, _, text) = traced(config, "judged", &script);
+        assert_eq!(booted.answer(change), "done\n");
+        let report = explore(&with_an_observer(&text), Options::QUICK).unwrap();
+        check_verdicts(&report.verdicts, &text);
+        assert!(report.states > 100, "{report:?}");
+    }
+}
+
+#[test]
+fn the_model_finds_a_barrier_missing_from_a_trace() {
+    let script = "trace off; trace on; ro 0xffff000155555000 1; trace dump FILE";
+    let config = Config::new("12G").options("trace=4096");
+    let (_, _, text) = traced(config, "missing", script);
+    let mut program = with_an_observer(&text);
+    let steps = &mut program.cpus[0].steps;
+    let publish = Step::Effect(Event::Barrier(Barrier::DsbIshst));
+    let first = steps.iter().position(|step| *step == publish).unwrap();
+    steps.remove(first);
+    let report = explore(&program, Options::QUICK).unwrap();
+    let rules: Vec<Rule> = report.verdicts.iter().map(|verdict| verdict.rule).collect();
+    assert!(rules.contains(&Rule::PublishAfterFill), "{rules:?}");
 }
 
 #[test]
@@ -211,13 +251,16 @@ fn every_word_of_every_table_is_what_the_trace_says() {
     let (_, before, _) =
         traced(config.clone(), "words-before", &format!("{changes}; trace dump FILE"));
     let path = file("words");
-    let mut typed = format!("{}\rtrace dump {}\r", changes.replace("; ", "\r"), path.display());
-    for table in before.tables() {
-        for index in 0..512 {
-            typed += &format!("peek {:#x}\r", linear(table, index));
-        }
-    }
-    let booted = Booted::run(&config.typed(&format!("{typed}poweroff\r"))).succeeded();
+    let entries = before
+        .tables()
+        .into_iter()
+        .flat_map(|table| (0..512).map(move |index| format!("peek {:#x}\r", linear(table, index))));
+    let dump = format!("trace dump {}\r", path.display());
+    let typed: String =
+        [changes.replace("; ", "\r"), "\r".to_owned(), dump].into_iter().chain(entries).collect();
+    // Every byte that is typed is echoed, one by one.
+    let config = config.typed(&format!("{typed}poweroff\r")).limit(Duration::from_secs(240));
+    let booted = Booted::run(&config).succeeded();
     let after = Replayed::read(&fs::read_to_string(&path).unwrap());
     assert_eq!(after.tables(), before.tables());
     let lines: HashSet<&str> = booted.lines().collect();

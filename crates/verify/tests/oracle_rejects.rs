@@ -1,4 +1,5 @@
 //! The model rejects what is almost what the shipped engine does, and says why.
+#![expect(clippy::unwrap_used, reason = "this crate is tests only")]
 
 use blockmap_machine::{Barrier, Event, VirtAddr};
 use blockmap_model::explore::{Options, explore};

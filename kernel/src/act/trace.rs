@@ -1,6 +1,6 @@
 //! `trace on|off|dump`: the kernel's account of what it does to its tables.
 
-use core::fmt::Write;
+use core::fmt::{self, Write};
 
 use blockmap_kernel::monitor::Trace;
 use thiserror::Error;
@@ -10,7 +10,7 @@ use crate::arch::semihosting::{FileError, HostFile, Semihosting};
 
 /// Why a trace was not ended or not written.
 #[derive(Debug, Error)]
-enum TraceError<'a> {
+pub(super) enum TraceError<'a> {
     /// Recording is not on.
     #[error("recording is off already")]
     Off,
@@ -34,22 +34,23 @@ impl Monitor<'_> {
             Trace::On => say(self.system.begin_trace()),
             Trace::Off => say(if recording.end() { Ok(()) } else { Err(TraceError::Off) }),
             // The console takes every byte.
-            Trace::Dump(None) => drop(self.write_trace(&mut Console)),
-            Trace::Dump(Some(name)) => say(self.dump_to(name)),
+            Trace::Dump(None) => drop(write!(Console, "{}", self.system.trace_text())),
+            Trace::Dump(Some(name)) => say(self.dump_to(name, &self.system.trace_text())),
         }
     }
 
-    fn dump_to<'a>(&self, name: &'a str) -> Result<(), TraceError<'a>> {
+    /// Writes `text` to a file of the host.
+    pub(super) fn dump_to<'a>(
+        &self,
+        name: &'a str,
+        text: &dyn fmt::Display,
+    ) -> Result<(), TraceError<'a>> {
         let exit = self.command_line.options().exit;
         let host = Semihosting::of(exit).ok_or(TraceError::NoHost)?;
         let failed = |error| TraceError::File { name, error };
         let mut file = HostFile::create(host, name).map_err(failed)?;
         // An error of the file's is kept until it is closed.
-        let _ = self.write_trace(&mut file);
+        let _ = write!(file, "{text}");
         file.close().map_err(failed)
-    }
-
-    fn write_trace(&self, to: &mut impl Write) -> core::fmt::Result {
-        write!(to, "{}", self.system.trace_text())
     }
 }

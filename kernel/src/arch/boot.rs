@@ -7,13 +7,20 @@ use blockmap::vmsa::machine::PhysAddr;
 
 use super::boot_window::BootWindow;
 use super::early::SCTLR_OFF;
+use crate::referee;
 
+// The referee's way in shares the page of the identity map, so it is placed here.
 global_asm!(
     ".set SCTLR_EL1_OFF, {sctlr}",
+    ".set REFEREE_START_LOW, {start_low}",
+    ".set REFEREE_START_HIGH, {start_high}",
     include_str!("boot.S"),
     include_str!("el2.S"),
     include_str!("idmap.S"),
+    include_str!("../referee/enter.S"),
     sctlr = const SCTLR_OFF,
+    start_low = const referee::START & 0xffff,
+    start_high = const referee::START >> 16,
 );
 
 /// The exception level that the image was entered at.

@@ -75,7 +75,12 @@ leave_el2:
     cbz     x9, 5f
     msr     s3_4_c1_c2_2, xzr
 
-5:  ldr     x9, =SCTLR_EL1_OFF
+    // What EL1 may call from here on; see enter.S.
+5:  adrp    x9, referee_stub
+    add     x9, x9, :lo12:referee_stub
+    msr     vbar_el2, x9
+
+    ldr     x9, =SCTLR_EL1_OFF
     msr     sctlr_el1, x9
     // EL1 with its own stack pointer, everything masked.
     mov     x9, #0x3c5

@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use blockmap_hw::Syndrome;
 
+use super::conflict::{self, Verdict};
 use super::{exit, probe, report};
 use crate::console;
 
@@ -81,7 +82,13 @@ const fn decode(vector: u64) -> (Origin, Kind) {
 extern "C" fn exception_taken(vector: u64, frame: &mut Frame) {
     let (origin, kind) = decode(vector);
     let is_fault_of_kernel = matches!((origin, kind), (Origin::Kernel, Kind::Synchronous));
-    if is_fault_of_kernel && probe::recover(frame) {
+    let is_dealt_with = is_fault_of_kernel
+        && match conflict::judge(frame) {
+            Verdict::Recovered => true,
+            Verdict::Again => false,
+            Verdict::None => probe::recover(frame),
+        };
+    if is_dealt_with {
         return;
     }
     report::exception(origin, kind, frame);

@@ -34,10 +34,12 @@ pub(crate) enum Status {
     Exception,
     /// An exception was taken while another was reported.
     Recursion,
+    /// The referee took an exception itself.
+    Referee,
 }
 
 impl Status {
-    /// The number that a host sees: what was asked for, or 100 to 103.
+    /// The number that a host sees: what was asked for, or 100 to 104.
     pub(crate) const fn number(self) -> u8 {
         match self {
             Self::Asked(number) => number,
@@ -45,6 +47,7 @@ impl Status {
             Self::Panic => 101,
             Self::Exception => 102,
             Self::Recursion => 103,
+            Self::Referee => 104,
         }
     }
 }

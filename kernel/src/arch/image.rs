@@ -25,6 +25,11 @@ symbols! {
     __last_stack_start __last_stack_end __boot_stack_start __boot_stack_end
 }
 
+unsafe extern "C" {
+    /// In `enter.S`; only its address is taken.
+    static referee_entered: u8;
+}
+
 /// The address of a symbol of the linker script, as the running code sees it: physical with the
 /// MMU off, the link address afterwards.
 macro_rules! at {
@@ -84,6 +89,11 @@ pub(crate) fn text() -> VirtRange {
 /// The constants, which are read-only.
 pub(crate) fn rodata() -> VirtRange {
     between(at!(__rodata_start), at!(__rodata_end))
+}
+
+/// Where EL2 goes on in the upper half when the referee comes into being.
+pub(crate) fn entry_of_referee() -> VirtAddr {
+    at!(referee_entered)
 }
 
 /// The page of code that runs through the identity map.

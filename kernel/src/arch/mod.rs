@@ -3,6 +3,7 @@
 
 pub(crate) mod boot;
 pub(crate) mod boot_window;
+pub(crate) mod conflict;
 mod early;
 pub(crate) mod exceptions;
 pub(crate) mod exit;

@@ -50,6 +50,12 @@ pub(crate) fn empty_root(load: PhysAddr) -> PhysAddr {
     TABLES.empty.memory(load)
 }
 
+/// The root of the identity map of start-up code, for as long as the image runs.
+pub(crate) fn identity_root(load: PhysAddr) -> PhysAddr {
+    let [root, ..] = &TABLES.identity;
+    root.memory(load)
+}
+
 /// Replaces the upper half's tables by those under `root`, on this CPU, for an image loaded at
 /// `load`: through the empty table, from code in the identity map.
 ///

@@ -29,19 +29,22 @@ fn an_empty_line_asks_for_the_defaults() {
 
 #[test]
 fn every_option_sets_what_it_is_about() {
-    let all =
-        options("rodata=off debug_pagealloc=on fail-tables=0x10 trace=1000 semihosting quiet");
+    let all = options(
+        "rodata=off debug_pagealloc=on fail-tables=0x10 trace=1000 referee=7 semihosting quiet",
+    );
     let expected = Options {
         rodata: Rodata::Off,
         debug_pagealloc: DebugPagealloc::On,
         fail_tables: Some(16),
         trace: Some(1000),
+        referee: Some(7),
         exit: Exit::Semihosting,
         boot_messages: BootMessages::Hidden,
         monitor: None,
     };
     assert_eq!(all, expected);
     assert_eq!(options("rodata=off rodata=on").rodata, Rodata::On);
+    assert_eq!(options("referee").referee, Some(witness::USUAL_RECORDS));
     assert_eq!(options("debug-pagealloc=on fail_tables=3").fail_tables, Some(3));
 }
 

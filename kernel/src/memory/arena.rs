@@ -64,6 +64,12 @@ impl Arena {
     pub(super) fn used(&self) -> Option<PhysRange> {
         PhysRange::new(self.tables.start(), self.taken.get() * FRAME_BYTES)
     }
+
+    /// The memory of the tables that were not; `None` if all were.
+    pub(super) fn unused(&self) -> Option<PhysRange> {
+        let taken = self.taken.get() * FRAME_BYTES;
+        PhysRange::new(self.tables.start().wrapping_add(taken), self.tables.bytes() - taken)
+    }
 }
 
 impl Platform for Arena {

@@ -8,6 +8,7 @@ use blockmap_kernel::frames::{FramesError, ReserveError};
 use thiserror::Error;
 
 use crate::arch::boot_window::CoverError;
+use crate::referee::RefereeError;
 
 /// Why the kernel's map was not painted or not taken into use. The machine can't go on.
 #[derive(Debug, Error)]
@@ -42,4 +43,7 @@ pub(crate) enum StartError<'a> {
     /// Something that is in use already is in use twice.
     #[error("frames: {0}")]
     Reserve(#[from] ReserveError),
+    /// A referee was asked for, and can't be had.
+    #[error("referee: {0}")]
+    Referee(#[from] RefereeError),
 }

@@ -27,6 +27,7 @@ use crate::arch::boot_window::{BootWindow, Contents};
 use crate::arch::{image, ttbr};
 use crate::console;
 use crate::firmware::Firmware;
+use crate::referee::{self, Asked};
 use crate::timeline::Marks;
 
 /// What the CPU and the command line say, before the map is planned.
@@ -46,6 +47,7 @@ pub(crate) struct Facts {
     rodata: Rodata,
     fail_tables: Option<u32>,
     trace: Option<u32>,
+    referee: Option<u32>,
 }
 
 /// What firmware says of memory: nothing of it is checked against the rest yet.
@@ -96,6 +98,7 @@ impl Facts {
             rodata: options.rodata,
             fail_tables: options.fail_tables,
             trace: options.trace,
+            referee: options.referee,
         }
     }
 
@@ -143,15 +146,10 @@ pub(crate) fn start(
     let paint = Paint::of_kernel(facts.rodata, facts.mte);
     let plan = LinearPlan::new(&memory, paint, facts.decision.leaves);
     let planned_tables = plan.table_counts().total();
-    let aside = SetAside::find(&memory, planned_tables, facts.trace)?;
+    let aside = SetAside::find(&memory, planned_tables, (facts.trace, facts.referee))?;
     marks.set("map planned");
 
-    let recording = begin_recording(&boot.window, aside, facts)?;
-    boot.window.cover(aside.tables, Contents::Memory)?;
-    // SAFETY: the window shows the arena, which is free memory; the tree that is made in it is not
-    // in use until it is complete.
-    let cpu = unsafe { Cpu::new(Window::Identity) };
-    let arena = Arena::new(Recorded::new(cpu, recording), aside.tables);
+    let arena = open_arena(&boot, &memory, aside, (survey, facts))?;
     let load = boot.load;
     let (root, linear_tables) = paint_tree(&arena, &plan, aside, (survey, facts, load))?;
     marks.set("map painted");
@@ -164,10 +162,7 @@ pub(crate) fn start(
         // SAFETY: the zone maps the registers as a device, for good.
         unsafe { console::use_uart(paint::console(uart)) };
     }
-    let used = arena.used();
-    // SAFETY: the zone maps the trace's memory too, for good.
-    let slots = unsafe { recorded::slots(TRACE, facts.trace.unwrap_or(0)) };
-    let recording = arena.into_recording().reached_as(slots);
+    let (used, recording) = close_arena(arena, facts);
     // SAFETY: the console and the trace have moved, and the tree is looked at in the linear map from
     // now on: the caller gets no reference into the window.
     unsafe { boot.window.close() };
@@ -192,6 +187,38 @@ pub(crate) fn start(
         planned_tables,
         linear_tables,
     })
+}
+
+/// The memory for all tables, which the boot window shows and the referee watches if there is to be
+/// one.
+fn open_arena(
+    boot: &BootInfo,
+    memory: &MemoryMap,
+    aside: SetAside,
+    (survey, facts): (&Survey, &Facts),
+) -> Result<Arena, StartError<'static>> {
+    let recording = begin_recording(&boot.window, aside, facts)?;
+    boot.window.cover(aside.tables, Contents::Memory)?;
+    if let Some(room) = aside.referee {
+        referee::start(boot, &Asked { memory, room, uart: survey.uart })?;
+        referee::watch(aside.tables);
+    }
+    // SAFETY: the window shows the arena, which is free memory; the tree that is made in it is not
+    // in use until it is complete.
+    let cpu = unsafe { Cpu::new(Window::Identity) };
+    Ok(Arena::new(Recorded::new(cpu, recording), aside.tables))
+}
+
+/// What is left of the arena once its tree is in use: the memory of the tables that were taken, and
+/// the trace, where the zone has it.
+fn close_arena(arena: Arena, facts: &Facts) -> (Option<PhysRange>, Recording<'static>) {
+    if let Some(unused) = arena.unused() {
+        referee::forget(unused);
+    }
+    let used = arena.used();
+    // SAFETY: the zone maps the trace's memory too, for good.
+    let slots = unsafe { recorded::slots(TRACE, facts.trace.unwrap_or(0)) };
+    (used, arena.into_recording().reached_as(slots))
 }
 
 /// Begins the trace, if there is room for one, with nothing recorded yet.

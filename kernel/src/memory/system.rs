@@ -1,13 +1,14 @@
 //! The running kernel as the engine's platform.
 
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering, fence};
 
 use blockmap::dump::Tree;
 use blockmap::layout::{LinearMap, MemoryMap};
 use blockmap::machine::{PhysAddr, PhysRange, VirtRange};
 use blockmap::vmsa::{Change, Geometry};
 use blockmap::{Platform, ProtectError, Reader, Refusal, Scope, Space, Terms};
-use blockmap_kernel::frames::{Counts, Frames, Purpose, State};
+use blockmap_hw::Window;
+use blockmap_kernel::frames::{Counts, FRAME_BYTES, Frames, Purpose, State};
 use blockmap_kernel::trace::{BeginError, Origin, Recording, TraceText};
 use spin::RelaxStrategy;
 
@@ -16,6 +17,7 @@ use super::locks::SlotLocks;
 use super::recorded::Recorded;
 use super::reserve::Reserve;
 use crate::console::Yield;
+use crate::referee;
 
 /// The kernel's memory: its CPU, frames, locks and table reserve.
 #[derive(Debug)]
@@ -76,6 +78,12 @@ impl<'a> System<'a> {
         PhysRange::new(start, range.bytes())
     }
 
+    /// How memory is reached whose physical address is known.
+    pub(crate) const fn window(&self) -> Window {
+        let (base, memstart) = (self.linear.base().value(), self.linear.memstart().value());
+        Window::Linear { offset: base.wrapping_sub(memstart) }
+    }
+
     /// The account of what is done to the tables.
     pub(crate) const fn recording(&self) -> &Recording<'a> {
         self.cpu.recording()
@@ -109,7 +117,11 @@ impl<'a> System<'a> {
     fn allocate_table(&self) -> Option<PhysAddr> {
         let one_less = |left: u32| left.checked_sub(1);
         self.allowance.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).ok()?;
-        self.frames.allocate(Purpose::Table)
+        let table = self.frames.allocate(Purpose::Table)?;
+        if let Some(frame) = PhysRange::new(table, FRAME_BYTES) {
+            referee::watch(frame);
+        }
+        Some(table)
     }
 }
 
@@ -176,13 +188,18 @@ impl<'a> Platform for System<'a> {
 
     fn free_table(&self, table: PhysAddr) {
         self.cpu.freed(table);
+        if let Some(frame) = PhysRange::new(table, FRAME_BYTES) {
+            referee::forget(frame);
+        }
         if let Err(error) = self.frames.free(Purpose::Table, table) {
             panic!("a table can't be freed: {error}");
         }
     }
 
     fn enter_reader(&self) {
-        self.readers.fetch_add(1, Ordering::Acquire);
+        self.readers.fetch_add(1, Ordering::Relaxed);
+        // Announced before any table is loaded, for everyone: a store followed by loads.
+        fence(Ordering::SeqCst);
     }
 
     fn leave_reader(&self) {

@@ -17,6 +17,10 @@ pub enum Operand {
     Scope,
     /// What to do with the trace.
     Trace,
+    /// Whether to print all that the referee has seen; may be left out.
+    Dump,
+    /// How often something is done; may be left out.
+    Times,
     /// A file of the host; may be left out.
     File,
     /// The machine's exit status; may be left out.
@@ -30,9 +34,10 @@ impl Operand {
         match self {
             Self::Address => "an address, decimal or 0x hexadecimal",
             Self::Pages => "a number of 4 KiB pages, decimal or 0x hexadecimal",
-            Self::Value => "a 64-bit number, decimal or 0x hexadecimal",
+            Self::Value | Self::Times => "a 64-bit number, decimal or 0x hexadecimal",
             Self::Scope => "linear or all",
             Self::Trace => "on, off or dump",
+            Self::Dump => "dump",
             Self::File => "a file's name",
             Self::Status => "a number from 0 to 255",
         }
@@ -46,6 +51,8 @@ impl Operand {
             Self::Value => "VALUE",
             Self::Scope => "[linear|all]",
             Self::Trace => "on|off|dump",
+            Self::Dump => "[dump]",
+            Self::Times => "[TIMES]",
             Self::File => "[FILE]",
             Self::Status => "[STATUS]",
         }
@@ -72,6 +79,8 @@ pub(super) enum Verb {
     Exec,
     Timeline,
     Trace,
+    Referee,
+    Conflict,
     Cmdline,
     Poweroff,
 }
@@ -88,6 +97,8 @@ pub(super) struct Form {
 const NONE: &[Operand] = &[];
 const ONE_ADDRESS: &[Operand] = &[Operand::Address];
 const PAGES: &[Operand] = &[Operand::Address, Operand::Pages];
+const SEEN: &[Operand] = &[Operand::Dump, Operand::File];
+const CONFLICT: &[Operand] = &[Operand::Address, Operand::Times];
 const TRACE: &[Operand] = &[Operand::Trace, Operand::File];
 
 const fn form(
@@ -99,7 +110,7 @@ const fn form(
     Form { name, verb, operands, says }
 }
 
-pub(super) const FORMS: [Form; 18] = [
+pub(super) const FORMS: [Form; 20] = [
     form("help", Verb::Help, NONE, "this list"),
     form("ptdump", Verb::Ptdump, &[Operand::Scope], "the map, in runs of equal leaves"),
     form("stat", Verb::Stat, NONE, "leaves of each size, tables, frames"),
@@ -116,6 +127,8 @@ pub(super) const FORMS: [Form; 18] = [
     form("exec", Verb::Exec, ONE_ADDRESS, "call the instructions there"),
     form("timeline", Verb::Timeline, NONE, "when the steps of the boot were done"),
     form("trace", Verb::Trace, TRACE, "record what is done to the tables; print it"),
+    form("referee", Verb::Referee, SEEN, "what the referee saw done to the tables"),
+    form("conflict", Verb::Conflict, CONFLICT, "the referee answers with TLB conflicts"),
     form("cmdline", Verb::Cmdline, NONE, "the command line, and what is wrong with it"),
     form("poweroff", Verb::Poweroff, &[Operand::Status], "end the machine"),
 ];

@@ -6,7 +6,7 @@ use blockmap::machine::{VirtAddr, VirtRange};
 use blockmap::vmsa::Geometry;
 
 use super::form::{FORMS, Form, Operand, Typed, Verb};
-use super::{Command, Scope, Trace};
+use super::{Command, Referee, Scope, Trace};
 use crate::number::number;
 
 /// Why a text is not a command. Nothing was done.
@@ -85,6 +85,8 @@ fn command<'a>(
         Verb::Exec => Command::Exec(operands.address()?),
         Verb::Timeline => Command::Timeline,
         Verb::Trace => Command::Trace(operands.trace()?),
+        Verb::Referee => Command::Referee(operands.referee()?),
+        Verb::Conflict => Command::Conflict(operands.address()?, operands.times()?),
         Verb::Cmdline => Command::Cmdline,
         Verb::Poweroff => Command::Poweroff(operands.status()?),
     };
@@ -152,9 +154,25 @@ impl<'a, W: Iterator<Item = &'a str>> Operands<'_, W> {
         };
         match self.next(named, None)? {
             // The other two leave a file's name over.
-            Trace::Dump(_) => Ok(Trace::Dump(self.next(|word| Some(Some(word)), Some(None))?)),
+            Trace::Dump(_) => Ok(Trace::Dump(self.file()?)),
             other @ (Trace::On | Trace::Off) => Ok(other),
         }
+    }
+
+    fn file(&mut self) -> Result<Option<&'a str>, Wrong<'a>> {
+        self.next(|word| Some(Some(word)), Some(None))
+    }
+
+    fn referee(&mut self) -> Result<Referee<'a>, Wrong<'a>> {
+        let dump = |word: &str| (word == "dump").then_some(Referee::Dump(None));
+        match self.next(dump, Some(Referee::Tally))? {
+            Referee::Dump(_) => Ok(Referee::Dump(self.file()?)),
+            Referee::Tally => Ok(Referee::Tally),
+        }
+    }
+
+    fn times(&mut self) -> Result<u64, Wrong<'a>> {
+        self.next(number, Some(1))
     }
 
     fn status(&mut self) -> Result<u8, Wrong<'a>> {

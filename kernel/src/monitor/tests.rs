@@ -86,9 +86,13 @@ fn a_form_has_the_operands_its_command_reads() {
     for form in &FORMS {
         let with = |count: usize| {
             let words = form.operands.iter().take(count).map(|operand| match operand {
-                Operand::Address | Operand::Pages | Operand::Value | Operand::Status => " 1",
+                Operand::Address
+                | Operand::Pages
+                | Operand::Value
+                | Operand::Times
+                | Operand::Status => " 1",
                 Operand::Scope => " all",
-                Operand::Trace => " dump",
+                Operand::Trace | Operand::Dump => " dump",
                 Operand::File => " file",
             });
             parse(&words.fold(form.name.to_string(), |text, word| text + word)).is_ok()
@@ -119,7 +123,11 @@ fn a_trace_names_the_commands_that_change_tables() {
             let word = match operand {
                 Operand::Trace => " on",
                 Operand::Address | Operand::Pages | Operand::Value => " 4096",
-                Operand::Scope | Operand::File | Operand::Status => "",
+                Operand::Scope
+                | Operand::Dump
+                | Operand::Times
+                | Operand::File
+                | Operand::Status => "",
             };
             text + word
         });

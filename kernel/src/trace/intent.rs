@@ -78,7 +78,7 @@ impl Recording<'_> {
     }
 
     /// Says how the operation ended whose intents were recorded last.
-    pub fn ended<T, E>(&self, result: &Result<T, E>) {
+    pub fn ended<E>(&self, result: &Result<(), E>) {
         self.add(if result.is_ok() { Record::Achieved } else { Record::Refused });
     }
 }

@@ -67,6 +67,15 @@ impl Machine {
         }
     }
 
+    /// The same machine, whose kernel is told to have its referee watch it from EL2.
+    #[must_use]
+    pub fn refereed(mut self) -> Self {
+        self.board += ",virtualization=on";
+        // In front, so that a `referee=EVENTS` among the options has the last word.
+        self.options.insert_str(0, "referee ");
+        self
+    }
+
     /// QEMU's arguments to boot `image` on this machine.
     ///
     /// # Errors
@@ -160,6 +169,15 @@ mod tests {
         assert!(words.contains("-machine virt -object"));
         let second = "-object memory-backend-ram,id=ram1,size=2147483648,reserve=off";
         assert!(words.contains(&format!("{second} -numa node,memdev=ram1")), "{words}");
+    }
+
+    #[test]
+    fn a_refereed_machine_has_an_el2_and_is_told_so() {
+        let mut machine = Machine::with_memory("1G".parse().unwrap());
+        machine.options = "referee=7 quiet".to_owned();
+        let words = words(&machine.refereed(), Console::Stdio);
+        assert!(words.contains("-machine virt,virtualization=on,memory-backend=ram"), "{words}");
+        assert!(words.ends_with("-append semihosting referee referee=7 quiet"), "{words}");
     }
 
     #[test]

@@ -31,12 +31,13 @@ impl<P: Platform> Space<'_, P> {
             (_, Some(cut)) => self.prepare(cut),
             (_, None) => None,
         };
-        if start.is_some() || end.is_some() {
+        self.leave_runs(cuts);
+        if !cuts.is_empty() {
             // A walker may follow a table entry the moment it is stored: what it leads to must be
-            // visible first. [publish-after-fill]
+            // visible first. [publish-after-fill] And no entry of a run may change in another way
+            // while a neighbour still says that it is in the run. [run-changes-whole]
             self.machine().barrier(Barrier::DsbIshst);
         }
-        self.leave_runs(cuts);
         for (link, _) in [start, end].into_iter().flatten() {
             self.machine().store(link.entry, self.geometry().table_word(link.table));
         }

@@ -89,7 +89,7 @@ impl Explorer<'_, '_> {
         if sent.is_empty() {
             return;
         }
-        let is_still = self.is_still(state, cpu);
+        let is_still = self.tlb == Tlb::Collecting && self.is_still(state, cpu);
         if is_still && !self.is_completing(state, cpu) {
             return;
         }

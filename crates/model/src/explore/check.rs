@@ -40,7 +40,7 @@ impl Explorer<'_, '_> {
         (0..state.cpus.len())
             .find_map(|cpu| {
                 let astray = reaches[cpu].astray.map(|astray| (into(astray), cpu, astray.address));
-                astray.or_else(|| self.broken_moment(state, (cpu, &reaches[cpu]), cause))
+                self.broken_moment(state, (cpu, &reaches[cpu]), cause).or(astray)
             })
             .or_else(|| {
                 (0..state.cpus.len()).find_map(|cpu| {
@@ -70,13 +70,10 @@ impl Explorer<'_, '_> {
             }
             Moment::Freed(table) => {
                 let number = self.holds(state, cpu, table)?;
-                let rule = self.why(state, (cpu, number), cause);
-                let rule = match rule {
-                    Rule::StaleUntilInvalidated | Rule::InvalidateAfterPublish => {
-                        Rule::FreeAfterInvalidate
-                    }
-                    other => other,
-                };
+                let mut rule = self.why(state, (cpu, number), cause);
+                if matches!(rule, Rule::StaleUntilInvalidated | Rule::InvalidateAfterPublish) {
+                    rule = Rule::FreeAfterInvalidate;
+                }
                 let speaks_for = |at: &VirtAddr| self.items[number].range.contains(*at);
                 let address = self.slice.addresses.iter().position(speaks_for)?;
                 Some((rule, cpu, address))
@@ -211,9 +208,8 @@ impl Explorer<'_, '_> {
         match leaves {
             (None, None) => None,
             // A walk that goes on where a leaf ends it.
-            (None, Some(_)) if heights.0 <= heights.1 => on_size,
-            (Some(_), None) if heights.1 <= heights.0 => on_size,
-            (None, Some(_)) | (Some(_), None) => None,
+            (None, Some(_)) => on_size.filter(|_| heights.0 <= heights.1),
+            (Some(_), None) => on_size.filter(|_| heights.1 <= heights.0),
             (Some(leaf), Some(beside)) => {
                 let (first, second) = (one.translations[address]?, other.translations[address]?);
                 let is_mixed = !program.are_alike(first.memory, second.memory)

@@ -127,12 +127,8 @@ impl<'p> Projected<'p> {
             Step::Wait(counter, count) => Op::Wait(name(counter), *count),
             Step::Context(context) => Op::Context(*context),
         };
-        let is_seen = match &op {
-            Op::Intend(intent) => self.bits(intent.range) != 0,
-            Op::Use(bits) => *bits != 0,
-            _ => true,
-        };
-        if is_seen {
+        let is_elsewhere = step.range().is_some_and(|range| self.bits(range) == 0);
+        if !is_elsewhere {
             ops.push((number, op));
         }
     }
@@ -189,9 +185,9 @@ impl<'p> Projected<'p> {
 
     /// Whether the CPU's last steps already are an invalidation that does the same to the slice.
     fn repeats(&self, ops: &[(usize, Op)], names: Maintenance) -> bool {
-        let before = ops.iter().rev().map_while(|(_, op)| match op {
-            Op::Invalidate(issued) => Some(self.issued[*issued].names),
-            _ => None,
+        let before = ops.iter().rev().map_while(|(_, op)| {
+            let Op::Invalidate(issued) = op else { return None };
+            Some(self.issued[*issued].names)
         });
         before.into_iter().any(|other| {
             (other.asid, other.depth, other.domain, other.form)

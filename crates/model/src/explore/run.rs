@@ -57,7 +57,7 @@ pub(super) enum Moment {
 /// Explores one slice.
 pub(super) fn run(slice: &Projected<'_>, options: Options) -> Result<Explored, ExploreError> {
     let at = slice.addresses.first().copied().unwrap_or_default();
-    let mut explorer = Explorer {
+    let mut search = Explorer {
         slice,
         items: Vec::new(),
         numbers: HashMap::new(),
@@ -66,12 +66,12 @@ pub(super) fn run(slice: &Projected<'_>, options: Options) -> Result<Explored, E
         verdicts: Vec::new(),
     };
     let mut explored = Explored::default();
-    let mut seen = HashSet::new();
+    let mut visited = HashSet::new();
     let mut waiting = Vec::new();
     let mut first = State::new(slice, initial_meanings(slice));
     let start = Cause { cpu: 0, step: 0, moment: Moment::Any };
-    if explorer.settle(&mut first, start) {
-        seen.insert(fingerprint(&first));
+    if search.settle(&mut first, start) {
+        visited.insert(fingerprint(&first));
         waiting.push((first, start));
     }
     while let Some((state, cause)) = waiting.pop() {
@@ -79,24 +79,24 @@ pub(super) fn run(slice: &Projected<'_>, options: Options) -> Result<Explored, E
         if explored.states > options.most_states {
             return Err(ExploreError::TooManyStates(at));
         }
-        let mut next = explorer.changes(&state);
+        let mut next = search.changes(&state);
         if next.is_empty() {
-            explorer.check_stuck(&state, cause);
+            search.check_stuck(&state, cause);
         }
         if options.tlb == Tlb::Subsets {
-            explorer.fetches(&state, cause, &mut next);
+            search.fetches(&state, cause, &mut next);
         }
         for (mut state, cause) in next {
             explored.transitions += 1;
-            if explorer.settle(&mut state, cause) && seen.insert(fingerprint(&state)) {
+            if search.settle(&mut state, cause) && visited.insert(fingerprint(&state)) {
                 waiting.push((state, cause));
             }
         }
-        if explorer.is_full {
+        if search.is_full {
             return Err(ExploreError::TooManyTranslations(at));
         }
     }
-    explored.verdicts = explorer.verdicts;
+    explored.verdicts = search.verdicts;
     Ok(explored)
 }
 

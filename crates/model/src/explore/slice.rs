@@ -42,20 +42,13 @@ pub(super) fn slices(program: &Program, which: Slices) -> Vec<Vec<VirtAddr>> {
 /// The entries that each effect writes.
 fn spans(program: &Program) -> impl Iterator<Item = Span> {
     let steps = program.cpus.iter().flat_map(|cpu| &cpu.steps);
-    steps.filter_map(|step| match step {
-        Step::Effect(event) => written(*event),
-        _ => None,
-    })
+    steps.filter_map(Step::event).filter_map(written)
 }
 
 /// The ranges that steps name.
 fn ranges(program: &Program) -> impl Iterator<Item = VirtRange> {
     let steps = program.cpus.iter().flat_map(|cpu| &cpu.steps);
-    steps.filter_map(|step| match step {
-        Step::Intend(intent) => Some(intent.range),
-        Step::Use(range) => Some(*range),
-        _ => None,
-    })
+    steps.filter_map(Step::range)
 }
 
 /// Adds the first and last pages of every range that is named, and the pages beside them.

@@ -1,7 +1,10 @@
 //! Why a CPU may still hold what it must not.
 
+use blockmap_machine::Entry;
+
 use super::run::{Cause, Explorer};
 use super::state::{Kind, State};
+use crate::decode::Word;
 use crate::maintenance::{Domain, Form};
 use crate::profile::Invalidation;
 use crate::verdict::Rule;
@@ -49,21 +52,63 @@ impl Explorer<'_, '_> {
         } else if !state.cpus[cpu].tlb.contains(number) {
             Rule::SynchroniseAfterInvalidate
         } else {
-            Rule::InvalidateAfterPublish
+            self.refetched(state, (cpu, number), issued).unwrap_or(Rule::InvalidateAfterPublish)
         })
+    }
+
+    /// Why an invalidation that removed an item left a pointer by which it was fetched again.
+    fn refetched(
+        &self,
+        state: &State,
+        (cpu, number): (usize, usize),
+        issued: usize,
+    ) -> Option<Rule> {
+        let from = self.items[number].item.from;
+        let leads = |pointer: &usize| matches!(self.items[*pointer].item.kind, Kind::Pointer { table, .. } if table == from);
+        if self.is_linked(state, number) {
+            return None;
+        }
+        let pointer = state.cpus[cpu].tlb.numbers().find(leads)?;
+        let names = self.slice.issued[issued].names;
+        let height = self.items[pointer].item.height.checked_sub(1)?;
+        match (names.depth.has_pointers_to(height), names.asid) {
+            (false, _) => Some(Rule::AllLevelsBeforeFree),
+            (true, Some(_)) => Some(Rule::InvalidateEveryAsid),
+            (true, None) => None,
+        }
+    }
+
+    /// Whether a walk from the root still comes to the table that an item was fetched from.
+    fn is_linked(&self, state: &State, number: usize) -> bool {
+        let item = self.items[number].item;
+        let shape = self.slice.program.shape;
+        let (mut table, mut height) = (self.slice.program.root, shape.top());
+        while table != item.from {
+            let entry = Entry { table, index: shape.index(height, item.base) };
+            let place = self.slice.places.get(&entry);
+            let word = place.and_then(|place| state.memory[*place]);
+            match (word.map(|word| shape.decode(height, word)), height.checked_sub(1)) {
+                (Some(Word::Table { table: below, .. }), Some(lower)) => {
+                    (table, height) = (below, lower);
+                }
+                _ => return false,
+            }
+        }
+        true
     }
 }
 
-/// How near an invalidation came to removing an item.
-fn nearness(rule: Rule) -> u32 {
-    match rule {
-        Rule::InvalidateEveryCpu => 1,
-        Rule::RangeFormNeedsEveryCpu => 2,
-        Rule::InvalidateEveryAsid => 3,
-        Rule::AllLevelsBeforeFree | Rule::NoTtlAcrossSizes => 4,
-        Rule::InvalidateAfterPublish => 5,
-        Rule::CompleteAfterInvalidate => 6,
-        Rule::SynchroniseAfterInvalidate => 7,
-        _ => 0,
-    }
+/// How near an invalidation came to removing an item: its place among these, the last the nearest.
+fn nearness(rule: Rule) -> Option<usize> {
+    const NEARER: [Rule; 8] = [
+        Rule::InvalidateEveryCpu,
+        Rule::RangeFormNeedsEveryCpu,
+        Rule::InvalidateEveryAsid,
+        Rule::AllLevelsBeforeFree,
+        Rule::NoTtlAcrossSizes,
+        Rule::InvalidateAfterPublish,
+        Rule::CompleteAfterInvalidate,
+        Rule::SynchroniseAfterInvalidate,
+    ];
+    NEARER.iter().position(|other| *other == rule)
 }

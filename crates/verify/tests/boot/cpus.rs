@@ -1,9 +1,10 @@
 //! CPUs: which of them get blocks, which pages, and what pages still allow.
 
+use blockmap_dump::Size;
 use blockmap_verify::console::{LINEAR, Stat};
 use blockmap_verify::machine::{Booted, Config};
 
-use crate::{GIB, MIB, answers};
+use crate::{GIB, MIB, RAM, answers};
 
 /// Linux's figure for 12 GiB in pages: a table of level 1, 12 of level 2, 6144 of pages.
 const TABLES_OF_PAGES: u64 = 1 + 12 + 6144;
@@ -24,14 +25,12 @@ fn check_pages(cpu: &str, change: &str) {
     assert_eq!(after.map, before.map);
     let [before, after] = booted.dumps().try_into().unwrap();
     let read_only = before.bytes_that_say(&["ro"]);
+    let (image, end) = (LINEAR + 2 * MIB, LINEAR + 2 * MIB + read_only);
+    let rest = Size::of(12 * GIB - 2 * MIB - read_only);
     let expected = [
-        format!("{LINEAR:#018x} 2M PTE RW NX SHD AF UXN MEM/NORMAL"),
-        format!("{:#018x} {}K PTE ro NX SHD AF UXN MEM/NORMAL", LINEAR + 2 * MIB, read_only >> 10),
-        format!(
-            "{:#018x} {}K PTE RW NX SHD AF UXN MEM/NORMAL",
-            LINEAR + 2 * MIB + read_only,
-            (12 * GIB - 2 * MIB - read_only) >> 10
-        ),
+        format!("{LINEAR:#018x} 2M PTE {RAM} UXN MEM/NORMAL"),
+        format!("{image:#018x} {} PTE ro NX SHD AF UXN MEM/NORMAL", Size::of(read_only)),
+        format!("{end:#018x} {rest} PTE {RAM} UXN MEM/NORMAL"),
     ];
     assert_eq!(before.linear(0, 12 * GIB), expected);
     let page = "0xffff000155555000 4K PTE ro NX SHD AF UXN MEM/NORMAL".to_owned();

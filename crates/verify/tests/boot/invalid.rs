@@ -38,9 +38,9 @@ fn invalid_leaves_print_as_linux_prints_them() {
     assert!(dump.contains(line), "{dump}");
 }
 
-/// Sees that the leaf of `range`, split off before, can be taken away and given back. As a leaf it
-/// is what `shape` says.
-fn check(range: &str, shape: &str) {
+/// Sees that the leaf of `range`, split off before, can be taken away and given back. It has
+/// `size`, is of `level`, and is a block or a run as `shape` says.
+fn check(range: &str, (size, level, shape): (&str, &str, &str)) {
     let start = range.split(' ').next().unwrap();
     let script = format!(
         "split {range}; stat; ptdump linear; invalid {range}; stat; ptdump linear; peek {start}; \
@@ -49,15 +49,13 @@ fn check(range: &str, shape: &str) {
     let booted = twelve_gib(&script);
     let [before, invalid, after] = booted.dumps().try_into().unwrap();
     assert_eq!(after, before);
-    let lines: Vec<String> =
-        invalid.mapped().filter(|line| line.says("F")).map(ToString::to_string).collect();
-    let (size, rest) = shape.split_once(' ').unwrap();
-    let (level, run) = rest.split_once(' ').unwrap_or((rest, ""));
-    let run = if run.is_empty() { String::new() } else { format!("{run} ") };
-    let line = format!("{start} {size} {level} F RW NX SHD AF NG {run}UXN MEM/NORMAL");
+    let lines = invalid.mapped().filter(|line| line.says("F"));
+    let lines: Vec<String> = lines.map(ToString::to_string).collect();
+    let line = format!("{start} {size} {level} F RW NX SHD AF NG {shape}UXN MEM/NORMAL");
     assert_eq!(lines, [line]);
-    assert_eq!(booted.stats()[1].map["present but invalid"], size);
-    assert_eq!(booted.stats()[2], booted.stats()[0]);
+    let [stat_before, stat_invalid, stat_after] = booted.stats().try_into().unwrap();
+    assert_eq!(stat_invalid.map["present but invalid"], size);
+    assert_eq!(stat_after, stat_before);
     let peeks: Vec<_> = booted.answers(&format!("peek {start}")).collect();
     assert!(peeks[0].starts_with("fault: translation fault, level "), "{}", peeks[0]);
     assert_eq!(peeks[1], format!("{start}: 0x0000000000000000\n"));
@@ -65,11 +63,11 @@ fn check(range: &str, shape: &str) {
 
 #[test]
 fn leaves_of_every_size_are_taken_away_and_given_back() {
-    check("0xffff000180000000 262144", "1G PUD BLK");
-    check("0xffff000182000000 8192", "32M PMD CON BLK");
-    check("0xffff000180200000 512", "2M PMD BLK");
-    check("0xffff000180010000 16", "64K PTE CON");
-    check("0xffff000180001000 1", "4K PTE");
+    check("0xffff000180000000 262144", ("1G", "PUD", "BLK "));
+    check("0xffff000182000000 8192", ("32M", "PMD", "CON BLK "));
+    check("0xffff000180200000 512", ("2M", "PMD", "BLK "));
+    check("0xffff000180010000 16", ("64K", "PTE", "CON "));
+    check("0xffff000180001000 1", ("4K", "PTE", ""));
 }
 
 #[test]

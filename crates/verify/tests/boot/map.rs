@@ -1,5 +1,6 @@
 //! The map that a booted machine has: the largest leaves, on the fewest tables.
 
+use blockmap_dump::Size;
 use blockmap_verify::console::{Dump, LINEAR};
 use blockmap_verify::machine::{Booted, Config};
 
@@ -28,15 +29,11 @@ fn check_first_gib(dump: &Dump) {
     let aliased = dump.mapped().filter(|line| line.start >= IMAGE_AT_LINK && line.says("ro"));
     let read_only: u64 = aliased.map(|line| line.bytes).sum();
     assert!((64 << 10..2 * MIB).contains(&read_only), "{read_only:#x}");
-    let megabytes = |bytes: u64| format!("{}K", bytes >> 10);
+    let rest = 2 * MIB - read_only;
     let expected = [
         format!("{LINEAR:#018x} 2M PMD {RAM} BLK UXN MEM/NORMAL"),
-        format!("{IMAGE:#018x} {} PTE ro NX SHD AF CON UXN MEM/NORMAL", megabytes(read_only)),
-        format!(
-            "{:#018x} {} PTE {RAM} CON UXN MEM/NORMAL",
-            IMAGE + read_only,
-            megabytes(2 * MIB - read_only)
-        ),
+        format!("{IMAGE:#018x} {} PTE ro NX SHD AF CON UXN MEM/NORMAL", Size::of(read_only)),
+        format!("{:#018x} {} PTE {RAM} CON UXN MEM/NORMAL", IMAGE + read_only, Size::of(rest)),
         format!("{:#018x} 28M PMD {RAM} BLK UXN MEM/NORMAL", LINEAR + 4 * MIB),
         format!("{:#018x} 992M PMD {RAM} CON BLK UXN MEM/NORMAL", LINEAR + 32 * MIB),
     ];
@@ -66,6 +63,16 @@ fn one_gib_is_the_first_gib_alone() {
     assert_eq!(tables, 3);
     check_first_gib(&dump);
     assert_eq!(dump.linear(GIB, GIB << 17), [""; 0]);
+}
+
+#[test]
+fn a_machine_may_have_hardly_any_memory() {
+    let (tables, dump) = booted(Config::new("8M"));
+    assert_eq!(tables, 3);
+    assert_eq!(
+        dump.linear(4 * MIB, GIB),
+        ["0xffff000000400000 4M PMD RW NX SHD AF BLK UXN MEM/NORMAL"]
+    );
 }
 
 #[test]
@@ -145,13 +152,8 @@ fn the_image_may_be_loaded_at_any_multiple_of_2_mib() {
         assert!(line.contains(" PTE ro NX SHD AF CON UXN"), "{line}");
         assert_eq!(dump.bytes_that_say(&["ro"]), usual.bytes_that_say(&["ro"]));
         assert_eq!(dump.bytes_that_say(&["x"]), usual.bytes_that_say(&["x"]));
-        assert_eq!(
-            dump.mapped()
-                .filter(|line| line.start < LINEAR + (GIB << 17))
-                .map(|line| line.bytes)
-                .sum::<u64>(),
-            3 * GIB
-        );
+        let linear = dump.mapped().filter(|line| line.start < LINEAR + (GIB << 17));
+        assert_eq!(linear.map(|line| line.bytes).sum::<u64>(), 3 * GIB);
         assert_eq!(tables, 3, "{offset:#x}");
     }
 }

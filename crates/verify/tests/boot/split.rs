@@ -4,7 +4,7 @@ use blockmap_verify::console::{LINEAR, Stat};
 
 use crate::{GIB, MIB, answers, around, twelve_gib};
 
-/// The page: in the fifth GiB behind the first, and on no boundary but its own.
+/// A page inside a block of 1 GiB, on no boundary but its own.
 const PAGE: &str = "0xffff000155555000";
 
 /// Runs `command`, sees that it adds `tables` tables, and that from GiB `first` on `gib` GiB are
