@@ -8,7 +8,7 @@ use core::fmt;
 use blockmap::dump::{Style, Tree};
 use blockmap::machine::{VirtAddr, VirtRange};
 use blockmap::vmsa::{Change, Mair};
-use blockmap::{Platform, publish_code};
+
 use blockmap_kernel::cmdline::CommandLine;
 use blockmap_kernel::monitor::{Command, HELP, Scope};
 use blockmap_kernel::report::{StatText, WxText};
@@ -89,23 +89,7 @@ impl Monitor<'_> {
     }
 
     fn protect(&self, range: VirtRange, change: Change) {
-        if change == Change::Execute {
-            self.publish(range);
-        }
         say(self.system.protect(range, change));
-    }
-
-    /// Makes what was written to pages of the linear map what is fetched from there, as far as
-    /// they can be read. [code-clean-before-run]
-    fn publish(&self, range: VirtRange) {
-        let page = self.system.geometry().page_bytes();
-        let pages = (0..range.bytes() / page)
-            .filter_map(|number| VirtRange::new(range.start().wrapping_add(number * page), page));
-        for page in pages.filter(|page| self.system.space().translate(page.start()).is_some()) {
-            if let Some(memory) = self.system.memory_of(page) {
-                publish_code(self.system.machine(), memory);
-            }
-        }
     }
 
     fn peek(&self, address: VirtAddr) {

@@ -17,11 +17,7 @@ impl Entry {
     #[inline]
     #[must_use]
     pub const fn span(self, count: u16) -> Span {
-        Span {
-            table: self.table,
-            first: self.index,
-            count,
-        }
+        Span { table: self.table, first: self.index, count }
     }
 }
 

@@ -82,19 +82,13 @@ impl CacheOp {
 
 /// The name `table` gives to `value`.
 fn name_of<T: PartialEq>(table: &[(T, &'static str)], value: &T) -> &'static str {
-    table
-        .iter()
-        .find(|(known, _)| known == value)
-        .map_or("?", |(_, name)| name)
+    table.iter().find(|(known, _)| known == value).map_or("?", |(_, name)| name)
 }
 
 /// The value whose name in `table` is the two words `first second`.
 fn named<T: Copy>(table: &[(T, &'static str)], first: &str, second: &str) -> Option<T> {
     let is_named = |name: &str| name.split_once(' ').unwrap_or((name, "")) == (first, second);
-    table
-        .iter()
-        .find(|(_, name)| is_named(name))
-        .map(|(value, _)| *value)
+    table.iter().find(|(_, name)| is_named(name)).map(|(value, _)| *value)
 }
 
 impl fmt::Display for Barrier {
@@ -160,10 +154,7 @@ type Words<'a> = core::str::SplitWhitespace<'a>;
 
 fn parse(words: &mut Words<'_>) -> Result<Event, TraceError> {
     match words.next().ok_or(TraceError::Empty)? {
-        "store" => Ok(Event::Store {
-            entry: entry(word(words)?)?,
-            value: number(word(words)?)?,
-        }),
+        "store" => Ok(Event::Store { entry: entry(word(words)?)?, value: number(word(words)?)? }),
         "fill" => Ok(Event::Fill {
             span: span(word(words)?)?,
             value: number(word(words)?)?,
@@ -192,11 +183,7 @@ fn word<'a>(words: &mut Words<'a>) -> Result<&'a str, TraceError> {
 }
 
 fn labelled(words: &mut Words<'_>, label: &str) -> Result<u64, TraceError> {
-    if word(words)? == label {
-        number(word(words)?)
-    } else {
-        Err(TraceError::UnknownEffect)
-    }
+    if word(words)? == label { number(word(words)?) } else { Err(TraceError::UnknownEffect) }
 }
 
 fn number(text: &str) -> Result<u64, TraceError> {
@@ -213,15 +200,9 @@ fn small(text: &str) -> Result<u16, TraceError> {
 
 fn tlbi(words: &mut Words<'_>) -> Result<Invalidate, TraceError> {
     let mnemonic = word(words)?;
-    let op = Tlbi::ALL
-        .iter()
-        .copied()
-        .find(|op| op.mnemonic() == mnemonic);
+    let op = Tlbi::ALL.iter().copied().find(|op| op.mnemonic() == mnemonic);
     let operand = words.next().map_or(Ok(0), number)?;
-    Ok(Invalidate {
-        op: op.ok_or(TraceError::UnknownMnemonic)?,
-        operand,
-    })
+    Ok(Invalidate { op: op.ok_or(TraceError::UnknownMnemonic)?, operand })
 }
 
 /// Splits `TABLE[INSIDE]`.
@@ -233,10 +214,7 @@ fn place(text: &str) -> Result<(PhysAddr, &str), TraceError> {
 
 fn entry(text: &str) -> Result<Entry, TraceError> {
     let (table, index) = place(text)?;
-    Ok(Entry {
-        table,
-        index: small(index)?,
-    })
+    Ok(Entry { table, index: small(index)? })
 }
 
 fn span(text: &str) -> Result<Span, TraceError> {
@@ -244,11 +222,7 @@ fn span(text: &str) -> Result<Span, TraceError> {
     let (first, end) = inside.split_once("..").ok_or(TraceError::BadPlace)?;
     let (first, end) = (small(first)?, small(end)?);
     match end.checked_sub(first) {
-        Some(count) if count > 0 => Ok(Span {
-            table,
-            first,
-            count,
-        }),
+        Some(count) if count > 0 => Ok(Span { table, first, count }),
         Some(_) | None => Err(TraceError::BadPlace),
     }
 }
@@ -282,10 +256,7 @@ mod tests {
             check(name);
         }
         for op in Tlbi::ALL {
-            let invalidate = Invalidate {
-                op: *op,
-                operand: 0x123,
-            };
+            let invalidate = Invalidate { op: *op, operand: 0x123 };
             check(&Event::Invalidate(invalidate).to_string());
         }
         check("tlbi vmalle1is");

@@ -97,6 +97,7 @@ fn splitting_within_a_contiguous_run_takes_the_run_apart_first() {
             "store  0x40001000[0] 0x40002003",
             // 2 MiB within the run from 64 MiB on: its 16 blocks stay, and no longer are a run.
             "update 0x40002000[32..48] clear 0x10000000000000 set 0x0",
+            "dsb ishst",
         ],
     );
 }
@@ -231,6 +232,21 @@ fn unmapping_blocks_of_a_table_that_stays_invalidates_the_last_level() {
             "isb",
         ],
     );
+}
+
+#[test]
+fn unmapping_what_a_cut_leaves_in_several_leaves_invalidates_all_of_them() {
+    // 4 MiB out of a GiB are two blocks, whatever the alignment of their range.
+    let unmap = |space: &Space<'_, Host<'_>>| {
+        space.unmap(range(LINEAR + 64 * MIB, 4 * MIB)).unwrap();
+    };
+    let lines = |terms| text(&effects_of(terms, 1, unmap));
+    let tlbis = |terms| {
+        lines(terms).into_iter().filter(|line| line.starts_with("tlbi")).collect::<Vec<_>>()
+    };
+    // 4 MiB by range: TG 4 KiB, scale 1, num 15.
+    assert_eq!(tlbis(RANGED), ["tlbi rvaale1is 0x579000004000"]);
+    assert_eq!(tlbis(BY_ADDRESS), ["tlbi vaale1is 0xff000004000", "tlbi vaale1is 0xff000004200"]);
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub enum TlbiForm {
 /// Which entries of a walk an invalidation removes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reach {
-    /// Those made from leaves. Enough where no table was linked or unlinked.
+    /// Those made from leaves. Enough where no table was unlinked.
     LastLevel,
     /// Those made from tables as well. [all-levels-before-free]
     AllLevels,

@@ -69,6 +69,9 @@ boot:
 
 // Invalidates the data cache lines of the boot tables and the stacks. Uses x9 to x12.
 drop_boot_lines:
+    // What was stored with caches off comes first: maintenance is ordered with such stores by a
+    // barrier only.
+    dsb     sy
     mrs     x9, ctr_el0
     ubfx    x9, x9, #16, #4
     mov     x10, #4

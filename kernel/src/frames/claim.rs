@@ -4,6 +4,7 @@ use core::sync::atomic::Ordering;
 
 use blockmap::machine::PhysRange;
 
+use super::chunk::Piece;
 use super::free::ReserveError;
 use super::{Frames, Numbers, Purpose, State, address};
 
@@ -29,5 +30,34 @@ impl Frames<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Takes every free frame that `range` touches, as data of whoever calls: the allocator won't
+    /// hand them out. Frames that have an owner keep it.
+    pub fn claim_free(&self, range: PhysRange) {
+        let frames = Numbers::touched(range);
+        for chunk in self.banks.chunks_of(frames) {
+            let wanted = self.banks.frames_of(chunk).and_then(|all| all.both(frames));
+            if let Some(wanted) = wanted.filter(|_| self.prepare(chunk)) {
+                for piece in self.pieces(chunk, wanted) {
+                    // Nearly always a whole word is free.
+                    if !self.claim_piece(piece) {
+                        piece.frame_by_frame().for_each(|one| {
+                            self.claim_piece(one);
+                        });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes all frames of `piece` as data, if all are free; tells whether they were.
+    fn claim_piece(&self, piece: Piece<'_>) -> bool {
+        let taken = piece.change(State::Free, State::Used).is_ok();
+        if taken {
+            self.counter(Purpose::Data).fetch_add(piece.frames(), Ordering::Relaxed);
+            self.count_taken(piece);
+        }
+        taken
     }
 }

@@ -255,3 +255,17 @@ proptest! {
         prop_assert_eq!(usize::try_from(counts.reserved).unwrap(), count(State::Reserved));
     }
 }
+
+#[test]
+fn free_frames_are_claimed_around_those_that_have_an_owner() {
+    let banks = [range(0x4000_0000, 64 * MIB)];
+    let words = storage(&banks);
+    let frames = Frames::new(&words, &banks).unwrap();
+    let table = frames.allocate(Purpose::Table).unwrap();
+    frames.reserve(range(0x4000_3000, 0x2000)).unwrap();
+    frames.claim_free(range(0x4000_0000, 2 * MIB));
+    assert_eq!(frames.state(table), Some(State::Table));
+    assert_eq!(frames.counts(), Counts { free: 15872, used: 509, table: 1, reserved: 2 });
+    let next = frames.allocate(Purpose::Table).unwrap();
+    assert!(next.value() >= 0x4020_0000, "{next} was claimed");
+}

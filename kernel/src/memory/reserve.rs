@@ -32,14 +32,20 @@ impl Reserve {
 
     /// Adds tables from `allocate` until `wanted` are there that are not set aside, or until
     /// there is no room or no memory for more.
-    pub(super) fn top_up(&self, wanted: u32, allocate: impl Fn() -> Option<PhysAddr>) {
+    /// A table that there is no room for goes back by `free`: somebody else was faster.
+    pub(super) fn top_up(
+        &self,
+        wanted: u32,
+        allocate: impl Fn() -> Option<PhysAddr>,
+        free: impl Fn(PhysAddr),
+    ) {
         let wanted = usize::try_from(wanted).unwrap_or(MOST);
         // The lock is not held while a table is allocated: that may take a while.
         while self.wants_more(wanted)
             && let Some(table) = allocate()
         {
             if !self.add(table) {
-                break;
+                return free(table);
             }
         }
     }

@@ -178,7 +178,7 @@ pub(crate) fn start(
         cpu: Recorded::new(cpu, recording),
         origin: facts.origin(root, load),
         frames,
-        own: [image::memory(load), aside.zone()],
+        own: [image::memory(load), survey.device_tree, aside.zone()],
         fail_tables: facts.fail_tables,
     };
     Ok(Started {

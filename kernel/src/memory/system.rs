@@ -6,7 +6,7 @@ use blockmap::dump::Tree;
 use blockmap::layout::{LinearMap, MemoryMap};
 use blockmap::machine::{PhysAddr, PhysRange, VirtRange};
 use blockmap::vmsa::{Change, Geometry};
-use blockmap::{Platform, ProtectError, Reader, Refusal, Scope, Space, Terms};
+use blockmap::{Platform, ProtectError, Reader, Refusal, Scope, Space, Terms, publish_code};
 use blockmap_hw::Window;
 use blockmap_kernel::frames::{Counts, FRAME_BYTES, Frames, Purpose, State};
 use blockmap_kernel::trace::{BeginError, Origin, Recording, TraceText};
@@ -27,7 +27,7 @@ pub(crate) struct System<'a> {
     linear: LinearMap,
     frames: Frames<'a>,
     /// The memory that the kernel itself runs on: the image, and what the zone maps.
-    own: [PhysRange; 2],
+    own: [PhysRange; 3],
     locks: SlotLocks,
     reserve: Reserve,
     /// Tables that may still be allocated: `fail-tables=`.
@@ -41,7 +41,7 @@ pub(super) struct Parts<'a> {
     /// What there is besides: root, terms, CPU.
     pub(super) origin: Origin,
     pub(super) frames: Frames<'a>,
-    pub(super) own: [PhysRange; 2],
+    pub(super) own: [PhysRange; 3],
     pub(super) fail_tables: Option<u32>,
 }
 
@@ -103,15 +103,87 @@ impl<'a> System<'a> {
     }
 
     /// Changes what the leaves of `range` grant, and records what is meant by it.
+    ///
+    /// Free frames whose rights are taken away belong to whoever does so from then on: the
+    /// allocator would hand them out as if they could be written. Code that becomes executable, or
+    /// valid while it is, is made fetchable first. [code-clean-before-run]
     pub(crate) fn protect(&self, range: VirtRange, change: Change) -> Result<(), ProtectError> {
         self.recording().intend_change(self.tree(&self.space().reader()), range, change);
-        let result = self.space().protect(range, change);
+        let result = self.protect_pages(range, change);
         self.recording().ended(&result);
         result
     }
 
+    fn protect_pages(&self, range: VirtRange, change: Change) -> Result<(), ProtectError> {
+        let space = self.space();
+        let ready = match space.plan_protect(range, change)?.reserve() {
+            Ok(ready) => ready,
+            Err(short) => {
+                self.top_up(short.needed);
+                space.plan_protect(range, change)?.reserve()?
+            }
+        };
+        match change {
+            Change::ReadOnly | Change::Invalid => {
+                if let Some(memory) = self.memory_of(range) {
+                    self.frames.claim_free(memory);
+                }
+            }
+            Change::Execute => self.publish(range),
+            Change::ReadWrite | Change::NoExecute | Change::Valid => {}
+        }
+        ready.commit();
+        // While a page is invalid nothing can be done to its lines; nobody runs it before this
+        // returns.
+        if change == Change::Valid && self.may_execute(range) {
+            self.publish(range);
+        }
+        Ok(())
+    }
+
+    /// Makes what was written to the valid pages of `range` what is fetched from there: at once if
+    /// all of them are valid.
+    fn publish(&self, range: VirtRange) {
+        let page = self.geometry().page_bytes();
+        let pages = || {
+            (0..range.bytes() / page).filter_map(|number| {
+                VirtRange::new(range.start().wrapping_add(number * page), page)
+            })
+        };
+        let is_valid = |page: &VirtRange| self.space().translate(page.start()).is_some();
+        let publish = |part: VirtRange| {
+            if let Some(memory) = self.memory_of(part) {
+                publish_code(&self.cpu, memory);
+            }
+        };
+        if pages().all(|page| is_valid(&page)) {
+            publish(range);
+        } else {
+            pages().filter(is_valid).for_each(publish);
+        }
+    }
+
+    /// Whether anything in `range` may be executed by the kernel.
+    fn may_execute(&self, range: VirtRange) -> bool {
+        let reader = self.space().reader();
+        let mut runs = self.tree(&reader).within(range).runs();
+        runs.any(|run| {
+            run.mapped().is_some_and(|mapped| mapped.rights(self.geometry()).privileged.executes)
+        })
+    }
+
     fn tree<'r>(&self, reader: &'r Reader<'r, Self>) -> Tree<'r, Reader<'r, Self>> {
         Tree::new(self.geometry(), self.origin.root, reader)
+    }
+
+    /// Gives the frame of a table back.
+    fn give_back(&self, table: PhysAddr) {
+        if let Some(frame) = PhysRange::new(table, FRAME_BYTES) {
+            referee::forget(frame);
+        }
+        if let Err(error) = self.frames.free(Purpose::Table, table) {
+            panic!("a table can't be freed: {error}");
+        }
     }
 
     fn allocate_table(&self) -> Option<PhysAddr> {
@@ -165,7 +237,7 @@ impl<'a> Platform for System<'a> {
     }
 
     fn top_up(&self, tables: u32) {
-        self.reserve.top_up(tables, || self.allocate_table());
+        self.reserve.top_up(tables, || self.allocate_table(), |table| self.give_back(table));
     }
 
     fn reserve(&self, tables: u32) -> Result<(), u32> {
@@ -188,12 +260,7 @@ impl<'a> Platform for System<'a> {
 
     fn free_table(&self, table: PhysAddr) {
         self.cpu.freed(table);
-        if let Some(frame) = PhysRange::new(table, FRAME_BYTES) {
-            referee::forget(frame);
-        }
-        if let Err(error) = self.frames.free(Purpose::Table, table) {
-            panic!("a table can't be freed: {error}");
-        }
+        self.give_back(table);
     }
 
     fn enter_reader(&self) {

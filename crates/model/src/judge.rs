@@ -1,0 +1,295 @@
+//! One pass over a program: fast enough for whole boots, and for millions of steps.
+//!
+//! The judge takes the steps in one order and keeps, instead of states, what every CPU *could* hold:
+//! all that the tables say now, and what they said before and no invalidation has surely removed
+//! ([`stale`]). Bulk effects stay bulk: neighbouring entries that say the same of neighbouring
+//! memory are one. Walkers, store buffers and late invalidations are not enumerated but bounded: a
+//! store may be read from the moment it is executed, and what it replaced until a barrier has
+//! published it; an invalidation removes only what could no longer be read when it was issued, and
+//! only once it is complete.
+//!
+//! It judges programs in which one CPU writes at a time; other CPUs have walkers, profiles, and may
+//! park. [`explore`](crate::explore) is the authority, and a program that both judge gets the same
+//! verdict; where CPUs race, only the explorer tries every order.
+
+mod admit;
+mod alias;
+mod finish;
+mod stale;
+mod tree;
+
+use std::collections::HashMap;
+
+use blockmap_machine::{Barrier, Event, PhysAddr, VirtAddr, VirtRange};
+
+use crate::maintenance::Maintenance;
+use crate::meaning::{Meaning, Translation};
+use crate::profile::Synchronisation;
+use crate::program::{Context, Intent, Meanwhile, Memory, Program, Step, written};
+use crate::replay::{first_broken_run, leaves, meaning, order};
+use crate::verdict::{Effect, Rule, Verdict};
+use stale::Stale;
+use tree::{Place, Table};
+
+/// What the judge has seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Judged {
+    /// How many effects: each entry of a bulk effect is one, and each barrier and invalidation.
+    pub effects: u64,
+    /// What is wrong, in the order in which it was met; of each rule the first verdict.
+    pub verdicts: Vec<Verdict>,
+}
+
+/// Judges a program in the order that [`order`] gives its steps.
+#[must_use]
+pub fn judge(program: &Program) -> Judged {
+    let mut judge = Judge::new(program);
+    let order = order(program);
+    for (cpu, number) in &order {
+        judge.take(*cpu, *number);
+    }
+    judge.end(&order);
+    Judged { effects: judge.effects, verdicts: judge.verdicts }
+}
+
+/// One pass.
+#[derive(Debug)]
+struct Judge<'p> {
+    program: &'p Program,
+    tables: HashMap<PhysAddr, Table>,
+    /// What every address means, as last achieved.
+    meaning: Meaning,
+    open: Vec<Open>,
+    stale: Stale,
+    cpus: Vec<CpuNow>,
+    /// Memory that some leaf has made executable; more than there is, never less.
+    executable: Vec<blockmap_machine::PhysRange>,
+    /// Ranges that were mapped anew, and when that was published.
+    mapped: Vec<(VirtRange, u64)>,
+    /// Steps taken.
+    time: u64,
+    effects: u64,
+    verdicts: Vec<Verdict>,
+    at: (usize, usize),
+}
+
+/// A piece of an intent that is not achieved.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    cpu: usize,
+    range: VirtRange,
+    /// What its first address shall translate to.
+    target: Option<Translation>,
+    meanwhile: Meanwhile,
+    is_new: bool,
+}
+
+/// What matters of one CPU.
+#[derive(Clone, Debug)]
+struct CpuNow {
+    context: Context,
+    lingering: Option<Context>,
+    /// Whether its TLB may hold what the tables say.
+    holds: Holds,
+    /// Invalidations that are not complete.
+    sent: Vec<Sent>,
+    /// All invalidations since its last intent was achieved.
+    issued: Vec<Maintenance>,
+    /// When it last stored to a table that walkers reach, and last synchronised.
+    stored: u64,
+    published: u64,
+    synchronised: u64,
+}
+
+/// Whether a TLB may hold anything of the tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holds {
+    Something,
+    /// The CPU is off the tree, and has emptied its TLB since.
+    Nothing,
+}
+
+/// An invalidation that is not complete.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    names: Maintenance,
+    time: u64,
+}
+
+impl<'p> Judge<'p> {
+    fn new(program: &'p Program) -> Self {
+        let cpu = CpuNow {
+            context: Context::Live,
+            lingering: None,
+            holds: Holds::Something,
+            sent: Vec::new(),
+            issued: Vec::new(),
+            stored: 0,
+            published: 0,
+            synchronised: 0,
+        };
+        let memory = Memory::after(&program.initially);
+        let mut judge = Self {
+            program,
+            tables: HashMap::new(),
+            meaning: meaning(program.shape, &leaves(program.shape, program.root, &memory)),
+            open: Vec::new(),
+            stale: Stale::default(),
+            cpus: vec![cpu; program.cpus.len()],
+            executable: Vec::new(),
+            mapped: Vec::new(),
+            time: 0,
+            effects: 0,
+            verdicts: Vec::new(),
+            at: (0, 0),
+        };
+        for entry in memory.entries() {
+            let table = judge.tables.entry(entry.table).or_default();
+            table.set(entry.index, memory.load(entry));
+        }
+        let root = Place {
+            height: program.shape.top(),
+            start: program.shape.inputs().start(),
+            allows: crate::rights::Rights::ALL,
+            by: None,
+        };
+        judge.link(program.root, root);
+        judge
+    }
+
+    /// Takes one step.
+    fn take(&mut self, cpu: usize, number: usize) {
+        self.time += 1;
+        self.at = (cpu, number);
+        match &self.program.cpus[cpu].steps[number] {
+            Step::Effect(event) => self.perform(cpu, *event),
+            Step::Intend(intent) => self.intend(cpu, *intent),
+            Step::Achieved => self.achieve(cpu),
+            Step::Free(table) => self.free(*table),
+            Step::Use(range) => self.rely(cpu, *range),
+            Step::Context(context) => {
+                let cpu = &mut self.cpus[cpu];
+                if cpu.context != *context {
+                    cpu.lingering = Some(cpu.context);
+                    cpu.context = *context;
+                }
+                if *context == Context::Live {
+                    cpu.holds = Holds::Something;
+                    self.meet_again();
+                }
+            }
+            Step::Lock(_) | Step::Unlock(_) | Step::Signal(_) | Step::Wait(..) => {}
+        }
+    }
+
+    fn perform(&mut self, cpu: usize, event: Event) {
+        match event {
+            Event::Store { .. } | Event::Fill { .. } | Event::Update { .. } => {
+                self.effects += written(event).map_or(0, |span| u64::from(span.count));
+                self.write(cpu, event);
+            }
+            Event::Invalidate(invalidate) => {
+                self.effects += 1;
+                let names = self.program.shape.maintenance(invalidate);
+                let now = &mut self.cpus[cpu];
+                now.sent.push(Sent { names, time: self.time });
+                now.issued.push(names);
+            }
+            Event::Barrier(barrier) => {
+                self.effects += 1;
+                self.pass(cpu, barrier);
+            }
+            Event::Maintain { .. } => self.effects += 1,
+        }
+    }
+
+    fn pass(&mut self, cpu: usize, barrier: Barrier) {
+        let synchronisation = self.program.cpus[cpu].profile.synchronisation;
+        match barrier {
+            Barrier::Isb => {
+                let now = &mut self.cpus[cpu];
+                now.lingering = None;
+                now.synchronised = self.time;
+                self.stale.synchronise(cpu);
+                return;
+            }
+            Barrier::DsbNshst => return,
+            Barrier::DsbNsh => {}
+            Barrier::DsbIsh | Barrier::DsbIshst => {
+                self.stale.publish(cpu, self.time);
+                for table in std::mem::take(&mut self.stale.dirty) {
+                    if let Some(table) = self.tables.get_mut(&table) {
+                        table.unpublished.clear();
+                    }
+                }
+                let now = &mut self.cpus[cpu];
+                now.published = self.time;
+                if synchronisation != Synchronisation::Context {
+                    now.synchronised = self.time;
+                }
+            }
+        }
+        if barrier != Barrier::DsbIshst {
+            self.complete(cpu, barrier);
+        }
+    }
+
+    fn intend(&mut self, cpu: usize, intent: Intent) {
+        for piece in self.meaning.pieces(intent.range) {
+            let offset = piece.range.start().offset_from(intent.range.start()).unwrap_or(0);
+            let target = intent.target.of(piece.translation, offset);
+            let is_new = piece.translation.is_none() && target.is_some();
+            let meanwhile = intent.meanwhile;
+            self.open.push(Open { cpu, range: piece.range, target, meanwhile, is_new });
+        }
+    }
+
+    /// Judges what the tables are like in the end.
+    fn end(&mut self, order: &[(usize, usize)]) {
+        let steps: usize = self.program.cpus.iter().map(|cpu| cpu.steps.len()).sum();
+        let shape = self.program.shape;
+        if steps > order.len() {
+            self.find(Rule::NoDeadlock, 0, shape.inputs().start(), "a CPU that waits for ever");
+        }
+        let mut memory = Memory::default();
+        for (table, words) in &self.tables {
+            words.copy_to(*table, &mut memory);
+        }
+        let found = leaves(shape, self.program.root, &memory);
+        let made = meaning(shape, &found);
+        if made != self.meaning {
+            let at = |piece: crate::meaning::Piece| {
+                let other = self.meaning.pieces(piece.range);
+                other.iter().map(|piece| piece.range.start()).find(|at| made.get(*at) != self.meaning.get(*at))
+            };
+            let at = made.pieces(shape.inputs()).into_iter().find_map(at);
+            self.find(Rule::MapMeansWhatWasAsked, self.at.0, at.unwrap_or_default(), "another map");
+        }
+        if let Some((at, what)) = first_broken_run(shape, &memory, &found) {
+            self.find(Rule::WholeRunOrNone, self.at.0, at, &what);
+        }
+    }
+
+    /// Notes a violation, unless the rule has been broken before.
+    fn find(&mut self, rule: Rule, cpu: usize, address: VirtAddr, seen: &str) {
+        if self.verdicts.iter().any(|verdict| verdict.rule == rule) {
+            return;
+        }
+        let (by, step) = self.at;
+        let text = self.program.cpus[by].steps.get(step);
+        let text = text.map_or_else(|| "the start".to_owned(), ToString::to_string);
+        let effect = Effect { cpu: by, step, text };
+        self.verdicts.push(Verdict { rule, cpu, address, effect, seen: vec![seen.to_owned()] });
+    }
+
+    /// The CPUs, a bit each, whose TLBs may hold what the tables say.
+    fn holders(&self) -> u64 {
+        let bit = |(cpu, now): (usize, &CpuNow)| {
+            if now.holds == Holds::Something { 1 << cpu } else { 0 }
+        };
+        self.cpus.iter().enumerate().map(bit).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests;

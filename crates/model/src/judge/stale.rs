@@ -1,0 +1,158 @@
+//! What TLBs may hold although the tables no longer say it.
+
+use std::collections::BTreeMap;
+
+use blockmap_machine::{PhysAddr, VirtAddr, VirtRange};
+
+use crate::rights::Rights;
+use crate::shape::{HIGHEST, Shape};
+
+/// Something that the tables said once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Old {
+    /// The addresses that its entries are for.
+    pub(super) range: VirtRange,
+    /// The height of their table.
+    pub(super) height: u32,
+    /// Their table.
+    pub(super) from: PhysAddr,
+    pub(super) kind: OldKind,
+    /// The CPUs, a bit each, that may hold it.
+    pub(super) cpus: u64,
+    pub(super) read: Read,
+}
+
+/// What it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OldKind {
+    Pointer { table: PhysAddr, allows: Rights },
+    /// Leaves of neighbouring memory; the word is the first one's.
+    Leaves { word: u64, allows: Rights },
+}
+
+/// Until when walkers could read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Read {
+    /// They still may: the CPU of this number has not published what replaced it.
+    Still(usize),
+    /// Until this step.
+    Until(u64),
+}
+
+/// All that is stale.
+#[derive(Debug, Default)]
+pub(super) struct Stale {
+    /// By height, then by first address and a number of its own.
+    by_height: [BTreeMap<(u64, u64), Old>; 5],
+    next: u64,
+    /// Those that can still be read.
+    fresh: Vec<(u32, (u64, u64))>,
+    /// Tables with words that have been overwritten and may still be read.
+    pub(super) dirty: Vec<PhysAddr>,
+    /// What TLBs no longer hold and a pipeline may still use: whose, and what.
+    pub(super) pipeline: Vec<(usize, Old)>,
+}
+
+/// Names one of them.
+pub(super) type Key = (u32, (u64, u64));
+
+impl Stale {
+    pub(super) fn add(&mut self, old: Old) -> Key {
+        self.next += 1;
+        let key = (old.height, (old.range.start().value(), self.next));
+        if let Read::Still(_) = old.read {
+            self.fresh.push(key);
+        }
+        self.map(old.height).insert(key.1, old);
+        key
+    }
+
+    pub(super) fn get(&self, key: Key) -> Option<Old> {
+        let height = usize::try_from(key.0).ok()?;
+        self.by_height.get(height)?.get(&key.1).copied()
+    }
+
+    pub(super) fn remove(&mut self, key: Key) {
+        self.map(key.0).remove(&key.1);
+    }
+
+    /// Replaces the CPUs that hold one.
+    pub(super) fn keep(&mut self, key: Key, cpus: u64) {
+        if cpus == 0 {
+            self.remove(key);
+        } else if let Some(old) = self.map(key.0).get_mut(&key.1) {
+            old.cpus = cpus;
+        }
+    }
+
+    fn map(&mut self, height: u32) -> &mut BTreeMap<(u64, u64), Old> {
+        let height = height.min(HIGHEST);
+        &mut self.by_height[usize::try_from(height).unwrap_or(0)]
+    }
+
+    /// Those that have addresses in `range`.
+    pub(super) fn overlapping(&self, shape: Shape, range: VirtRange) -> Vec<(Key, Old)> {
+        let mut found = Vec::new();
+        for (height, map) in (0..).zip(&self.by_height) {
+            if map.is_empty() || height > shape.top() {
+                continue;
+            }
+            // None is longer than a table's worth.
+            let longest = shape.span(height) << (shape.page_bits() - 3);
+            let from = range.start().value().saturating_sub(longest);
+            let until = range.last().value();
+            for (key, old) in map.range((from, 0)..=(until, u64::MAX)) {
+                if old.range.overlaps(range) {
+                    found.push(((height, *key), *old));
+                }
+            }
+        }
+        found
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> impl Iterator<Item = (Key, &Old)> {
+        (0..).zip(&self.by_height).flat_map(|(height, map)| {
+            map.iter().map(move |(key, old)| ((height, *key), old))
+        })
+    }
+
+    /// What `cpu` has overwritten can no longer be read.
+    pub(super) fn publish(&mut self, cpu: usize, time: u64) {
+        let fresh = std::mem::take(&mut self.fresh);
+        for key in fresh {
+            match self.map(key.0).get_mut(&key.1) {
+                Some(old) if old.read == Read::Still(cpu) => old.read = Read::Until(time),
+                Some(_) => self.fresh.push(key),
+                None => {}
+            }
+        }
+    }
+
+    /// The pipeline of `cpu` starts anew.
+    pub(super) fn synchronise(&mut self, cpu: usize) {
+        self.pipeline.retain(|(other, _)| *other != cpu);
+    }
+}
+
+impl Old {
+    /// The same for a part of its addresses that begins at the start of an entry.
+    pub(super) fn part(self, range: VirtRange) -> Self {
+        let kind = match self.kind {
+            OldKind::Leaves { word, allows } => {
+                let offset = range.start().offset_from(self.range.start()).unwrap_or(0);
+                OldKind::Leaves { word: word.wrapping_add(offset), allows }
+            }
+            pointer @ OldKind::Pointer { .. } => pointer,
+        };
+        Self { range, kind, ..self }
+    }
+}
+
+/// The part of a range that lies in another.
+pub(super) fn intersection(one: VirtRange, other: VirtRange) -> Option<VirtRange> {
+    let start = one.start().max(other.start());
+    let last = one.last().min(other.last());
+    let bytes = last.offset_from(start)?.checked_add(1)?;
+    VirtRange::new(VirtAddr::new(start.value()), bytes)
+}
