@@ -109,3 +109,26 @@ fn tables_are_refused_wherever_they_are() {
         }
     }
 }
+
+#[test]
+fn free_memory_whose_rights_were_taken_away_never_becomes_a_table() {
+    // The next frames that tables would be made of, narrowed; then changes that need tables.
+    let next = "ro 0xffff000000000000 512; invalid 0xffff000000400000 1024";
+    let changes = "ro 0xffff000055555000 1; ro 0xffff000095555000 1; ro 0xffff0000d5555000 1";
+    let booted = twelve_gib(&format!("stat; {next}; {changes}; stat"));
+    for command in next.split("; ").chain(changes.split("; ")) {
+        let answer = booted.answer(command);
+        let refused = "keeps its permissions: ";
+        assert!(answer.trim_end() == "done" || answer.contains(refused), "{command}: {answer}");
+    }
+    answers(&booted, "ro 0xffff0000d5555000 1", "done");
+}
+
+#[test]
+fn the_device_tree_stays_readable() {
+    let ([before, after], _, booted) = around("invalid 0xffff000008000000 1; cmdline");
+    let refused = booted.answer("invalid 0xffff000008000000 1");
+    assert!(refused.contains("the kernel itself runs on it"), "{refused}");
+    assert_eq!(after, before);
+    assert!(booted.answer("cmdline").contains("semihosting"));
+}
