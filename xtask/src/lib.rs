@@ -7,6 +7,7 @@
 
 pub mod boot;
 pub mod check;
+pub mod demo;
 pub mod doc;
 pub mod image;
 pub mod mutants;

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{boot, check, doc, image, mutants, setup, test, tidy};
+use xtask::{boot, check, demo, doc, image, mutants, setup, test, tidy};
 
 /// The project's commands. Each does the set-up it needs, and says what it installs.
 #[derive(Parser)]
@@ -22,6 +22,8 @@ enum Command {
     Test,
     /// What needs no machine, in under a minute: format, lints, tidy, host tests, documentation.
     Check,
+    /// One screen for a newcomer: a plan, a live split, and what a missing barrier would do.
+    Demo,
     /// The project's own rules of form.
     Tidy,
     /// Builds the documentation, warnings being errors.
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Command::Boot(options) => boot::run(&options),
         Command::Test => test::run_all(),
         Command::Check => check::run_all(),
+        Command::Demo => demo::run(),
         Command::Mutants(options) => mutants::run(&options),
         Command::Tidy => tidy::run(),
         Command::Doc(options) => doc::run(options),

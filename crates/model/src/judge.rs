@@ -260,7 +260,10 @@ impl<'p> Judge<'p> {
         if made != self.meaning {
             let at = |piece: crate::meaning::Piece| {
                 let other = self.meaning.pieces(piece.range);
-                other.iter().map(|piece| piece.range.start()).find(|at| made.get(*at) != self.meaning.get(*at))
+                other
+                    .iter()
+                    .map(|piece| piece.range.start())
+                    .find(|at| made.get(*at) != self.meaning.get(*at))
             };
             let at = made.pieces(shape.inputs()).into_iter().find_map(at);
             self.find(Rule::MapMeansWhatWasAsked, self.at.0, at.unwrap_or_default(), "another map");

@@ -44,6 +44,7 @@
 
 pub mod decode;
 pub mod explore;
+pub mod judge;
 pub mod maintenance;
 pub mod meaning;
 pub mod profile;

@@ -149,7 +149,7 @@ fn place(geometry: Geometry, window: u64, step: &Step) -> Option<VirtRange> {
     let half = highest.value() - lowest.value();
     let reach = sizes[sizes.len() - 1].saturating_mul(3).min(half);
     let base = lowest.checked_add((window % (half - reach + 1)) & !(size(LARGEST) - 1))?;
-    let offset = step.place % reach & !(size(step.grain) - 1);
+    let offset = (step.place % reach) & !(size(step.grain) - 1);
     let start = base.checked_add(offset)?;
     let left = highest.value() - start.value() + 1;
     let bytes = size(step.length_grain).saturating_mul(step.length).min(left);

@@ -1,5 +1,6 @@
 //! Mappings that cross the places where a descriptor keeps an output address's next bits apart,
 //! mappings that end in tables which were there before, and tables that come back.
+#![expect(clippy::unwrap_used, reason = "this crate is tests only")]
 
 use std::cell::Cell;
 

@@ -3,6 +3,7 @@
 //!
 //! The platform here lets another operation run in the middle of a walk, as another CPU might, and
 //! panics where that operation would have to wait.
+#![expect(clippy::unwrap_used, reason = "this crate is tests only")]
 
 use std::cell::{Cell, RefCell};
 

@@ -1,4 +1,5 @@
 //! The timelines in the protocols' module headers are what the protocols do.
+#![expect(clippy::unwrap_used, reason = "this crate is tests only")]
 
 use blockmap::publish_code;
 use blockmap::{Strategy, Terms};

@@ -6,6 +6,7 @@ use blockmap_machine::{Entry, Event, PhysAddr, Span, VirtAddr, VirtRange};
 
 use super::Slices;
 use crate::decode::Word;
+use crate::maintenance::Reach;
 use crate::program::{Memory, Program, Step, Target, each_write, written};
 use crate::replay::{leaves, meaning, order};
 
@@ -51,11 +52,33 @@ fn ranges(program: &Program) -> impl Iterator<Item = VirtRange> {
     steps.filter_map(Step::range)
 }
 
+/// The ranges that invalidations name, those that follow each other as one.
+fn invalidated(program: &Program) -> Vec<VirtRange> {
+    let mut all: Vec<VirtRange> = Vec::new();
+    for step in program.cpus.iter().flat_map(|cpu| &cpu.steps) {
+        let Some(Event::Invalidate(invalidate)) = step.event() else { continue };
+        let Some(Reach::Within(range)) = program.shape.maintenance(invalidate).reach else {
+            continue;
+        };
+        let before = all.last().filter(|before| before.end() == range.start()).copied();
+        match before
+            .and_then(|before| VirtRange::new(before.start(), before.bytes() + range.bytes()))
+        {
+            Some(both) => {
+                all.pop();
+                all.push(both);
+            }
+            None => all.push(range),
+        }
+    }
+    all
+}
+
 /// Adds the first and last pages of every range that is named, and the pages beside them.
 fn add_edges(program: &Program, alone: &mut BTreeSet<VirtAddr>) {
     let page = program.shape.span(0);
     let inputs = program.shape.inputs();
-    for range in ranges(program) {
+    for range in ranges(program).chain(invalidated(program)) {
         let last = range.last().align_down(page);
         let beside = [range.start().checked_sub(page), last.checked_add(page)];
         alone.extend([range.start(), last]);

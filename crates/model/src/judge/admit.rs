@@ -237,7 +237,11 @@ impl Judge<'_> {
 
     /// The first address of a range for which a translation is neither the old nor a new one, and
     /// which rule that breaks.
-    pub(super) fn not_allowed(&self, range: VirtRange, to: Translation) -> Option<(VirtAddr, Rule)> {
+    pub(super) fn not_allowed(
+        &self,
+        range: VirtRange,
+        to: Translation,
+    ) -> Option<(VirtAddr, Rule)> {
         let shifted = |at: VirtAddr| to.above(at.offset_from(range.start()).unwrap_or(0));
         for piece in self.meaning.pieces(range) {
             if piece.translation == Some(shifted(piece.range.start())) {

@@ -4,7 +4,6 @@ use blockmap_machine::{PhysRange, VirtAddr, VirtRange};
 
 use super::Judge;
 use super::stale::{OldKind, intersection};
-use super::tree::Place;
 use crate::decode::{Leaf, Word};
 use crate::meaning::Translation;
 use crate::program::Aliases;
@@ -35,7 +34,8 @@ impl Judge<'_> {
     /// Looks for another way to the same memory that grants what it must not.
     fn check_alias(&mut self, (range, output): (VirtRange, PhysRange), grants: fn(Rights) -> bool) {
         let open = self.open.iter().filter_map(|open| Some((open.range, open.target?)));
-        let mapped = self.meaning.mapped().filter_map(|piece| Some((piece.range, piece.translation?)));
+        let mapped =
+            self.meaning.mapped().filter_map(|piece| Some((piece.range, piece.translation?)));
         let aliases: Vec<VirtRange> =
             mapped.chain(open).filter_map(|(range, to)| part(range, to, output)).collect();
         let current = aliases.into_iter().flat_map(|alias| self.current(alias));
@@ -53,7 +53,9 @@ impl Judge<'_> {
                 found.push((old.range, to));
             }
         }
-        let other = found.into_iter().find(|(at, to)| grants(to.rights) && part(*at, *to, output).is_some());
+        let other = found
+            .into_iter()
+            .find(|(at, to)| grants(to.rights) && part(*at, *to, output).is_some());
         if let Some((at, to)) = other {
             let seen = format!("{to} at {at}");
             self.find(Rule::NarrowThenWiden, self.holder(), range.start(), &seen);
@@ -93,15 +95,6 @@ impl Judge<'_> {
                 _ => return (shape.span(height), height, None),
             }
         }
-    }
-
-    /// The places at which walkers can meet a table, those that only a stale pointer leads to.
-    pub(super) fn stale_places(&self, number: u64) -> Vec<(blockmap_machine::PhysAddr, Place)> {
-        let of = |(table, found): (&blockmap_machine::PhysAddr, &super::tree::Table)| {
-            let places = found.places.iter().filter(|place| place.by == Some(number));
-            places.map(|place| (*table, *place)).collect::<Vec<_>>()
-        };
-        self.tables.iter().flat_map(of).collect()
     }
 }
 

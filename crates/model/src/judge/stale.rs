@@ -25,9 +25,15 @@ pub(super) struct Old {
 /// What it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OldKind {
-    Pointer { table: PhysAddr, allows: Rights },
+    Pointer {
+        table: PhysAddr,
+        allows: Rights,
+    },
     /// Leaves of neighbouring memory; the word is the first one's.
-    Leaves { word: u64, allows: Rights },
+    Leaves {
+        word: u64,
+        allows: Rights,
+    },
 }
 
 /// Until when walkers could read it.
@@ -112,9 +118,9 @@ impl Stale {
 
     /// All of them.
     pub(super) fn all(&self) -> impl Iterator<Item = (Key, &Old)> {
-        (0..).zip(&self.by_height).flat_map(|(height, map)| {
-            map.iter().map(move |(key, old)| ((height, *key), old))
-        })
+        (0..)
+            .zip(&self.by_height)
+            .flat_map(|(height, map)| map.iter().map(move |(key, old)| ((height, *key), old)))
     }
 
     /// What `cpu` has overwritten can no longer be read.
