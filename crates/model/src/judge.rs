@@ -1,17 +1,20 @@
 //! One pass over a program: fast enough for whole boots, and for millions of steps.
 //!
 //! The judge takes the steps in one order and keeps, instead of states, what every CPU *could* hold:
-//! all that the tables say now, and what they said before and no invalidation has surely removed
-//! ([`stale`]). Bulk effects stay bulk: neighbouring entries that say the same of neighbouring
-//! memory are one. Walkers, store buffers and late invalidations are not enumerated but bounded: a
-//! store may be read from the moment it is executed, and what it replaced until a barrier has
-//! published it; an invalidation removes only what could no longer be read when it was issued, and
-//! only once it is complete.
+//! all that the tables say now, and what they said before and no invalidation has surely removed.
+//! Bulk effects stay bulk: neighbouring entries that say the same of neighbouring memory are one.
+//! Walkers, store buffers and late invalidations are not enumerated but bounded: a store may be
+//! read from the moment it is executed, and what it replaced until a barrier has published it; an
+//! invalidation removes only what could no longer be read when it was issued, and only once it is
+//! complete.
 //!
 //! It judges programs in which one CPU writes at a time; other CPUs have walkers, profiles, and may
-//! park. [`explore`](crate::explore) is the authority, and a program that both judge gets the same
-//! verdict; where CPUs race, only the explorer tries every order.
+//! park. Two orders of their steps stand for all: in one the others do nothing until the writer
+//! waits for them, and so leave the tables as late as they can; in the other they go first wherever
+//! they can, and so come back as early. [`explore`](crate::explore) is the authority, and tests
+//! compare the two; where several CPUs write, only the explorer tries every order.
 
+mod achieve;
 mod admit;
 mod alias;
 mod finish;
@@ -26,7 +29,7 @@ use crate::maintenance::Maintenance;
 use crate::meaning::{Meaning, Translation};
 use crate::profile::Synchronisation;
 use crate::program::{Context, Intent, Meanwhile, Memory, Program, Step, written};
-use crate::replay::{first_broken_run, leaves, meaning, order};
+use crate::replay::{First, first_broken_run, leaves, meaning, order};
 use crate::verdict::{Effect, Rule, Verdict};
 use stale::Stale;
 use tree::{Place, Table};
@@ -40,11 +43,17 @@ pub struct Judged {
     pub verdicts: Vec<Verdict>,
 }
 
-/// Judges a program in the order that [`order`] gives its steps.
+/// Judges a program.
 #[must_use]
 pub fn judge(program: &Program) -> Judged {
+    let judged = pass(program, First::Writers);
+    let has_others = program.cpus.iter().filter(|cpu| !cpu.steps.is_empty()).count() > 1;
+    if judged.verdicts.is_empty() && has_others { pass(program, First::Others) } else { judged }
+}
+
+fn pass(program: &Program, first: First) -> Judged {
     let mut judge = Judge::new(program);
-    let order = order(program);
+    let order = order(program, first);
     for (cpu, number) in &order {
         judge.take(*cpu, *number);
     }

@@ -106,11 +106,13 @@ impl Shape {
         }
     }
 
-    /// Whether the instructions of `exception_level` are about this regime.
+    /// Whether the instructions of `exception_level` are about this regime. Those of EL1 are about
+    /// EL2&0 where `HCR_EL2.TGE` is set, as it is for a kernel at EL2.
     fn is_of(self, exception_level: u8) -> bool {
         match self.regime {
             Regime::El1 => exception_level == 1,
-            Regime::El2 | Regime::El2Host => exception_level == 2,
+            Regime::El2 => exception_level == 2,
+            Regime::El2Host => matches!(exception_level, 1 | 2),
             Regime::El3 => exception_level == 3,
         }
     }

@@ -7,7 +7,7 @@ use blockmap_machine::{Entry, PhysAddr, VirtAddr, VirtRange};
 
 use crate::decode::{Leaf, Word};
 use crate::meaning::{Meaning, Translation};
-use crate::program::{Intent, Memory, Program, Step};
+use crate::program::{Intent, Memory, Program, Step, written};
 use crate::rights::Rights;
 use crate::shape::Shape;
 use crate::verdict::{Effect, Rule, Verdict};
@@ -41,43 +41,56 @@ impl Found {
     }
 }
 
-/// One order in which the CPUs can take their steps, each as far as it can go; the steps of those
-/// that wait for ever are missing.
+/// Who goes first where several CPUs can take a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum First {
+    /// CPUs that write to tables.
+    Writers,
+    /// CPUs that don't.
+    Others,
+}
+
+/// One order in which the CPUs can take their steps; the steps of those that wait for ever are
+/// missing.
 #[must_use]
-pub fn order(program: &Program) -> Vec<(usize, usize)> {
+pub fn order(program: &Program, first: First) -> Vec<(usize, usize)> {
+    let writes = |cpu: &usize| {
+        let mut steps = program.cpus[*cpu].steps.iter();
+        steps.any(|step| step.event().and_then(written).is_some())
+    };
+    let mut cpus: Vec<usize> = (0..program.cpus.len()).collect();
+    cpus.sort_by_key(|cpu| writes(cpu) != (first == First::Writers));
     let mut order = Vec::new();
     let mut next = vec![0; program.cpus.len()];
     let mut counters: HashMap<&str, u32> = HashMap::new();
     let mut locks: HashMap<&str, usize> = HashMap::new();
     loop {
-        let before = order.len();
-        for (cpu, at) in next.iter_mut().enumerate() {
-            while let Some(step) = program.cpus[cpu].steps.get(*at) {
-                match step {
-                    Step::Wait(name, count) if counters.get(&**name).unwrap_or(&0) < count => break,
-                    Step::Lock(name) if locks.contains_key(&**name) => break,
-                    Step::Lock(name) => {
-                        locks.insert(name, cpu);
-                    }
-                    Step::Unlock(name) => {
-                        locks.remove(&**name);
-                    }
-                    Step::Signal(name) => *counters.entry(name).or_default() += 1,
-                    Step::Effect(_)
-                    | Step::Intend(_)
-                    | Step::Achieved
-                    | Step::Free(_)
-                    | Step::Use(_)
-                    | Step::Wait(..)
-                    | Step::Context(_) => {}
-                }
-                order.push((cpu, *at));
-                *at += 1;
+        let can_go = |cpu: &usize| match program.cpus[*cpu].steps.get(next[*cpu]) {
+            Some(Step::Wait(name, count)) => counters.get(&**name).unwrap_or(&0) >= count,
+            Some(Step::Lock(name)) => !locks.contains_key(&**name),
+            Some(_) => true,
+            None => false,
+        };
+        let Some(cpu) = cpus.iter().copied().find(can_go) else { return order };
+        let number = next[cpu];
+        match &program.cpus[cpu].steps[number] {
+            Step::Lock(name) => {
+                locks.insert(name, cpu);
             }
+            Step::Unlock(name) => {
+                locks.remove(&**name);
+            }
+            Step::Signal(name) => *counters.entry(name).or_default() += 1,
+            Step::Effect(_)
+            | Step::Intend(_)
+            | Step::Achieved
+            | Step::Free(_)
+            | Step::Use(_)
+            | Step::Wait(..)
+            | Step::Context(_) => {}
         }
-        if order.len() == before {
-            return order;
-        }
+        order.push((cpu, number));
+        next[cpu] += 1;
     }
 }
 
@@ -143,7 +156,7 @@ pub fn judge_end(program: &Program) -> Vec<Verdict> {
     let mut memory = Memory::after(&program.initially);
     let mut asked = meaning(shape, &leaves(shape, program.root, &memory));
     let mut open: Vec<Vec<Intent>> = vec![Vec::new(); program.cpus.len()];
-    let order = order(program);
+    let order = order(program, First::Writers);
     for (cpu, at) in &order {
         match &program.cpus[*cpu].steps[*at] {
             Step::Effect(event) => memory.perform(*event),

@@ -72,6 +72,9 @@ rules! {
     SynchroniseAfterPublish = "synchronise-after-publish",
     /// The invalidation's level hint misses an entry of another size. [no-ttl-across-sizes]
     NoTtlAcrossSizes = "no-ttl-across-sizes",
+    /// Several sizes of one address may be held, and the CPU need not remove any of them but with
+    /// everything: the stricter reading of the manual. [several-sizes-need-everything]
+    SeveralSizesNeedEverything = "several-sizes-need-everything",
     /// The invalidation reaches one CPU only. [invalidate-every-cpu]
     InvalidateEveryCpu = "invalidate-every-cpu",
     /// The invalidation is of a range, and the CPU need not act on it.

@@ -8,7 +8,7 @@ use blockmap::{Platform, Refusal, Scope, Space, Strategy, Terms};
 use blockmap_machine::{Entry, Event, PhysAddr, VirtRange};
 use blockmap_model::meaning::Translation;
 use blockmap_model::profile::Profile;
-use blockmap_model::program::{Intent, Meanwhile, Program, Step, Target, written};
+use blockmap_model::program::{Cpu, Intent, Meanwhile, Program, Step, Target, written};
 use blockmap_model::shape::Shape;
 use blockmap_vmsa::{Change, Geometry, TlbiForm};
 
@@ -45,31 +45,56 @@ impl Scenario {
     /// only have walkers.
     #[must_use]
     pub fn record(&self, terms: Terms, cpus: usize) -> Program {
-        let geometry = Geometry::KERNEL_4K_48;
-        let words = words_for(geometry, 64);
-        let steps = RefCell::new(Vec::new());
-        let log = |event: &Event| steps.borrow_mut().push(Step::Effect(*event));
-        let host = Host::new(geometry, &words, &log);
-        host.set_terms(terms);
-        let root = host.new_root().unwrap();
-        let platform = Recording { host, steps: &steps };
-        let space = Space::new(&platform, root);
-        if self.gib > 0 {
-            space.map(linear(self.gib)).unwrap();
-        }
-        (self.prepare)(&space);
-        let empty =
-            Event::Fill { span: Entry { table: root, index: 0 }.span(512), value: 0, step: 0 };
-        let mut program = Program::new(Shape::KERNEL_4K_48, root, Profile::QUIET, cpus);
-        program.initially.push(empty);
-        program.initially.extend(steps.take().iter().filter_map(Step::event).filter(is_write));
-        (self.operate)(&space);
-        platform.host.assert_idle();
-        let mut recorded: Vec<Step> = (self.intents)().into_iter().map(Step::Intend).collect();
-        recorded.append(&mut steps.take());
-        recorded.push(Step::Achieved);
-        program.cpus[0].steps = recorded;
+        let start = |space: &Space<'_, Recording<'_>>| {
+            if self.gib > 0 {
+                space.map(linear(self.gib)).unwrap();
+            }
+            (self.prepare)(space);
+        };
+        let mut program = record((terms, 64), start, |space| {
+            for intent in (self.intents)() {
+                space.platform().note(Step::Intend(intent));
+            }
+            (self.operate)(space);
+            space.platform().note(Step::Achieved);
+        });
+        let walkers = Cpu { profile: Profile::QUIET, steps: Vec::new() };
+        program.cpus.resize(cpus, walkers);
         program
+    }
+}
+
+/// Records what `operate` does under `terms` and with so many tables, after `prepare`, as the
+/// program of a machine of one CPU.
+pub fn record(
+    (terms, tables): (Terms, usize),
+    prepare: impl FnOnce(&Space<'_, Recording<'_>>),
+    operate: impl FnOnce(&Space<'_, Recording<'_>>),
+) -> Program {
+    let geometry = Geometry::KERNEL_4K_48;
+    let words = words_for(geometry, tables);
+    let steps = RefCell::new(Vec::new());
+    let log = |event: &Event| steps.borrow_mut().push(Step::Effect(*event));
+    let host = Host::new(geometry, &words, &log);
+    host.set_terms(terms);
+    let root = host.new_root().unwrap();
+    let platform = Recording { host, steps: &steps };
+    let space = Space::new(&platform, root);
+    prepare(&space);
+    let empty = Event::Fill { span: Entry { table: root, index: 0 }.span(512), value: 0, step: 0 };
+    let mut program = Program::new(Shape::KERNEL_4K_48, root, Profile::QUIET, 1);
+    program.initially.push(empty);
+    program.initially.extend(steps.take().iter().filter_map(Step::event).filter(is_write));
+    operate(&space);
+    platform.host.assert_idle();
+    program.cpus[0].steps = steps.take();
+    program
+}
+
+impl Recording<'_> {
+    /// Writes down a step that is no effect.
+    pub fn note(&self, step: Step) {
+        self.steps.borrow_mut().push(step);
     }
 }
 

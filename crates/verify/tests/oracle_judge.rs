@@ -5,14 +5,16 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use blockmap::Terms;
+use blockmap::{Space, Terms};
+use blockmap_machine::{VirtAddr, VirtRange};
 use blockmap_model::explore::{Options, explore};
 use blockmap_model::judge::judge;
 use blockmap_model::profile::{Profile, SizeChange};
-use blockmap_model::program::{Program, Step};
+use blockmap_model::program::{Intent, Meanwhile, Program, Step, Target};
 use blockmap_model::text::read;
-use blockmap_verify::scenario::{LIVE, SCENARIOS};
-use blockmap_vmsa::TlbiForm;
+use blockmap_verify::recorder::{LINEAR, linear};
+use blockmap_verify::scenario::{LIVE, Recording, SCENARIOS, record};
+use blockmap_vmsa::{Change, TlbiForm};
 
 /// The first verdict's rule, CPU and address, as each of the two says it.
 fn both(program: &Program) -> (Option<String>, Option<String>) {
@@ -118,4 +120,49 @@ fn both_say_the_same_of_the_engine_with_one_fault() {
     }
     println!("{all} programs, {wrong} of them wrong");
     assert!(differ.is_empty(), "{} differ:\n{}", differ.len(), differ.join("\n"));
+}
+
+/// A program of many changes of a map of 12 GiB: pages, runs, blocks, mixed.
+fn long_program(operations: u64) -> Program {
+    let prepare = |space: &Space<'_, Recording<'_>>| space.map(linear(12)).unwrap();
+    record((LIVE, 7000), prepare, |space| {
+        let mut random = 1_u64;
+        for _ in 0..operations {
+            random = random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+            let bytes = 4096 << (random >> 60);
+            let start = LINEAR + (random >> 20) % (12 << 30) / bytes * bytes;
+            let range = VirtRange::new(VirtAddr::new(start), bytes).unwrap();
+            let (change, rights) = if random >> 16 & 1 == 0 {
+                (Change::ReadOnly, "r--")
+            } else {
+                (Change::ReadWrite, "rw-")
+            };
+            let target = Target::Rights(rights.parse().unwrap());
+            let meanwhile = Meanwhile::Accessible;
+            space.platform().note(Step::Intend(Intent { range, target, meanwhile }));
+            space.protect(range, change).unwrap();
+            space.platform().note(Step::Achieved);
+        }
+    })
+}
+
+#[test]
+#[ignore = "a measurement: wants a core of its own"]
+fn the_judge_takes_a_million_effects_a_second() {
+    let program = long_program(100_000);
+    let start = Instant::now();
+    let judged = judge(&program);
+    let seconds = start.elapsed().as_secs_f64();
+    assert_eq!(judged.verdicts, []);
+    let steps = program.cpus[0].steps.len();
+    println!("{} effects in {steps} steps, {seconds:.2} s", judged.effects);
+    let effects = u32::try_from(judged.effects).unwrap();
+    assert!(f64::from(effects) / seconds > 1e6, "{effects} effects in {seconds} s");
+}
+
+#[test]
+fn the_judge_accepts_a_long_program() {
+    let judged = judge(&long_program(3_000));
+    assert_eq!(judged.verdicts, []);
+    assert!(judged.effects > 100_000);
 }

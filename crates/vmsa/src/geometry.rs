@@ -169,14 +169,17 @@ impl Geometry {
         }
     }
 
-    /// Input address bits below those that index a table of `level`.
+    /// Input address bits below those that index a table of `level`, which is the root's level or one
+    /// below it: of higher ones the answer may be more than an address has.
     #[inline]
     #[must_use]
     pub const fn span_bits(self, level: Level) -> u32 {
         self.granule.page_bits() + level.levels_below() * self.granule.index_bits()
     }
 
-    /// Bytes of input addresses that one entry at `level` covers.
+    /// Bytes of input addresses that one entry at `level` covers, which is the root's level or one
+    /// below it. With 64 KiB pages an entry of level −1, which no geometry walks, would cover 2^68:
+    /// asking for that panics, or in builds without overflow checks gives a wrong number.
     #[inline]
     #[must_use]
     #[doc(alias = "PMD_SIZE")]

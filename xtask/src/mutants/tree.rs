@@ -1,8 +1,9 @@
 //! A copy of the tree that faults are seeded in.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -49,7 +50,9 @@ impl Tree {
         git.current_dir(root()).args(["ls-files", "-z", "--cached", "--others"]);
         let output = git.arg("--exclude-standard").output().context("cannot run git")?;
         let names = String::from_utf8(output.stdout).context("a file name is not UTF-8")?;
-        for name in names.split('\0').filter(|name| !name.is_empty()) {
+        let names: BTreeSet<&str> = names.split('\0').filter(|name| !name.is_empty()).collect();
+        tree.remove_others(&tree.folder, &names)?;
+        for name in names {
             let (from, to) = (root().join(name), tree.folder.join(name));
             let Ok(content) = fs::read(&from) else { continue };
             // Files that are the same keep their time, so that cargo need not build them again.
@@ -61,6 +64,21 @@ impl Tree {
             fs::write(&to, content).with_context(|| to.display().to_string())?;
         }
         Ok(tree)
+    }
+
+    /// Removes the files below `folder` that the tree no longer has.
+    fn remove_others(&self, folder: &Path, names: &BTreeSet<&str>) -> Result<()> {
+        let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
+        for entry in entries {
+            let path = entry?.path();
+            let name = path.strip_prefix(&self.folder)?.to_string_lossy().into_owned();
+            if path.is_dir() {
+                self.remove_others(&path, names)?;
+            } else if !names.contains(name.as_str()) || !root().join(&name).exists() {
+                fs::remove_file(&path).with_context(|| path.display().to_string())?;
+            }
+        }
+        Ok(())
     }
 
     /// Seeds a fault, runs its tests, and takes the fault out again.

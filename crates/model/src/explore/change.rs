@@ -5,8 +5,8 @@ use blockmap_machine::Barrier;
 use super::Tlb;
 use super::project::Op;
 use super::run::{Cause, Explorer, Moment};
-use super::state::{CpuState, Kind, Open, Pending, State};
-use crate::maintenance::{Form, Maintenance, Reach};
+use super::state::{CpuState, Kind, Open, Pending, Set, State};
+use crate::maintenance::{Domain, Form, Maintenance, Reach};
 use crate::profile::{Invalidation, Several, Synchronisation};
 use crate::program::{Context, Intent, Write};
 
@@ -85,15 +85,12 @@ impl Explorer<'_, '_> {
     /// Each of the invalidations that `cpu` has sent takes effect on one more CPU; on all at once
     /// where no store can become visible before the barrier that completes it.
     fn take_effect(&self, state: &State, cpu: usize, next: &mut Next) {
-        let sent = &state.cpus[cpu].sent;
-        if sent.is_empty() {
-            return;
-        }
-        let is_still = self.tlb == Tlb::Collecting && self.is_still(state, cpu);
-        if is_still && !self.is_completing(state, cpu) {
-            return;
-        }
-        for (at, (issued, targets)) in sent.iter().enumerate() {
+        for (at, (issued, targets)) in state.cpus[cpu].sent.iter().enumerate() {
+            let domain = self.slice.issued[*issued].names.domain;
+            let is_still = self.tlb == Tlb::Collecting && self.is_still(state, cpu, domain);
+            if is_still && !self.is_completing(state, cpu, domain) {
+                continue;
+            }
             let cause = Cause { cpu, step: self.slice.issued[*issued].step, moment: Moment::Any };
             let one_by_one = bits(*targets).map(|target| 1 << target);
             let parts: Vec<u64> = if is_still { vec![*targets] } else { one_by_one.collect() };
@@ -112,13 +109,13 @@ impl Explorer<'_, '_> {
         }
     }
 
-    /// Whether no walk can read anything new before `cpu` completes its invalidations.
-    fn is_still(&self, state: &State, cpu: usize) -> bool {
+    /// Whether no walk can read anything new before `cpu` completes its invalidations of a domain.
+    fn is_still(&self, state: &State, cpu: usize, domain: Domain) -> bool {
         let moves = |op: &Op| matches!(op, Op::Write { .. } | Op::Context(_) | Op::Free(_));
         state.cpus.iter().zip(&self.slice.ops).enumerate().all(|(other, (at, ops))| {
             let mut left = ops[at.next..].iter().map(|(_, op)| op);
             let is_quiet = if other == cpu {
-                !left.by_ref().take_while(|op| !completes(op)).any(moves)
+                !left.by_ref().take_while(|op| !completes(op, domain)).any(moves)
             } else {
                 !left.any(moves)
             };
@@ -126,9 +123,10 @@ impl Explorer<'_, '_> {
         })
     }
 
-    /// Whether the CPU stands at a barrier that waits for its invalidations.
-    fn is_completing(&self, state: &State, cpu: usize) -> bool {
-        self.slice.ops[cpu].get(state.cpus[cpu].next).is_some_and(|(_, op)| completes(op))
+    /// Whether the CPU stands at a barrier that waits for its invalidations of a domain.
+    fn is_completing(&self, state: &State, cpu: usize, domain: Domain) -> bool {
+        let next = self.slice.ops[cpu].get(state.cpus[cpu].next);
+        next.is_some_and(|(_, op)| completes(op, domain))
     }
 
     /// Removes from a TLB what an invalidation names.
@@ -137,11 +135,11 @@ impl Explorer<'_, '_> {
         let profile = self.slice.program.cpus[target].profile;
         let held = state.cpus[target].tlb;
         for number in held.numbers() {
-            let is_ambiguous = profile.several == Several::NoneRemoved
-                && names.reach != Some(Reach::Everything)
-                && held.numbers().any(|other| self.are_sizes_of_one(number, other));
             let knows = names.form == Form::Plain || profile.invalidation == Invalidation::Ranged;
-            if !knows || is_ambiguous || !self.removes(names, number) {
+            if !knows
+                || self.is_ambiguous((target, held), number, names)
+                || !self.removes(names, number)
+            {
                 continue;
             }
             let executes = self.items[number].leaf.is_some_and(|leaf| leaf.rights.executes());
@@ -174,6 +172,18 @@ impl Explorer<'_, '_> {
         names.touches(known.range) && is_level && is_space
     }
 
+    /// Whether a CPU need not remove an item because it holds another size of the same address.
+    pub(super) fn is_ambiguous(
+        &self,
+        (cpu, held): (usize, Set),
+        number: usize,
+        names: Maintenance,
+    ) -> bool {
+        self.slice.program.cpus[cpu].profile.several == Several::NoneRemoved
+            && names.reach != Some(Reach::Everything)
+            && held.numbers().any(|other| self.are_sizes_of_one(number, other))
+    }
+
     /// Whether two items translate one address in two sizes.
     fn are_sizes_of_one(&self, one: usize, other: usize) -> bool {
         let (one, other) = (&self.items[one], &self.items[other]);
@@ -200,7 +210,7 @@ impl Explorer<'_, '_> {
             }
             Op::Dsb(barrier) => {
                 let is_published = matches!(barrier, Barrier::DsbIsh | Barrier::DsbIshst);
-                if is_published && !self.drain(&mut after, cpu) || !after.may_pass(cpu, *barrier) {
+                if is_published && !self.drain(&mut after, cpu) || !self.may_pass(&after, cpu, op) {
                     return;
                 }
                 let profile = self.slice.program.cpus[cpu].profile;
@@ -212,7 +222,7 @@ impl Explorer<'_, '_> {
                 let cpu = &mut after.cpus[cpu];
                 cpu.lingering = None;
                 cpu.remembered = 0;
-                cpu.pipeline = super::state::Set::default();
+                cpu.pipeline = Set::default();
             }
             Op::Invalidate(issued) => {
                 let targets = self.slice.targets(self.slice.issued[*issued]);
@@ -237,6 +247,15 @@ impl Explorer<'_, '_> {
             Op::Context(context) => after.choose(cpu, *context),
         }
         next.push((after, cause));
+    }
+
+    /// Whether what the CPU has sent out lets it pass a barrier.
+    ///
+    /// Source: rules RSPVBD, RYNJCP, RPSMWS. A barrier of the non-shareable domain is not held to
+    /// make stores visible to any walker, nor to complete what was broadcast: the weaker readings.
+    fn may_pass(&self, state: &State, cpu: usize, op: &Op) -> bool {
+        let mut sent = state.cpus[cpu].sent.iter();
+        !sent.any(|(issued, _)| completes(op, self.slice.issued[*issued].names.domain))
     }
 
     fn intend(&self, state: &mut State, cpu: usize, intent: Intent) {
@@ -266,19 +285,6 @@ impl State {
         self.cpus[cpu].buffer.push(Pending { place, value, step });
     }
 
-    /// Whether what the CPU has sent out lets it pass a barrier.
-    ///
-    /// Source: rules RSPVBD, RYNJCP, RPSMWS. A store before a barrier of the non-shareable domain
-    /// is not held to be visible to any walker: the weaker reading.
-    fn may_pass(&self, cpu: usize, barrier: Barrier) -> bool {
-        let sent = &self.cpus[cpu].sent;
-        match barrier {
-            Barrier::DsbIsh => sent.is_empty(),
-            Barrier::DsbNsh => sent.iter().all(|(_, targets)| targets >> cpu & 1 == 0),
-            Barrier::DsbIshst | Barrier::DsbNshst | Barrier::Isb => true,
-        }
-    }
-
     fn achieve(&mut self, cpu: usize) {
         for meant in &mut self.meanings {
             let last = meant.open.iter().rev().find(|open| open.cpu == cpu);
@@ -303,9 +309,9 @@ fn faults(value: Option<u64>) -> bool {
     value.is_some_and(|word| word & 1 == 0)
 }
 
-/// Whether an operation waits for invalidations sent before it.
-fn completes(op: &Op) -> bool {
-    matches!(op, Op::Dsb(Barrier::DsbIsh | Barrier::DsbNsh))
+/// Whether an operation waits for the invalidations of a domain that were sent before it.
+fn completes(op: &Op, domain: Domain) -> bool {
+    *op == Op::Dsb(Barrier::DsbIsh) || *op == Op::Dsb(Barrier::DsbNsh) && domain == Domain::Local
 }
 
 /// The positions of the bits that are set.

@@ -183,10 +183,8 @@ impl Explorer<'_, '_> {
         here.iter().enumerate().find_map(|(number, one)| {
             here[..number].iter().find_map(|other| {
                 let rule = self.broken_by(one, other, (cpu, address))?;
-                let CpuState { context, lingering, .. } = &state.cpus[cpu];
                 // What a parked CPU could have got from the tables, it has kept from before.
-                let is_parked =
-                    *context == Context::Reserved || *lingering == Some(Context::Reserved);
+                let is_parked = state.cpus[cpu].context == Context::Reserved;
                 Some(if is_parked { Rule::ParkedHoldsNothing } else { rule })
             })
         })

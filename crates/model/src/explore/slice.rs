@@ -6,9 +6,9 @@ use blockmap_machine::{Entry, Event, PhysAddr, Span, VirtAddr, VirtRange};
 
 use super::Slices;
 use crate::decode::Word;
-use crate::maintenance::Reach;
+use crate::maintenance::{Maintenance, Reach};
 use crate::program::{Memory, Program, Step, Target, each_write, written};
-use crate::replay::{leaves, meaning, order};
+use crate::replay::{First, leaves, meaning, order};
 
 /// Where a table stands: its height, and the first address it translates.
 type Position = (u32, VirtAddr);
@@ -52,26 +52,24 @@ fn ranges(program: &Program) -> impl Iterator<Item = VirtRange> {
     steps.filter_map(Step::range)
 }
 
-/// The ranges that invalidations name, those that follow each other as one.
+/// The ranges that invalidations name; those that are alike and follow each other count as one.
 fn invalidated(program: &Program) -> Vec<VirtRange> {
-    let mut all: Vec<VirtRange> = Vec::new();
+    let mut all: Vec<(VirtRange, Maintenance)> = Vec::new();
     for step in program.cpus.iter().flat_map(|cpu| &cpu.steps) {
         let Some(Event::Invalidate(invalidate)) = step.event() else { continue };
-        let Some(Reach::Within(range)) = program.shape.maintenance(invalidate).reach else {
-            continue;
-        };
-        let before = all.last().filter(|before| before.end() == range.start()).copied();
-        match before
-            .and_then(|before| VirtRange::new(before.start(), before.bytes() + range.bytes()))
-        {
-            Some(both) => {
-                all.pop();
-                all.push(both);
-            }
-            None => all.push(range),
+        let names = program.shape.maintenance(invalidate);
+        let Some(Reach::Within(range)) = names.reach else { continue };
+        let alike = Maintenance { reach: None, ..names };
+        let before =
+            all.last().filter(|(before, other)| before.end() == range.start() && *other == alike);
+        let both = before
+            .and_then(|(before, _)| VirtRange::new(before.start(), before.bytes() + range.bytes()));
+        if both.is_some() {
+            all.pop();
         }
+        all.push((both.unwrap_or(range), alike));
     }
-    all
+    all.into_iter().map(|(range, _)| range).collect()
 }
 
 /// Adds the first and last pages of every range that is named, and the pages beside them.
@@ -93,7 +91,7 @@ fn positions(program: &Program) -> BTreeMap<PhysAddr, BTreeSet<Position>> {
     let mut positions = BTreeMap::new();
     let root = (program.shape.top(), program.shape.inputs().start());
     place(program, &memory, (program.root, root), &mut positions);
-    for (cpu, at) in order(program) {
+    for (cpu, at) in order(program, First::Writers) {
         if let Step::Effect(event) = &program.cpus[cpu].steps[at] {
             memory.perform(*event);
             follow(program, &memory, *event, &mut positions);

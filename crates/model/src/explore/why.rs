@@ -47,6 +47,8 @@ impl Explorer<'_, '_> {
                 (false, Kind::Pointer { .. }) => Rule::AllLevelsBeforeFree,
                 (false, Kind::Leaf { .. } | Kind::Run { .. }) => Rule::NoTtlAcrossSizes,
             }
+        } else if self.is_ambiguous((cpu, state.cpus[cpu].tlb), number, names) {
+            Rule::SeveralSizesNeedEverything
         } else if is_pending {
             Rule::CompleteAfterInvalidate
         } else if !state.cpus[cpu].tlb.contains(number) {
@@ -100,12 +102,13 @@ impl Explorer<'_, '_> {
 
 /// How near an invalidation came to removing an item: its place among these, the last the nearest.
 fn nearness(rule: Rule) -> Option<usize> {
-    const NEARER: [Rule; 8] = [
+    const NEARER: [Rule; 9] = [
         Rule::InvalidateEveryCpu,
         Rule::RangeFormNeedsEveryCpu,
         Rule::InvalidateEveryAsid,
         Rule::AllLevelsBeforeFree,
         Rule::NoTtlAcrossSizes,
+        Rule::SeveralSizesNeedEverything,
         Rule::InvalidateAfterPublish,
         Rule::CompleteAfterInvalidate,
         Rule::SynchroniseAfterInvalidate,

@@ -339,9 +339,7 @@ impl Judge<'_> {
 
     /// The rule, unless the CPU is parked: then it has kept what it must not.
     fn parked(&self, cpu: usize, rule: Rule) -> Rule {
-        let now = &self.cpus[cpu];
-        let is_parked =
-            now.context == Context::Reserved || now.lingering == Some(Context::Reserved);
+        let is_parked = self.cpus[cpu].context == Context::Reserved;
         if is_parked { Rule::ParkedHoldsNothing } else { rule }
     }
 

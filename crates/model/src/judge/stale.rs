@@ -73,11 +73,6 @@ impl Stale {
         key
     }
 
-    pub(super) fn get(&self, key: Key) -> Option<Old> {
-        let height = usize::try_from(key.0).ok()?;
-        self.by_height.get(height)?.get(&key.1).copied()
-    }
-
     pub(super) fn remove(&mut self, key: Key) {
         self.map(key.0).remove(&key.1);
     }

@@ -79,7 +79,7 @@ pub(super) fn segments(step: u64, first: u16, words: &[Option<u64>]) -> Vec<Segm
         match segments.last_mut() {
             Some(last) if expected == *word && !is_fault => last.count += 1,
             Some(last) if is_fault && last.word.is_some_and(|word| word & 1 == 0) => {
-                last.count += 1
+                last.count += 1;
             }
             Some(_) | None => segments.push(Segment { first: index, count: 1, word: *word }),
         }

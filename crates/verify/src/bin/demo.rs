@@ -85,7 +85,7 @@ fn judge(program: &Program) -> Result<(), Box<dyn Error>> {
     );
     match report.verdicts.first() {
         None => {
-            println!("  nothing is wrong: every address translates as before, at every instant")
+            println!("  nothing is wrong: every address translates as before, at every instant");
         }
         Some(verdict) => verdict.to_string().lines().for_each(|line| println!("  {line}")),
     }
