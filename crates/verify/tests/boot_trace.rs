@@ -11,6 +11,7 @@ use std::time::Duration;
 use blockmap_dump::{Marker, ReadTable, Style, Tree};
 use blockmap_machine::{Barrier, Entry, Event, PhysAddr, Span, VirtAddr};
 use blockmap_model::explore::{Options, explore};
+use blockmap_model::judge::judge;
 use blockmap_model::program::{Cpu, Program, Step};
 use blockmap_model::replay::judge_end;
 use blockmap_model::verdict::{Rule, Verdict};
@@ -204,10 +205,21 @@ fn check_verdicts(verdicts: &[Verdict], text: &str) {
 }
 
 #[test]
-fn a_whole_boot_ends_with_the_map_that_was_asked_for() {
+fn a_whole_boot_is_judged_from_its_first_table_on() {
     let script = format!("{CHANGES}; trace dump FILE");
     let (_, replayed, text) = traced(Config::new("12G").options("trace=4096"), "asked", &script);
-    check_verdicts(&judge_end(&with_an_observer(&text)), &text);
+    let program = with_an_observer(&text);
+    check_verdicts(&judge_end(&program), &text);
+    let judged = judge(&program);
+    check_verdicts(&judged.verdicts, &text);
+    assert!(judged.effects > 1000, "{} effects", judged.effects);
+    // And the judge is awake: without the last invalidation it finds something.
+    let mut faulty = program;
+    let steps = &mut faulty.cpus[0].steps;
+    let is_tlbi = |step: &Step| matches!(step, Step::Effect(Event::Invalidate(_)));
+    let last = steps.iter().rposition(is_tlbi).unwrap();
+    steps.remove(last);
+    assert!(!judge(&faulty).verdicts.is_empty(), "a missing invalidation went unnoticed");
     assert!(replayed.achieved >= 15, "{} operations", replayed.achieved);
 }
 
