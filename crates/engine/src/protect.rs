@@ -161,16 +161,9 @@ impl<P: Platform> Space<'_, P> {
         while let Some(at) = next {
             let place = self.find(at);
             let span = self.span_up_to(place.table(), at, range.last());
-            let count = match place.level {
-                // At the last level every entry of the range is a leaf: the plan has seen it.
-                Level::L3 => span.count,
-                Level::Minus1 | Level::L0 | Level::L1 | Level::L2 => {
-                    let block = Pattern { mask: bits::TABLE_OR_PAGE, value: 0 };
-                    self.machine().scan(span, block).max(1)
-                }
-            };
-            self.update(place.entry.span(count), change);
-            next = self.after((place.level, at), count, range.last());
+            let leaves = self.leaves_of(place.level, span);
+            self.update(leaves, change);
+            next = self.after((place.level, at), leaves.count, range.last());
         }
     }
 
@@ -189,11 +182,7 @@ fn allowed(
     place: Place,
     at: VirtAddr,
 ) -> Result<Pattern, ProtectError> {
-    let (state, state_mask) = match place.kind {
-        Kind::Leaf => (bits::VALID, bits::VALID),
-        Kind::PresentInvalid => (bits::PRESENT, bits::VALID | bits::PRESENT),
-        Kind::Invalid | Kind::Table | Kind::Reserved => return Err(ProtectError::NotMapped(at)),
-    };
+    let leaves = place.leaves_like().ok_or(ProtectError::NotMapped(at))?;
     let never = bits::privileged_execute_never(regime);
     let (right, right_mask, error) = match change {
         Change::Execute => {
@@ -207,10 +196,6 @@ fn allowed(
             (0, 0, ProtectError::NotMapped(at))
         }
     };
-    let page = if place.level == Level::L3 { bits::TABLE_OR_PAGE } else { 0 };
-    let pattern = Pattern {
-        mask: state_mask | bits::TABLE_OR_PAGE | right_mask,
-        value: state | page | right,
-    };
+    let pattern = Pattern { mask: leaves.mask | right_mask, value: leaves.value | right };
     if pattern.matches(place.word) { Ok(pattern) } else { Err(error) }
 }

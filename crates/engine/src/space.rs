@@ -1,7 +1,7 @@
 //! A table tree under one root, and the operations on it.
 
-use blockmap_machine::{Entry, Machine, PhysAddr, Span, VirtAddr, VirtRange};
-use blockmap_vmsa::{Change, Geometry, Kind, Level};
+use blockmap_machine::{Entry, Machine, Pattern, PhysAddr, Span, VirtAddr, VirtRange};
+use blockmap_vmsa::{Change, Geometry, Kind, Level, bits};
 use thiserror::Error;
 
 use crate::plan::{OutOfTables, Plan};
@@ -52,6 +52,21 @@ impl Place {
     /// The table that the walk ended in.
     pub(crate) fn table(self) -> (Level, PhysAddr) {
         (self.level, self.entry.table)
+    }
+}
+
+impl Place {
+    /// The entries of the same table that map, or are marked present, as this one does; `None` if it
+    /// is no leaf.
+    #[inline]
+    pub(crate) fn leaves_like(self) -> Option<Pattern> {
+        let page = if self.level == Level::L3 { bits::TABLE_OR_PAGE } else { 0 };
+        let (mask, value) = match self.kind {
+            Kind::Leaf => (bits::VALID, bits::VALID),
+            Kind::PresentInvalid => (bits::VALID | bits::PRESENT, bits::PRESENT),
+            Kind::Invalid | Kind::Table | Kind::Reserved => return None,
+        };
+        Some(Pattern { mask: mask | bits::TABLE_OR_PAGE, value: value | page })
     }
 }
 
@@ -232,6 +247,18 @@ impl<'p, P: Platform> Space<'p, P> {
         let end = if last < table_last { last } else { table_last };
         let index = geometry.index(level, at);
         Entry { table, index }.span(geometry.index(level, end) - index + 1)
+    }
+
+    /// The part of `span`, at `level` and known to hold leaves and tables only, before its first table.
+    #[inline]
+    pub(crate) fn leaves_of(&self, level: Level, span: Span) -> Span {
+        match level {
+            Level::L3 => span,
+            Level::Minus1 | Level::L0 | Level::L1 | Level::L2 => {
+                let block = Pattern { mask: bits::TABLE_OR_PAGE, value: 0 };
+                Span { count: self.machine().scan(span, block).max(1), ..span }
+            }
+        }
     }
 
     /// The first address that the `count` entries from that of `at` on, at `level`, do not cover;

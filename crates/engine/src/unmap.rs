@@ -16,7 +16,7 @@
 //! go, because a TLB may hold their entries too. [all-levels-before-free] Where no table goes,
 //! steps 2 and 7 are left out and the last level is enough.
 
-use blockmap_machine::{Event, Machine, Pattern, PhysAddr, VirtAddr, VirtRange};
+use blockmap_machine::{Event, Machine, PhysAddr, VirtAddr, VirtRange};
 use blockmap_vmsa::{Kind, Level, Reach, bits};
 use thiserror::Error;
 
@@ -84,7 +84,7 @@ impl<P: Platform> Space<'_, P> {
         let mut next = Some(range.start());
         while let Some(at) = next {
             let place = self.find(at);
-            let leaves = same_kind(place).ok_or(UnmapError::NotMapped(at))?;
+            let leaves = place.leaves_like().ok_or(UnmapError::NotMapped(at))?;
             let span = self.span_up_to(place.table(), at, range.last());
             let count = self.machine().scan(span, leaves).max(1);
             smallest = smallest.min(self.geometry().span_bytes(place.level));
@@ -119,10 +119,9 @@ impl<P: Platform> Space<'_, P> {
                 self.after((place.level, at), 1, range.last())
             } else {
                 let span = self.span_up_to(place.table(), at, range.last());
-                let count = self.count_leaves(place, span.count);
-                let span = place.entry.span(count);
+                let span = self.leaves_of(place.level, span);
                 self.machine().perform(Event::Fill { span, value: 0, step: 0 });
-                self.after((place.level, at), count, range.last())
+                self.after((place.level, at), span.count, range.last())
             };
         }
         // A walk cache may hold the entries of tables that go. [all-levels-before-free]
@@ -185,15 +184,6 @@ impl<P: Platform> Space<'_, P> {
         })
     }
 
-    /// How many leaves, of `most` entries, follow from `place` on before the first table.
-    fn count_leaves(&self, place: Place, most: u16) -> u16 {
-        if place.level == Level::L3 {
-            return most;
-        }
-        let block = Pattern { mask: bits::TABLE_OR_PAGE, value: 0 };
-        self.machine().scan(place.entry.span(most), block).max(1)
-    }
-
     /// Gives back the tables whose entries in `range` are invalid pointers, and empties those.
     fn free_unlinked(&self, range: VirtRange) {
         let mut next = Some(range.start());
@@ -222,15 +212,4 @@ impl<P: Platform> Space<'_, P> {
         }
         self.platform().free_table(table);
     }
-}
-
-/// The entries of the same table that map, or are marked present, in the way `place` does.
-fn same_kind(place: Place) -> Option<Pattern> {
-    let page = if place.level == Level::L3 { bits::TABLE_OR_PAGE } else { 0 };
-    let (mask, value) = match place.kind {
-        Kind::Leaf => (bits::VALID, bits::VALID),
-        Kind::PresentInvalid => (bits::VALID | bits::PRESENT, bits::PRESENT),
-        Kind::Invalid | Kind::Table | Kind::Reserved => return None,
-    };
-    Some(Pattern { mask: mask | bits::TABLE_OR_PAGE, value: value | page })
 }

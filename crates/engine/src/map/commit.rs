@@ -12,12 +12,6 @@ use crate::{Platform, Space};
 /// The bits that tell a pointer that waits to be linked from an empty entry and from a leaf.
 const WAITING_MASK: u64 = bits::VALID | bits::TABLE_OR_PAGE | bits::PRESENT;
 
-/// Valid leaves at `level`.
-fn leaves_at(level: Level) -> Pattern {
-    let page = if level == Level::L3 { bits::TABLE_OR_PAGE } else { 0 };
-    Pattern { mask: bits::VALID | bits::TABLE_OR_PAGE, value: bits::VALID | page }
-}
-
 /// The tables that a commit has made on the way to where it is, by the levels below them.
 type Path = [Option<PhysAddr>; 5];
 
@@ -131,7 +125,7 @@ impl<P: Platform> Space<'_, P> {
                 }
                 Kind::Leaf | Kind::PresentInvalid | Kind::Table | Kind::Reserved => {
                     // Up to the next table: pointers may wait in what it leads to.
-                    self.machine().scan(span, leaves_at(place.level))
+                    place.leaves_like().map_or(0, |leaves| self.machine().scan(span, leaves))
                 }
             };
             next = self.after((place.level, at), count.max(1), range.last());
