@@ -18,12 +18,11 @@ mod place;
 #[cfg(test)]
 mod tests;
 
-use core::sync::atomic::{AtomicU64, Ordering};
-
 use blockmap::machine::{PhysAddr, PhysRange};
 use blockmap::vmsa::Geometry;
 use thiserror::Error;
 
+use crate::sync::{AtomicU64, Ordering};
 use bank::{Banks, Numbers, address};
 use chunk::{Chunk, Stage};
 use lane::{FRAMES_PER_WORD, Lanes, WORD_ORDER, free_run, lanes_in, lowest, state_of};

@@ -8,8 +8,11 @@
 pub mod cmdline;
 pub mod devicetree;
 pub mod frames;
+pub mod locks;
 pub mod monitor;
 mod number;
+pub mod readers;
 pub mod report;
+pub mod sync;
 pub mod trace;
 pub mod witness;

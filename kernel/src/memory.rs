@@ -8,7 +8,6 @@ mod address_map;
 mod arena;
 mod error;
 mod hook;
-mod locks;
 mod paint;
 mod recorded;
 mod reserve;

@@ -24,9 +24,9 @@ mod record;
 mod tests;
 mod text;
 
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
 use thiserror::Error;
+
+use crate::sync::{AtomicBool, AtomicU64, Ordering};
 
 pub use held::Held;
 pub use intent::{Intent, Target};
@@ -93,7 +93,7 @@ pub struct Recording<'a> {
 impl<'a> Recording<'a> {
     /// A recording without room, which never records.
     #[must_use]
-    pub const fn without_room() -> Self {
+    pub fn without_room() -> Self {
         Self { slots: &[], is_on: AtomicBool::new(false), count: AtomicU64::new(0) }
     }
 
@@ -108,7 +108,7 @@ impl<'a> Recording<'a> {
 
     /// The same recording, whose slots are reached as `slots` from now on.
     #[must_use]
-    pub const fn reached_as(self, slots: &[Slot]) -> Recording<'_> {
+    pub fn reached_as(self, slots: &[Slot]) -> Recording<'_> {
         Recording { slots, is_on: self.is_on, count: self.count }
     }
 

@@ -1,8 +1,8 @@
 //! Chunks: their summaries, their first use, and taking frames from one.
 
-use core::sync::atomic::{AtomicU64, Ordering};
-
 use blockmap::machine::{PhysAddr, PhysRange};
+
+use crate::sync::{AtomicU64, Ordering};
 
 use super::{
     CHUNK_FRAMES, CHUNK_WORDS, FRAME_BYTES, FRAMES_PER_WORD, Frames, Lanes, Numbers, Purpose,

@@ -1,8 +1,8 @@
 //! Frames that had an owner before there was an allocator.
 
-use core::sync::atomic::Ordering;
-
 use blockmap::machine::PhysRange;
+
+use crate::sync::Ordering;
 
 use super::chunk::Piece;
 use super::free::ReserveError;

@@ -1,9 +1,9 @@
 //! Giving frames back, and setting aside those that were never free.
 
-use core::sync::atomic::Ordering;
-
 use blockmap::machine::{PhysAddr, PhysRange};
 use thiserror::Error;
+
+use crate::sync::Ordering;
 
 use super::chunk::{Chunk, Piece, Stage};
 use super::{FRAME_BYTES, Frames, Numbers, Purpose, State, address};

@@ -1,6 +1,6 @@
 //! The running kernel as the engine's platform.
 
-use core::sync::atomic::{AtomicU32, Ordering, fence};
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use blockmap::dump::Tree;
 use blockmap::layout::{LinearMap, MemoryMap};
@@ -9,11 +9,12 @@ use blockmap::vmsa::{Change, Geometry};
 use blockmap::{Platform, ProtectError, Reader, Refusal, Scope, Space, Terms, publish_code};
 use blockmap_hw::Window;
 use blockmap_kernel::frames::{Counts, FRAME_BYTES, Frames, Purpose, State};
+use blockmap_kernel::locks::SlotLocks;
+use blockmap_kernel::readers::Readers;
 use blockmap_kernel::trace::{BeginError, Origin, Recording, TraceText};
 use spin::RelaxStrategy;
 
 use super::address_map::IMAGE_SIDE;
-use super::locks::SlotLocks;
 use super::recorded::Recorded;
 use super::reserve::Reserve;
 use crate::console::Yield;
@@ -32,7 +33,7 @@ pub(crate) struct System<'a> {
     reserve: Reserve,
     /// Tables that may still be allocated: `fail-tables=`.
     allowance: AtomicU32,
-    readers: AtomicU32,
+    readers: Readers,
 }
 
 /// What a running system is made of.
@@ -57,7 +58,7 @@ impl<'a> System<'a> {
             locks: SlotLocks::new(),
             reserve: Reserve::new(),
             allowance: AtomicU32::new(parts.fail_tables.unwrap_or(u32::MAX)),
-            readers: AtomicU32::new(0),
+            readers: Readers::new(),
         }
     }
 
@@ -218,7 +219,7 @@ impl<'a> Platform for System<'a> {
     fn release_terms(&self) {}
 
     fn lock(&self, scope: Scope) {
-        self.locks.lock(scope);
+        self.locks.lock(scope, Yield::relax);
     }
 
     fn unlock(&self, scope: Scope) {
@@ -264,18 +265,14 @@ impl<'a> Platform for System<'a> {
     }
 
     fn enter_reader(&self) {
-        self.readers.fetch_add(1, Ordering::Relaxed);
-        // Announced before any table is loaded, for everyone: a store followed by loads.
-        fence(Ordering::SeqCst);
+        self.readers.enter();
     }
 
     fn leave_reader(&self) {
-        self.readers.fetch_sub(1, Ordering::Release);
+        self.readers.leave();
     }
 
     fn wait_for_readers(&self) {
-        while self.readers.load(Ordering::Acquire) != 0 {
-            Yield::relax();
-        }
+        self.readers.wait(Yield::relax);
     }
 }

@@ -1,0 +1,86 @@
+//! The locks of top-level slots.
+
+use blockmap::{Root, Scope};
+
+use crate::sync::{AtomicU64, Ordering};
+
+/// How many slots have a lock of their own: slot *n* shares that of slot *n* + 63. The highest bit
+/// is the root's.
+const SLOT_LOCKS: u32 = 63;
+const ROOT: u64 = 1 << SLOT_LOCKS;
+
+/// All locks in one word, a bit each.
+///
+/// A caller takes all locks of its scope in one step, or waits and holds none, so the order in
+/// which they are taken is no one's concern and nobody can wait in a circle.
+#[derive(Debug, Default)]
+pub struct SlotLocks {
+    held: AtomicU64,
+}
+
+impl SlotLocks {
+    /// No lock is held.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Waits until no lock of `scope` is held, and takes them. `relax` is called between two
+    /// attempts.
+    pub fn lock(&self, scope: Scope, relax: impl Fn()) {
+        let wanted = bits(scope);
+        let free = |held: u64| (held & wanted == 0).then_some(held | wanted);
+        while self.held.fetch_update(Ordering::Acquire, Ordering::Relaxed, free).is_err() {
+            relax();
+        }
+    }
+
+    /// Lets go of the locks of `scope`, which the caller holds.
+    pub fn unlock(&self, scope: Scope) {
+        self.held.fetch_and(!bits(scope), Ordering::Release);
+    }
+}
+
+/// The locks of `scope`.
+fn bits(scope: Scope) -> u64 {
+    let root = match scope.root {
+        Root::Untouched => 0,
+        Root::Changes => ROOT,
+    };
+    let count = scope.last_slot.saturating_sub(scope.first_slot).saturating_add(1);
+    if count >= SLOT_LOCKS {
+        return root | (ROOT - 1);
+    }
+    let slots = scope.first_slot..=scope.last_slot;
+    slots.fold(root, |bits, slot| bits | 1 << (slot % SLOT_LOCKS))
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    const fn slots(first_slot: u32, last_slot: u32) -> Scope {
+        Scope { first_slot, last_slot, root: Root::Untouched }
+    }
+
+    #[test]
+    fn slots_that_share_a_lock_are_a_multiple_of_63_apart() {
+        for slot in 0..63 {
+            assert_eq!(bits(slots(slot, slot)), bits(slots(slot + 63, slot + 63)));
+            assert_eq!(bits(slots(slot, slot)).count_ones(), 1);
+            assert_eq!(bits(slots(slot, slot + 1)).count_ones(), 2);
+        }
+        assert_eq!(bits(slots(62, 63)), 1 << 62 | 1);
+    }
+
+    #[test]
+    fn a_scope_of_all_slots_leaves_the_roots_lock_alone() {
+        for last in [61, 62, 63, 131_071, u32::MAX] {
+            let locks = if last == 61 { 62 } else { 63 };
+            assert_eq!(bits(slots(0, last)).count_ones(), locks, "up to {last}");
+            assert_eq!(bits(slots(0, last)) & ROOT, 0);
+        }
+        let everything = Scope { first_slot: 0, last_slot: u32::MAX, root: Root::Changes };
+        assert_eq!(bits(everything), u64::MAX);
+    }
+}
