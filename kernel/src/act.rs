@@ -10,6 +10,7 @@ use blockmap::machine::{VirtAddr, VirtRange};
 use blockmap::vmsa::{Change, Mair};
 
 use blockmap_kernel::cmdline::CommandLine;
+use blockmap_kernel::frames::FRAME_BYTES;
 use blockmap_kernel::monitor::{Command, HELP, Scope};
 use blockmap_kernel::report::{StatText, WxText};
 
@@ -41,6 +42,8 @@ impl Monitor<'_> {
             Command::Walk(address) => self.walk(address),
             Command::Protect(change, range) => self.protect(range, change),
             Command::Split(range) => say(self.system.space().split(range)),
+            Command::Vmap(pages) => self.vmap(pages),
+            Command::Vunmap(start) => say(self.system.vunmap(start)),
             Command::Peek(address) => self.peek(address),
             Command::Poke(address, value) => self.poke(address, value),
             Command::Exec(address) => self.exec(address),
@@ -90,6 +93,14 @@ impl Monitor<'_> {
 
     fn protect(&self, range: VirtRange, change: Change) {
         say(self.system.protect(range, change));
+    }
+
+    fn vmap(&self, pages: u64) {
+        let bytes = pages.saturating_mul(FRAME_BYTES);
+        match self.system.vmap(bytes) {
+            Ok(area) => println!("{area}"),
+            Err(error) => println!("refused: {error}"),
+        }
     }
 
     fn peek(&self, address: VirtAddr) {

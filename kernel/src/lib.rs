@@ -5,6 +5,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod areas;
 pub mod cmdline;
 pub mod devicetree;
 pub mod frames;

@@ -14,6 +14,7 @@ mod reserve;
 mod set_aside;
 mod start;
 mod system;
+mod vmalloc;
 
 pub(crate) use address_map::{LINEAR, MARKERS};
 pub(crate) use start::{Facts, Started, Survey, start};

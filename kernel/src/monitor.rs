@@ -40,6 +40,10 @@ pub enum Command<'a> {
     Protect(Change, VirtRange),
     /// `split ADDR PAGES`: let no leaf reach across either end of the pages.
     Split(VirtRange),
+    /// `vmap PAGES`: map so much free memory, and print where.
+    Vmap(u64),
+    /// `vunmap ADDR`: unmap what `vmap` mapped there, and free it.
+    Vunmap(VirtAddr),
     /// `peek ADDR`: load 64 bits.
     Peek(VirtAddr),
     /// `poke ADDR VALUE`: store 64 bits.
@@ -66,7 +70,7 @@ impl Command<'_> {
     #[must_use]
     pub const fn changes_tables(&self) -> bool {
         match self {
-            Self::Protect(..) | Self::Split(_) => true,
+            Self::Protect(..) | Self::Split(_) | Self::Vmap(_) | Self::Vunmap(_) => true,
             Self::Help
             | Self::Ptdump(_)
             | Self::Stat

@@ -21,7 +21,9 @@ const CHANGES: &str = "ro 0xffff000155555000 1; rw 0xffff000155555000 1; \
                        ro 0xffff0001bffff000 2; valid 0xffff00017ffe0000 64; \
                        ro 0xffff000155556000 1; x 0xffff000155556000 1; \
                        nx 0xffff000155556000 1; ro 0xffff800080000000 1; \
-                       ro 0xffff000200000000 262144; nx 0xffff000055550000 1048";
+                       ro 0xffff000200000000 262144; nx 0xffff000055550000 1048; \
+                       vmap 3; vmap 1030; ro 0xffff800100200000 1; vunmap 0xffff800100200000; \
+                       vunmap 0xffff800100000000";
 
 /// What is compared: single stores, and TLB maintenance.
 type Executed = Vec<Event>;
@@ -197,7 +199,7 @@ fn the_trace_of_a_boot_and_of_changes_is_what_was_executed() {
     agree(&compared);
     let (booted, seen, _) = compared;
     for command in CHANGES.split(';').map(str::trim) {
-        let refused = command.starts_with("ro 0xffff8");
+        let refused = command.starts_with("ro 0xffff8000");
         assert_eq!(booted.answer(command).starts_with("refused"), refused, "{command}");
     }
     let invalidations = seen.executed.iter().filter(|event| matches!(event, Event::Invalidate(_)));

@@ -32,6 +32,8 @@ const _: () = assert!(
 
 /// The linear map.
 pub(crate) const LINEAR: VirtRange = between(LINEAR_START, MODULES);
+/// What areas are taken from; the last GiB of the half is left free.
+pub(crate) const VMALLOC_RANGE: VirtRange = between(VMALLOC, VirtAddr::new(0xffff_ffff_c000_0000));
 /// The image and the zone beside it.
 pub(crate) const IMAGE_SIDE: VirtRange = between(IMAGE, VMALLOC);
 

@@ -8,13 +8,15 @@ use blockmap::machine::{PhysAddr, PhysRange, VirtRange};
 use blockmap::vmsa::{Change, Geometry};
 use blockmap::{Platform, ProtectError, Reader, Refusal, Scope, Space, Terms, publish_code};
 use blockmap_hw::Window;
+use blockmap_kernel::areas::Areas;
 use blockmap_kernel::frames::{Counts, FRAME_BYTES, Frames, Purpose, State};
 use blockmap_kernel::locks::SlotLocks;
 use blockmap_kernel::readers::Readers;
 use blockmap_kernel::trace::{BeginError, Origin, Recording, TraceText};
 use spin::RelaxStrategy;
+use spin::mutex::SpinMutex;
 
-use super::address_map::IMAGE_SIDE;
+use super::address_map::{IMAGE_SIDE, VMALLOC_RANGE};
 use super::recorded::Recorded;
 use super::reserve::Reserve;
 use crate::console::Yield;
@@ -27,6 +29,8 @@ pub(crate) struct System<'a> {
     origin: Origin,
     linear: LinearMap,
     frames: Frames<'a>,
+    /// What of the vmalloc range is in use.
+    areas: SpinMutex<Areas, Yield>,
     /// The memory that the kernel itself runs on: the image, and what the zone maps.
     own: [PhysRange; 3],
     locks: SlotLocks,
@@ -54,6 +58,7 @@ impl<'a> System<'a> {
             origin: parts.origin,
             linear: memory.linear(),
             frames: parts.frames,
+            areas: SpinMutex::new(Areas::new(VMALLOC_RANGE)),
             own: parts.own,
             locks: SlotLocks::new(),
             reserve: Reserve::new(),
@@ -70,6 +75,21 @@ impl<'a> System<'a> {
     /// How many frames are in which state.
     pub(crate) fn frames(&self) -> Counts {
         self.frames.counts()
+    }
+
+    /// The states of all frames.
+    pub(super) const fn frame_states(&self) -> &Frames<'a> {
+        &self.frames
+    }
+
+    /// What of the vmalloc range is in use.
+    pub(super) const fn areas(&self) -> &SpinMutex<Areas, Yield> {
+        &self.areas
+    }
+
+    /// Where the linear map shows `memory`.
+    pub(super) fn linear_range(&self, memory: PhysRange) -> Option<VirtRange> {
+        self.linear.input_range(memory)
     }
 
     /// The memory that `range` of the linear map shows; `None` outside the linear map.

@@ -74,6 +74,8 @@ pub(super) enum Verb {
     Walk,
     Protect(Change),
     Split,
+    Vmap,
+    Vunmap,
     Peek,
     Poke,
     Exec,
@@ -110,7 +112,7 @@ const fn form(
     Form { name, verb, operands, says }
 }
 
-pub(super) const FORMS: [Form; 20] = [
+pub(super) const FORMS: [Form; 22] = [
     form("help", Verb::Help, NONE, "this list"),
     form("ptdump", Verb::Ptdump, &[Operand::Scope], "the map, in runs of equal leaves"),
     form("stat", Verb::Stat, NONE, "leaves of each size, tables, frames"),
@@ -122,6 +124,8 @@ pub(super) const FORMS: [Form; 20] = [
     form("invalid", Verb::Protect(Change::Invalid), PAGES, "every access faults"),
     form("valid", Verb::Protect(Change::Valid), PAGES, "undoes invalid"),
     form("split", Verb::Split, PAGES, "no leaf reaches across either end"),
+    form("vmap", Verb::Vmap, &[Operand::Pages], "map free memory, read-write"),
+    form("vunmap", Verb::Vunmap, ONE_ADDRESS, "undoes vmap"),
     form("peek", Verb::Peek, ONE_ADDRESS, "load 64 bits"),
     form("poke", Verb::Poke, &[Operand::Address, Operand::Value], "store 64 bits"),
     form("exec", Verb::Exec, ONE_ADDRESS, "call the instructions there"),

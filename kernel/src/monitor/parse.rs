@@ -80,6 +80,8 @@ fn command<'a>(
         Verb::Walk => Command::Walk(operands.address()?),
         Verb::Protect(change) => Command::Protect(change, operands.pages()?),
         Verb::Split => Command::Split(operands.pages()?),
+        Verb::Vmap => Command::Vmap(operands.number()?),
+        Verb::Vunmap => Command::Vunmap(operands.address()?),
         Verb::Peek => Command::Peek(operands.address()?),
         Verb::Poke => Command::Poke(operands.address()?, operands.number()?),
         Verb::Exec => Command::Exec(operands.address()?),

@@ -131,7 +131,8 @@ fn a_trace_names_the_commands_that_change_tables() {
             };
             text + word
         });
-        let named = ["ro", "rw", "nx", "x", "invalid", "valid", "split"].contains(&form.name);
+        let changing = ["ro", "rw", "nx", "x", "invalid", "valid", "split", "vmap", "vunmap"];
+        let named = changing.contains(&form.name);
         assert_eq!(parse(&text).unwrap().changes_tables(), named, "{text}");
     }
 }

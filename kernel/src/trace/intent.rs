@@ -77,6 +77,11 @@ impl Recording<'_> {
         }
     }
 
+    /// Says that nothing of `range` is to be left mapped.
+    pub fn intend_unmap(&self, range: VirtRange) {
+        self.add(Record::Intend(Intent { range, target: Target::Unmapped }));
+    }
+
     /// Says how the operation ended whose intents were recorded last.
     pub fn ended<E>(&self, result: &Result<(), E>) {
         self.add(if result.is_ok() { Record::Achieved } else { Record::Refused });

@@ -1,6 +1,7 @@
 //! The kernel, booted: each test starts machines of its own, and reads what the monitor prints.
 #![cfg(test)]
 
+mod areas;
 mod cpus;
 mod execute;
 mod exhaustion;

@@ -1,0 +1,194 @@
+//! Memory mapped where addresses are plenty: areas of the vmalloc range, made of whatever frames are
+//! free.
+
+use blockmap::dump::{Mapped, Tree};
+use blockmap::machine::{PhysRange, VirtAddr, VirtRange};
+use blockmap::vmsa::{Access, Attributes, Leaves, Mair, Shareability};
+use blockmap::{MapError, Mapping, Platform, UnmapError};
+use blockmap_kernel::areas::AreaError;
+use blockmap_kernel::frames::{FRAME_BYTES, Purpose};
+use thiserror::Error;
+
+use super::system::System;
+
+/// Log2 of the most frames that are asked for together: a block of 2 MiB.
+const BLOCK_ORDER: u32 = 9;
+
+/// Pieces of memory that are collected before they are unmapped, all by one operation.
+const PIECES: usize = 64;
+
+/// Why there is no new area. Nothing is mapped, and no frame is taken.
+#[derive(Clone, Copy, Debug, Error)]
+pub(crate) enum VmapError {
+    /// There are no addresses.
+    #[error(transparent)]
+    Area(#[from] AreaError),
+    /// There are not enough free frames.
+    #[error("{0:#x} bytes of memory are not free")]
+    NoMemory(u64),
+    /// The tables can't be made.
+    #[error(transparent)]
+    Map(#[from] MapError),
+}
+
+/// Why an area was not freed, or not all of it.
+#[derive(Clone, Copy, Debug, Error)]
+pub(crate) enum VunmapError {
+    /// There is no such area. Nothing was changed.
+    #[error("no area starts at {0}")]
+    NoArea(VirtAddr),
+    /// A part is not to be unmapped. What lies below it is unmapped; the area stays.
+    #[error(transparent)]
+    Unmap(#[from] UnmapError),
+}
+
+/// Physical pieces in the order of their addresses in an area.
+struct Pieces {
+    memory: [Option<PhysRange>; PIECES],
+    /// How many bytes of the area they are.
+    bytes: u64,
+}
+
+impl System<'_> {
+    /// Maps `bytes` of free memory, a multiple of the page, read-write and never executable, in the
+    /// largest pieces of up to 2 MiB that are free. What it holds is what was left there.
+    ///
+    /// # Errors
+    /// See [`VmapError`].
+    pub(crate) fn vmap(&self, bytes: u64) -> Result<VirtRange, VmapError> {
+        let area = self.areas().lock().take(bytes)?;
+        let mut mapped = 0;
+        while mapped < bytes {
+            match self.vmap_piece(area, mapped) {
+                Ok(piece) => mapped += piece.bytes(),
+                Err(error) => {
+                    if let Some(part) = VirtRange::new(area.start(), mapped)
+                        && let Err(error) = self.unmap_part(part)
+                    {
+                        unreachable!("what was mapped a moment ago can't be unmapped: {error}")
+                    }
+                    self.areas().lock().give_back(area.start());
+                    return Err(error);
+                }
+            }
+        }
+        Ok(area)
+    }
+
+    /// Unmaps the area at `start`, and frees its frames once no CPU can reach them through it.
+    ///
+    /// Frames whose pages in the linear map were narrowed stay with whoever did that.
+    ///
+    /// # Errors
+    /// See [`VunmapError`].
+    pub(crate) fn vunmap(&self, start: VirtAddr) -> Result<(), VunmapError> {
+        let area = self.areas().lock().at(start).ok_or(VunmapError::NoArea(start))?;
+        self.unmap_part(area)?;
+        self.areas().lock().give_back(start);
+        Ok(())
+    }
+
+    /// Maps the next piece of `area`, of which the first `mapped` bytes are.
+    fn vmap_piece(&self, area: VirtRange, mapped: u64) -> Result<PhysRange, VmapError> {
+        let left = area.bytes() - mapped;
+        let start = area.start().wrapping_add(mapped);
+        // A piece starts at a multiple of its size, here and in memory.
+        let fits = (left / FRAME_BYTES).ilog2().min(start.value().trailing_zeros() - 12);
+        let memory = (0..=fits.min(BLOCK_ORDER))
+            .rev()
+            .find_map(|order| self.frame_states().allocate_block(Purpose::Data, order))
+            .ok_or(VmapError::NoMemory(left))?;
+        let mapping = VirtRange::new(start, memory.bytes()).map(|range| Mapping {
+            range,
+            output: memory.start(),
+            attributes: Attributes {
+                memory: Mair::NORMAL,
+                shareability: Shareability::Inner,
+                access: Access::ReadWrite,
+            },
+            leaves: Leaves::Largest,
+        });
+        let result = mapping.map_or(Ok(()), |mapping| self.map_recorded(mapping));
+        if let Err(error) = result {
+            self.free_data(memory);
+            return Err(error.into());
+        }
+        Ok(memory)
+    }
+
+    /// Maps, and records what is meant by it.
+    fn map_recorded(&self, mapping: Mapping) -> Result<(), MapError> {
+        self.recording().intend_map(self.geometry(), mapping);
+        let result = self.space().map(mapping);
+        self.recording().ended(&result);
+        result
+    }
+
+    /// Unmaps `range`, all of it mapped, and frees its frames: many pieces by one operation.
+    fn unmap_part(&self, range: VirtRange) -> Result<(), UnmapError> {
+        let mut rest = Some(range);
+        while let Some(left) = rest {
+            let pieces = self.pieces_of(left);
+            let part = VirtRange::new(left.start(), pieces.bytes).unwrap_or(left);
+            self.recording().intend_unmap(part);
+            let result = self.space().unmap(part);
+            self.recording().ended(&result);
+            result?;
+            pieces.memory.into_iter().flatten().for_each(|memory| self.free_data(memory));
+            let start = left.start().wrapping_add(part.bytes());
+            rest = VirtRange::new(start, left.bytes() - part.bytes());
+        }
+        Ok(())
+    }
+
+    /// The memory of the first pieces of `range`, up to the first address that is not mapped.
+    fn pieces_of(&self, range: VirtRange) -> Pieces {
+        let space = self.space();
+        let reader = space.reader();
+        let tree = Tree::new(space.geometry(), space.root(), &reader).within(range);
+        let mut pieces = Pieces { memory: [None; PIECES], bytes: 0 };
+        for (place, run) in pieces.memory.iter_mut().zip(tree.runs()) {
+            let Some(memory) = run.mapped().and_then(|mapped| {
+                // A run may reach beyond the range; the range's ends lie between two leaves.
+                let bytes = run.range.bytes().min(range.bytes() - pieces.bytes);
+                PhysRange::new(mapped.output, bytes)
+            }) else {
+                break;
+            };
+            *place = Some(memory);
+            pieces.bytes += memory.bytes();
+        }
+        pieces
+    }
+
+    /// Gives back the frames of `memory` that the linear map shows as it shows free ones.
+    fn free_data(&self, memory: PhysRange) {
+        let free = |range| {
+            if let Err(error) = self.frame_states().free_block(Purpose::Data, range) {
+                panic!("an area's memory can't be freed: {error}");
+            }
+        };
+        if self.is_plain(memory) {
+            return free(memory);
+        }
+        (0..memory.bytes() / FRAME_BYTES)
+            .filter_map(|frame| {
+                PhysRange::new(memory.start().wrapping_add(frame * FRAME_BYTES), FRAME_BYTES)
+            })
+            .filter(|frame| self.is_plain(*frame))
+            .for_each(free);
+    }
+
+    /// Whether the linear map shows all of `memory` as readable and writable.
+    fn is_plain(&self, memory: PhysRange) -> bool {
+        let Some(range) = self.linear_range(memory) else {
+            return false;
+        };
+        let space = self.space();
+        let reader = space.reader();
+        let tree = Tree::new(space.geometry(), space.root(), &reader).within(range);
+        let is_plain =
+            |mapped: Mapped| mapped.is_valid() && mapped.rights(space.geometry()).privileged.writes;
+        tree.runs().all(|run| run.mapped().is_some_and(is_plain))
+    }
+}
