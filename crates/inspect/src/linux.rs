@@ -1,0 +1,9 @@
+//! What Linux says about itself: VMCOREINFO, and the areas of its address space.
+
+mod area;
+mod vmcoreinfo;
+
+pub use area::Area;
+pub(crate) use area::{areas, areas_by_size};
+pub(crate) use vmcoreinfo::MOST_BYTES;
+pub use vmcoreinfo::VmCoreInfo;

@@ -1,0 +1,5 @@
+//! Sources, each made by hand: what is found in them, and what is said of those that are broken.
+#![expect(clippy::unwrap_used, reason = "a test that can't be set up has failed")]
+
+mod image;
+mod raw;
