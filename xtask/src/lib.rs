@@ -9,6 +9,7 @@ pub mod boot;
 pub mod check;
 pub mod demo;
 pub mod doc;
+pub mod guest;
 pub mod image;
 pub mod mutants;
 pub mod qemu;

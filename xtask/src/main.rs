@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{boot, check, demo, doc, image, mutants, setup, test, tidy};
+use xtask::{boot, check, demo, doc, guest, image, mutants, setup, test, tidy};
 
 /// The project's commands. Each does the set-up it needs, and says what it installs.
 #[derive(Parser)]
@@ -28,6 +28,8 @@ enum Command {
     Tidy,
     /// Builds the documentation, warnings being errors.
     Doc(doc::Options),
+    /// Linux on machines of QEMU's, to read the tables of.
+    Guest(guest::Options),
     /// Builds the bootable image and prints where it is.
     Image,
     /// Seeds known faults one at a time, and checks that a test notices each.
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Command::Test => test::run_all(),
         Command::Check => check::run_all(),
         Command::Demo => demo::run(),
+        Command::Guest(options) => guest::run(&options),
         Command::Mutants(options) => mutants::run(&options),
         Command::Tidy => tidy::run(),
         Command::Doc(options) => doc::run(options),

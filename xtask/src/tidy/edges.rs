@@ -5,7 +5,7 @@ use super::{Check, Problem};
 use crate::workspace::Package;
 
 /// What each of our packages may name, whatever for. Anything else needs a decision record first.
-const MAY_NAME: [(&str, &[&str]); 12] = [
+const MAY_NAME: [(&str, &[&str]); 13] = [
     ("blockmap-machine", &[]),
     ("blockmap-vmsa", &["blockmap-machine"]),
     ("blockmap-layout", &["blockmap-vmsa"]),
@@ -18,6 +18,7 @@ const MAY_NAME: [(&str, &[&str]); 12] = [
     ("blockmap-kernel", &["blockmap", "blockmap-hw"]),
     ("blockmap-cli", &["blockmap-inspect", "blockmap-layout", "blockmap-dump", "blockmap-model"]),
     ("xtask", &[]),
+    ("blockmap-guest", &[]),
 ];
 
 /// Stands for every package.

@@ -1,0 +1,55 @@
+//! A guest's first file system: its only program, the modules it loads, and programs to run in it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::cpio::{Cpio, Entry};
+use crate::workspace::{cargo, target_dir};
+
+/// The target of programs that run in a guest: linked to nothing that a guest would have to have.
+const TARGET: &str = "aarch64-unknown-linux-musl";
+
+/// Writes the archive for a guest that loads `modules` and has `programs` at its top.
+pub(super) fn write(to: &Path, modules: &[PathBuf], programs: &[PathBuf]) -> Result<()> {
+    let mut archive = Cpio::default();
+    for folder in ["dev", "proc", "sys", "modules"] {
+        archive.add(folder, Entry::Folder);
+    }
+    archive.add("dev/console", Entry::Device(5, 1));
+    archive.add("init", Entry::File(&read(&built("blockmap-guest", "blockmap-guest")?)?));
+    for (number, module) in modules.iter().enumerate() {
+        archive.add(&format!("modules/{number:02}.ko"), Entry::File(&read(module)?));
+    }
+    for program in programs {
+        let name = program.file_name().context("a program has a name")?;
+        archive.add(&name.to_string_lossy(), Entry::File(&read(program)?));
+    }
+    fs::write(to, archive.finish()).with_context(|| format!("cannot write {}", to.display()))
+}
+
+/// Builds the program `name` of `package` for guests, and says where it is.
+pub(super) fn built(package: &str, name: &str) -> Result<PathBuf> {
+    let status = cargo()
+        .args(["build", "--quiet", "--release", "--package", package, "--target", TARGET])
+        // The linker that comes with the toolchain, instead of a C compiler for the target.
+        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER", "rust-lld")
+        // Symbols for debuggers would take the guest's memory.
+        .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
+        .status()
+        .context("cannot run cargo")?;
+    ensure!(
+        status.success(),
+        "{package} does not build for guests; if the target is missing, type: rustup target add {TARGET}"
+    );
+    let program = target_dir().join(TARGET).join("release").join(name);
+    if !program.is_file() {
+        bail!("{} was to be built and is not there", program.display());
+    }
+    Ok(program)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}

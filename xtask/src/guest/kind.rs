@@ -1,0 +1,117 @@
+//! The guests there are: which kernel, on which CPU, with which options.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// One of the guests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Debian's kernel on CPUs that change sizes live: its linear map is in blocks.
+    Blocks,
+    /// Debian's kernel on other CPUs: its linear map is in pages.
+    Pages,
+    /// Debian's kernel that is told to leave aliases of read-only memory writable.
+    NoAlias,
+    /// Debian's kernel with pages of 16 KiB.
+    Granule16,
+    /// A small kernel of ours, from Debian's sources, that prints its own tables; in blocks.
+    Own,
+    /// The same on other CPUs: in pages.
+    OwnPages,
+}
+
+/// Which kernel a guest runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kernel {
+    /// The newest that this metapackage of Debian's depends on.
+    Package(&'static str),
+    /// The one that `cargo xtask guest kernel` builds.
+    Built,
+}
+
+impl Kind {
+    /// All of them.
+    pub(super) const ALL: [Self; 6] =
+        [Self::Blocks, Self::Pages, Self::NoAlias, Self::Granule16, Self::Own, Self::OwnPages];
+
+    /// What it is called on the command line.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Blocks => "blocks",
+            Self::Pages => "pages",
+            Self::NoAlias => "noalias",
+            Self::Granule16 => "16k",
+            Self::Own => "own",
+            Self::OwnPages => "own-pages",
+        }
+    }
+
+    /// What there is to see.
+    pub(super) const fn about(self) -> &'static str {
+        match self {
+            Self::Blocks => "Debian's kernel, linear map in blocks (CPUs that change sizes live)",
+            Self::Pages => "Debian's kernel, linear map in pages (other CPUs)",
+            Self::NoAlias => "Debian's kernel with rodata=noalias, in pages",
+            Self::Granule16 => "Debian's kernel with pages of 16 KiB",
+            Self::Own => "a kernel that prints its own tables, linear map in blocks",
+            Self::OwnPages => "a kernel that prints its own tables, linear map in pages",
+        }
+    }
+
+    pub(super) const fn kernel(self) -> Kernel {
+        match self {
+            Self::Blocks | Self::Pages | Self::NoAlias => Kernel::Package("linux-image-arm64"),
+            Self::Granule16 => Kernel::Package("linux-image-arm64-16k"),
+            Self::Own | Self::OwnPages => Kernel::Built,
+        }
+    }
+
+    /// QEMU's CPU model; the identity is that of a CPU on Linux's list of those whose live entries
+    /// may change their size.
+    pub(super) const fn cpu(self) -> &'static str {
+        match self {
+            Self::Blocks | Self::Own => "max,midr=0xc00fac30",
+            Self::Pages | Self::NoAlias | Self::Granule16 | Self::OwnPages => "max",
+        }
+    }
+
+    /// The kernel's options.
+    pub(super) const fn options(self) -> &'static str {
+        match self {
+            Self::NoAlias => "console=ttyAMA0 quiet rodata=noalias",
+            Self::Blocks | Self::Pages | Self::Granule16 | Self::Own | Self::OwnPages => {
+                "console=ttyAMA0 quiet"
+            }
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Kind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| {
+            let names: Vec<&str> = Self::ALL.iter().map(|kind| kind.name()).collect();
+            format!("there is no such guest; there are: {}", names.join(" "))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_guest_is_found_by_its_name() {
+        for kind in Kind::ALL {
+            assert_eq!(kind.name().parse(), Ok(kind));
+        }
+        assert!("bloks".parse::<Kind>().unwrap_err().contains("blocks"));
+    }
+}
