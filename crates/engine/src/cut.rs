@@ -15,20 +15,24 @@
 //! nothing is invalidated. [size-change-is-quiet] An invalidation made later must then find the
 //! block too, and so carries no level hint. [no-ttl-across-sizes]
 //!
+//! Where some CPU is not quiet, the last step is made while all other CPUs are parked, as `switch`
+//! shows.
+//!
 //! A leaf in a contiguous run leaves the run before its own size changes: the contiguous bit is
 //! cleared in all entries of the run, and step 4 comes before the link, and before anything else
 //! changes in those entries. [run-changes-whole]
 
 mod commit;
+mod parked;
 
 use blockmap_layout::Strategy;
-use blockmap_machine::{VirtAddr, VirtRange};
+use blockmap_machine::{Entry, Span, VirtAddr, VirtRange};
 use blockmap_vmsa::{Geometry, Kind, LeafSize, Level, bits};
 use thiserror::Error;
 
-use crate::plan::{Hold, Work, slot_level};
+use crate::plan::{Hold, Parking, Permit, Work, slot_level};
 use crate::space::Place;
-use crate::{OutOfTables, Plan, Platform, RangeError, Refusal, Root, Space, Terms};
+use crate::{NotParked, OutOfTables, Plan, Platform, RangeError, Refusal, Root, Space};
 
 /// Why nothing was split. The tables are as they were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -48,22 +52,36 @@ pub enum SplitError {
     /// A leaf would have to change its size, and the strategy in force does not allow it.
     #[error(transparent)]
     SizeChange(#[from] SizeChangeRefused),
+    /// All other CPUs had to be parked, and one did not come.
+    #[error(transparent)]
+    NotParked(#[from] NotParked),
     /// Not enough table memory.
     #[error(transparent)]
     OutOfTables(#[from] OutOfTables),
 }
 
-/// A live leaf would have to change its size, and the strategy in force does not allow it.
+/// A live leaf would have to change its size, and that is not possible now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error(
-    "the leaf at {address} would have to change its size, and the CPUs allow none ({strategy:?}): \
-     choose a range of whole leaves"
+    "the leaf at {address} would have to change its size, and {why}: choose a range of whole leaves"
 )]
 pub struct SizeChangeRefused {
     /// An address in the leaf.
     pub address: VirtAddr,
-    /// The strategy in force.
-    pub strategy: Strategy,
+    /// Why it is not possible.
+    pub why: NoSizeChange,
+}
+
+/// Why no leaf can change its size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum NoSizeChange {
+    /// The strategy in force, this one, is not to.
+    #[error("the CPUs allow none ({0:?})")]
+    Strategy(Strategy),
+    /// The operation was asked for without a [`Platform::MayPark`], and it might take parking.
+    #[error("nobody may be parked here")]
+    NobodyMayPark,
 }
 
 /// The two ends of a range, as far as they lie within a leaf or run.
@@ -91,6 +109,17 @@ enum Run {
     None,
 }
 
+impl Cut {
+    /// The entries that change together: of the run, or of the leaf alone.
+    fn span(&self) -> Span {
+        let Entry { table, index } = self.leaf.entry;
+        match self.run {
+            Run::Of(count) => Entry { table, index: index - index % count }.span(count),
+            Run::None => self.leaf.entry.span(1),
+        }
+    }
+}
+
 impl Cuts {
     /// How many tables they take.
     pub(crate) fn tables<P: Platform>(&self, space: &Space<'_, P>) -> u32 {
@@ -109,14 +138,18 @@ impl Cuts {
         self.start.is_none() && self.end.is_none()
     }
 
-    /// Checks that the terms allow the cuts.
-    pub(crate) fn check(&self, terms: Terms) -> Result<(), SizeChangeRefused> {
-        match (self.start.or(self.end), terms.strategy) {
-            (None, _) | (Some(_), Strategy::Live) => Ok(()),
-            (Some(cut), strategy @ (Strategy::Quiesce | Strategy::Pages)) => {
-                Err(SizeChangeRefused { address: cut.at, strategy })
-            }
-        }
+    /// Checks that the operation may make the cuts.
+    pub(crate) fn check<P: Platform>(
+        &self,
+        permit: Permit<'_, P>,
+    ) -> Result<(), SizeChangeRefused> {
+        let Some(cut) = self.start.or(self.end) else { return Ok(()) };
+        let why = match (permit.parking, permit.terms.strategy) {
+            (Parking::Allowed(_), Strategy::Live | Strategy::Quiesce) => return Ok(()),
+            (Parking::Never, _) => NoSizeChange::NobodyMayPark,
+            (Parking::Allowed(_), strategy @ Strategy::Pages) => NoSizeChange::Strategy(strategy),
+        };
+        Err(SizeChangeRefused { address: cut.at, why })
     }
 }
 
@@ -125,29 +158,39 @@ impl<P: Platform> Space<'_, P> {
     ///
     /// # Errors
     /// See [`SplitError`].
-    pub fn plan_split(&self, range: VirtRange) -> Result<Plan<'_, P>, SplitError> {
+    pub fn plan_split<'s>(
+        &'s self,
+        range: VirtRange,
+        may_park: &'s P::MayPark,
+    ) -> Result<Plan<'s, P>, SplitError> {
         self.check(range)?;
-        let (hold, _, cuts) = self.hold_cuts(range, Root::Untouched);
+        let parking = Parking::Allowed(may_park);
+        let (hold, _, cuts) = self.hold_cuts(range, Root::Untouched, parking);
         match self.platform().refusal(range) {
             // Tables are read and written through smaller leaves as well as through larger ones.
             None | Some(Refusal::Tables) => {}
             Some(why @ Refusal::ImageZone) => return Err(SplitError::Refused { range, why }),
         }
-        cuts.check(hold.terms)?;
+        cuts.check(hold.permit)?;
         Ok(Plan::new(hold, Work::Split(cuts), cuts.tables(self)))
     }
 
     /// Takes the locks of `range` and finds its cuts. A leaf or run that is larger than a slot belongs
     /// to all the slots it covers: to cut it, all of them are locked, and the root.
     #[inline]
-    pub(crate) fn hold_cuts(&self, range: VirtRange, root: Root) -> (Hold<'_, P>, Place, Cuts) {
-        let hold = Hold::new(self, range, root);
+    pub(crate) fn hold_cuts<'s>(
+        &'s self,
+        range: VirtRange,
+        root: Root,
+        parking: Parking<'s, P>,
+    ) -> (Hold<'s, P>, Place, Cuts) {
+        let hold = Hold::new(self, range, root, parking);
         let (first, cuts) = self.find_cuts(range);
         match self.beyond_slots(range, cuts) {
             None => (hold, first, cuts),
             Some(wider) => {
                 drop(hold);
-                let hold = Hold::new(self, wider, Root::Changes);
+                let hold = Hold::new(self, wider, Root::Changes, parking);
                 let (first, cuts) = self.find_cuts(range);
                 (hold, first, cuts)
             }

@@ -10,7 +10,7 @@ use blockmap_layout::Strategy;
 use blockmap_machine::{Entry, Event, Machine, Pattern, PhysAddr, Span, VirtRange};
 use blockmap_vmsa::{Geometry, TlbiForm};
 
-use crate::{Platform, Refusal, Scope, Terms};
+use crate::{Alone, NotParked, Platform, Refusal, Scope, Switch, Terms};
 
 /// A platform on borrowed memory.
 ///
@@ -27,6 +27,9 @@ pub struct Host<'m> {
     log: &'m dyn Fn(&Event),
     terms: Cell<Terms>,
     refused: Cell<Option<(VirtRange, Refusal)>>,
+    alone: Cell<Alone>,
+    /// The CPU that does not come to be parked.
+    absent: Cell<Option<u32>>,
     /// Tables that may still be handed out before there are said to be no more.
     allowance: Cell<u32>,
     reserved: Cell<u32>,
@@ -38,6 +41,10 @@ pub struct Host<'m> {
     readers: Cell<u32>,
     loads: Cell<u64>,
 }
+
+/// A host's word that its caller may wait for other CPUs: there are none.
+#[derive(Clone, Copy, Debug)]
+pub struct MayPark(());
 
 impl<'m> Host<'m> {
     /// Where the first table is.
@@ -53,6 +60,8 @@ impl<'m> Host<'m> {
             log,
             terms: Cell::new(Terms { strategy: Strategy::Live, tlbi: TlbiForm::Ranged }),
             refused: Cell::new(None),
+            alone: Cell::new(Alone::Break),
+            absent: Cell::new(None),
             allowance: Cell::new(u32::MAX),
             reserved: Cell::new(0),
             in_use: Cell::new(0),
@@ -74,6 +83,23 @@ impl<'m> Host<'m> {
     /// Makes [`Platform::refusal`] refuse every range that overlaps `range`, because of `why`.
     pub fn refuse(&self, range: VirtRange, why: Refusal) {
         self.refused.set(Some((range, why)));
+    }
+
+    /// The word that callers may wait for other CPUs.
+    #[must_use]
+    pub const fn may_park(&self) -> MayPark {
+        MayPark(())
+    }
+
+    /// Sets how the one CPU that is not parked changes sizes: by breaking them, unless told
+    /// otherwise here.
+    pub fn set_alone(&self, alone: Alone) {
+        self.alone.set(alone);
+    }
+
+    /// Has this CPU not arrive when it should be parked, from now on.
+    pub fn keep_from_parking(&self, cpu: Option<u32>) {
+        self.absent.set(cpu);
     }
 
     /// Lets no more than `tables` further tables be handed out.
@@ -124,6 +150,13 @@ impl<'m> Host<'m> {
         free.min(self.allowance.get()) - self.reserved.get()
     }
 
+    /// Keeps a table to be handed out again.
+    fn keep_free(&self, table: PhysAddr) {
+        let next = self.freed.replace(Some(table)).map_or(0, PhysAddr::value);
+        self.word(Entry { table, index: 0 }).set(next);
+        self.in_use.set(self.in_use.get() - 1);
+    }
+
     /// Where an entry's word is kept.
     fn word(&self, entry: Entry) -> &'m Cell<u64> {
         let bytes = entry.table.offset_from(Self::BASE);
@@ -172,6 +205,7 @@ impl Machine for Host<'_> {
 
 impl Platform for Host<'_> {
     type Machine = Self;
+    type MayPark = MayPark;
 
     fn geometry(&self) -> Geometry {
         self.geometry
@@ -235,11 +269,27 @@ impl Platform for Host<'_> {
         Self::BASE.wrapping_add(number * self.geometry.page_bytes())
     }
 
+    fn put_back_table(&self, table: PhysAddr) {
+        self.keep_free(table);
+        self.reserved.set(self.reserved.get() + 1);
+        if self.allowance.get() != u32::MAX {
+            self.allowance.set(self.allowance.get() + 1);
+        }
+    }
+
     fn free_table(&self, table: PhysAddr) {
         assert_eq!(self.readers.get(), 0, "a reader may still be in the table");
-        let next = self.freed.replace(Some(table)).map_or(0, PhysAddr::value);
-        self.word(Entry { table, index: 0 }).set(next);
-        self.in_use.set(self.in_use.get() - 1);
+        self.keep_free(table);
+    }
+
+    fn quiesce(&self, _may_park: &MayPark, switch: &Switch) -> Result<(), NotParked> {
+        match self.absent.get() {
+            Some(cpu) => Err(NotParked { cpu }),
+            None => {
+                switch.perform(self, self.alone.get());
+                Ok(())
+            }
+        }
     }
 
     fn enter_reader(&self) {

@@ -40,15 +40,16 @@
 //! assert_eq!(host.tables_in_use(), 2);
 //!
 //! let page = VirtRange::new(VirtAddr::new(0xffff_0000_5555_5000), 4096).ok_or("empty")?;
-//! space.split(page)?;
+//! let may_park = host.may_park();
+//! space.split(page, &may_park)?;
 //! // One table of 2 MiB blocks and one of pages more; every address translates as before.
 //! assert_eq!(host.tables_in_use(), 4);
 //! assert_eq!(space.translate(page.start()), Some(PhysAddr::new(0x9555_5000)));
 //!
 //! // Now there is nothing left that could fail but the range itself.
-//! let plan = space.plan_protect(page, Change::ReadOnly)?;
+//! let plan = space.plan_protect(page, Change::ReadOnly, &may_park)?;
 //! assert_eq!(plan.tables(), 0);
-//! plan.reserve()?.commit();
+//! plan.reserve()?.commit()?;
 //! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 //!
@@ -58,7 +59,8 @@
 //! for tests and tools.
 //!
 //! # What it promises
-//! - After the first store of a commit nothing can fail; an error leaves the tables as they were.
+//! - After the first store to a live table nothing can fail; an error leaves the tables as they
+//!   were.
 //! - No address that is mapped before and after an operation is ever unmapped in between.
 //! - A size change never alters what an address translates to, a permission change never alters a
 //!   size.
@@ -82,6 +84,7 @@ mod platform;
 mod protect;
 mod read;
 mod space;
+mod switch;
 mod unmap;
 
 pub use blockmap_dump as dump;
@@ -91,11 +94,12 @@ pub use blockmap_machine as machine;
 pub use blockmap_vmsa as vmsa;
 pub use code::publish_code;
 pub use complete::MOST_INVALIDATIONS_BY_ADDRESS;
-pub use cut::{SizeChangeRefused, SplitError};
+pub use cut::{NoSizeChange, SizeChangeRefused, SplitError};
 pub use map::{MapError, Mapping};
 pub use plan::{OutOfTables, Plan, Ready};
-pub use platform::{Platform, Refusal, Root, Scope, Terms};
+pub use platform::{NotParked, Platform, Refusal, Root, Scope, Terms};
 pub use protect::ProtectError;
 pub use read::Reader;
 pub use space::{RangeError, Space};
+pub use switch::{Alone, Switch};
 pub use unmap::UnmapError;

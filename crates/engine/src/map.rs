@@ -22,7 +22,7 @@ use blockmap_machine::{Machine, Pattern, PhysAddr, PhysRange, VirtAddr, VirtRang
 use blockmap_vmsa::{Attributes, Kind, Leaves, Level, bits};
 use thiserror::Error;
 
-use crate::plan::{Hold, Work};
+use crate::plan::{Hold, Parking, Work};
 use crate::space::Place;
 use crate::{OutOfTables, Plan, Platform, RangeError, Refusal, Root, Space};
 
@@ -82,7 +82,7 @@ impl<P: Platform> Space<'_, P> {
             Some(output) if output.last() <= self.geometry().highest_output() => {}
             Some(_) | None => return Err(MapError::OutputSize(mapping.output)),
         }
-        let locks = Hold::new(self, mapping.range, Root::Changes);
+        let locks = Hold::new(self, mapping.range, Root::Changes, Parking::Never);
         match self.platform().refusal(mapping.range) {
             // Where tables were shown once nothing is mapped now, or the plan will say so.
             None | Some(Refusal::Tables) => {}

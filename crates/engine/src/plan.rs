@@ -1,5 +1,7 @@
 //! A checked operation that owns what it needs, and its commit.
 
+use core::fmt;
+
 use blockmap_machine::{VirtAddr, VirtRange};
 use blockmap_vmsa::{Geometry, Level};
 use thiserror::Error;
@@ -8,7 +10,7 @@ use crate::cut::Cuts;
 use crate::map::Mapping;
 use crate::protect::Protection;
 use crate::unmap::Removal;
-use crate::{Platform, Root, Scope, Space, Terms};
+use crate::{NotParked, Platform, Root, Scope, Space, Terms};
 
 /// An operation that has been checked against the tables: holding one tells that nothing but table
 /// memory can still be missing.
@@ -23,7 +25,8 @@ pub struct Plan<'s, P: Platform> {
     tables: u32,
 }
 
-/// A plan with all the table memory it needs: nothing can fail any more.
+/// A plan with all the table memory it needs: nothing can fail any more, but that a CPU is not
+/// parked where one must be.
 ///
 /// Dropped, it gives the tables back, and nothing has changed.
 #[must_use = "a plan changes nothing until it is committed"]
@@ -63,7 +66,7 @@ impl<'s, P: Platform> Plan<'s, P> {
         self.tables
     }
 
-    /// Sets the tables aside: the last step that can fail.
+    /// Sets the tables aside: the last step that can fail, where nobody has to be parked.
     ///
     /// # Errors
     /// [`OutOfTables`]; the locks are free again and the tables as they were.
@@ -78,21 +81,28 @@ impl<'s, P: Platform> Plan<'s, P> {
 }
 
 impl<P: Platform> Ready<'_, P> {
-    /// Performs the effects. It cannot fail, does not allocate, and when it returns the change is
-    /// in force on every CPU. Of a split there is nothing to be in force: every CPU translates as
-    /// before, by the larger leaves or the smaller ones.
-    pub fn commit(mut self) {
-        self.left = 0;
+    /// Performs the effects. It does not allocate, and when it returns the change is in force on
+    /// every CPU. Of a split there is nothing to be in force: every CPU translates as before, by
+    /// the larger leaves or the smaller ones.
+    ///
+    /// # Errors
+    /// Only where a leaf changes its size under
+    /// [`Strategy::Quiesce`](blockmap_layout::Strategy::Quiesce), and so never of a mapping or of
+    /// what was planned without a [`Platform::MayPark`]: a CPU did not come to be parked. The tables
+    /// are as they were.
+    pub fn commit(mut self) -> Result<(), NotParked> {
         let space = self.plan.hold.space;
-        let terms = self.plan.hold.terms;
+        let permit = self.plan.hold.permit;
         match self.plan.work {
             Work::Map(mapping) => space.commit_map(mapping),
-            Work::Unmap(removal) => space.commit_unmap(removal, terms),
-            Work::Protect(protection) => space.commit_protect(protection, terms),
+            Work::Unmap(removal) => space.commit_unmap(removal, permit)?,
+            Work::Protect(protection) => space.commit_protect(protection, permit)?,
             Work::Split(cuts) => {
-                space.commit_cuts(cuts);
+                space.commit_cuts(cuts, permit)?;
             }
         }
+        self.left = 0;
+        Ok(())
     }
 }
 
@@ -104,11 +114,52 @@ impl<P: Platform> Drop for Ready<'_, P> {
     }
 }
 
+/// Whether other CPUs may be parked for an operation.
+pub(crate) enum Parking<'s, P: Platform> {
+    /// They may: its caller can wait for them.
+    Allowed(&'s P::MayPark),
+    /// They may not: its caller may have interrupts masked, or hold locks.
+    Never,
+}
+
+impl<P: Platform> Clone for Parking<'_, P> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P: Platform> Copy for Parking<'_, P> {}
+
+impl<P: Platform> fmt::Debug for Parking<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Allowed(_) => "Allowed",
+            Self::Never => "Never",
+        })
+    }
+}
+
+/// What an operation may do to sizes, and how it invalidates.
+#[derive(Debug)]
+pub(crate) struct Permit<'s, P: Platform> {
+    /// The terms in force: held as long as the permit is.
+    pub(crate) terms: Terms,
+    pub(crate) parking: Parking<'s, P>,
+}
+
+impl<P: Platform> Clone for Permit<'_, P> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P: Platform> Copy for Permit<'_, P> {}
+
 /// The locks of a range and a hold on the terms.
 #[derive(Debug)]
 pub(crate) struct Hold<'s, P: Platform> {
     pub(crate) space: &'s Space<'s, P>,
-    pub(crate) terms: Terms,
+    pub(crate) permit: Permit<'s, P>,
     scope: Scope,
 }
 
@@ -117,7 +168,12 @@ impl<'s, P: Platform> Hold<'s, P> {
     ///
     /// Whoever leaves the tables above the slots alone walks them, and so is a reader of them: an
     /// operation on other slots may unlink and free one. Whoever may free them is alone with them.
-    pub(crate) fn new(space: &'s Space<'s, P>, range: VirtRange, root: Root) -> Self {
+    pub(crate) fn new(
+        space: &'s Space<'s, P>,
+        range: VirtRange,
+        root: Root,
+        parking: Parking<'s, P>,
+    ) -> Self {
         let terms = space.platform().hold_terms();
         let scope = Scope {
             first_slot: slot(space.geometry(), range.start()),
@@ -129,7 +185,7 @@ impl<'s, P: Platform> Hold<'s, P> {
             Root::Untouched => space.platform().enter_reader(),
             Root::Changes => {}
         }
-        Self { space, terms, scope }
+        Self { space, permit: Permit { terms, parking }, scope }
     }
 }
 

@@ -3,6 +3,9 @@
 use blockmap_layout::Strategy;
 use blockmap_machine::{Machine, PhysAddr, VirtRange};
 use blockmap_vmsa::{Geometry, TlbiForm};
+use thiserror::Error;
+
+use crate::Switch;
 
 /// The system that a [`Space`](crate::Space) lives in: the one type parameter of this crate.
 ///
@@ -11,13 +14,19 @@ use blockmap_vmsa::{Geometry, TlbiForm};
 /// 1. [`hold_terms`](Platform::hold_terms), [`lock`](Platform::lock): the plan owns both until it
 ///    is committed or dropped;
 /// 2. [`reserve`](Platform::reserve): the last step that can fail;
-/// 3. [`take_table`](Platform::take_table) and the machine's effects: the commit.
+/// 3. [`take_table`](Platform::take_table) and the machine's effects: the commit;
+///    [`quiesce`](Platform::quiesce) within it, where a size changes and CPUs must be parked.
 ///
 /// [`top_up`](Platform::top_up) is called with nothing held, because allocating may itself change
 /// the map. [allocate-outside-commits]
 pub trait Platform {
     /// Who performs the effects.
     type Machine: Machine;
+
+    /// Proof that its holder may wait for other CPUs: its interrupts are enabled, and it holds no
+    /// lock that somebody who must be parked might wait for. Only the platform can make one.
+    /// [may-park]
+    type MayPark;
 
     /// The shape of the table tree. A constant here folds into everything built on it.
     fn geometry(&self) -> Geometry;
@@ -65,8 +74,26 @@ pub trait Platform {
     /// nothing points to. It cannot fail and does not allocate.
     fn take_table(&self) -> PhysAddr;
 
+    /// Takes back a table that was taken and that no walker and no reader has ever reached: it is
+    /// set aside again.
+    fn put_back_table(&self, table: PhysAddr);
+
     /// Takes back a table that no walker and no reader can reach any more.
     fn free_table(&self, table: PhysAddr);
+
+    /// Makes `switch` while no other CPU uses the tables or holds anything of them in its TLB:
+    /// under [`Strategy::Quiesce`] sizes change here and nowhere else.
+    ///
+    /// It is called with the locks of the range held and the terms too, so whoever waits for
+    /// either lets itself be parked meanwhile; so does whoever waits to park others. Everything
+    /// that `switch` leads to is published. An implementation has every other CPU that is admitted
+    /// leave the tables and invalidate its own TLB [parked-holds-nothing], makes
+    /// [`Switch::perform`] with a machine that reaches [`Switch::tables`] whatever is broken, and
+    /// lets the others return.
+    ///
+    /// # Errors
+    /// A CPU did not arrive; nothing was changed, and it will not arrive late.
+    fn quiesce(&self, may_park: &Self::MayPark, switch: &Switch) -> Result<(), NotParked>;
 
     /// Announces a reader of the tables: none is freed before it has left. What the reader loads
     /// afterwards is loaded after the announcement is visible to everyone.
@@ -86,6 +113,14 @@ pub struct Terms {
     pub strategy: Strategy,
     /// Which TLB maintenance instructions every CPU acts on.
     pub tlbi: TlbiForm,
+}
+
+/// A CPU that had to be parked did not arrive in time. The tables are as they were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("CPU {cpu} did not come to be parked: take it offline, or try again")]
+pub struct NotParked {
+    /// The CPU.
+    pub cpu: u32,
 }
 
 /// The locks an operation needs.
@@ -112,7 +147,7 @@ pub enum Root {
 }
 
 /// Why a range may not be the target of a permission change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Refusal {
     /// It holds translation tables: the walk, and the engine, read and write them here.

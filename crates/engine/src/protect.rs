@@ -22,9 +22,9 @@ use thiserror::Error;
 
 use crate::complete::Extent;
 use crate::cut::{Cuts, SizeChangeRefused};
-use crate::plan::Work;
+use crate::plan::{Parking, Permit, Work};
 use crate::space::Place;
-use crate::{OutOfTables, Plan, Platform, RangeError, Refusal, Root, Space, Terms};
+use crate::{NotParked, OutOfTables, Plan, Platform, RangeError, Refusal, Root, Space};
 
 /// Why no permission was changed. The tables are as they were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -54,6 +54,9 @@ pub enum ProtectError {
     /// A leaf would have to change its size, and the strategy in force does not allow it.
     #[error(transparent)]
     SizeChange(#[from] SizeChangeRefused),
+    /// All other CPUs had to be parked, and one did not come.
+    #[error(transparent)]
+    NotParked(#[from] NotParked),
     /// Not enough table memory for a split.
     #[error(transparent)]
     OutOfTables(#[from] OutOfTables),
@@ -75,18 +78,42 @@ impl<P: Platform> Space<'_, P> {
     /// # Errors
     /// See [`ProtectError`].
     #[inline]
-    pub fn plan_protect(
+    pub fn plan_protect<'s>(
+        &'s self,
+        range: VirtRange,
+        change: Change,
+        may_park: &'s P::MayPark,
+    ) -> Result<Plan<'s, P>, ProtectError> {
+        self.plan_change(range, change, Parking::Allowed(may_park))
+    }
+
+    /// Plans to [`Space::protect_leaves`]: locks and checks, and changes nothing.
+    ///
+    /// # Errors
+    /// See [`ProtectError`].
+    #[inline]
+    pub fn plan_protect_leaves(
         &self,
         range: VirtRange,
         change: Change,
     ) -> Result<Plan<'_, P>, ProtectError> {
+        self.plan_change(range, change, Parking::Never)
+    }
+
+    #[inline]
+    fn plan_change<'s>(
+        &'s self,
+        range: VirtRange,
+        change: Change,
+        parking: Parking<'s, P>,
+    ) -> Result<Plan<'s, P>, ProtectError> {
         self.check(range)?;
-        let (hold, first, cuts) = self.hold_cuts(range, Root::Untouched);
+        let (hold, first, cuts) = self.hold_cuts(range, Root::Untouched, parking);
         if let Some(why) = self.platform().refusal(range) {
             return Err(ProtectError::Refused { range, why });
         }
         let direct = self.check_leaves(range, first, change)?.filter(|_| cuts.is_empty());
-        cuts.check(hold.terms)?;
+        cuts.check(hold.permit)?;
         let protection = Protection { range, change, cuts, direct };
         Ok(Plan::new(hold, Work::Protect(protection), cuts.tables(self)))
     }
@@ -122,9 +149,13 @@ impl<P: Platform> Space<'_, P> {
 
     /// Performs a checked change.
     #[inline]
-    pub(crate) fn commit_protect(&self, protection: Protection, terms: Terms) {
+    pub(crate) fn commit_protect(
+        &self,
+        protection: Protection,
+        permit: Permit<'_, P>,
+    ) -> Result<(), NotParked> {
         let Protection { range, change, cuts, direct } = protection;
-        let linked = self.commit_cuts(cuts);
+        let linked = self.commit_cuts(cuts, permit)?;
         let direct = direct.or_else(|| self.direct_after_cut(linked?, range));
         match direct {
             Some(span) => self.update(span, change),
@@ -135,10 +166,11 @@ impl<P: Platform> Space<'_, P> {
                 Some(Span { count: 1, .. }) => Extent::OneLeaf,
                 Some(_) | None => Extent::Leaves,
             };
-            self.complete(range, Reach::LastLevel, extent, terms);
+            self.complete(range, Reach::LastLevel, extent, permit.terms);
         } else {
             self.complete_new();
         }
+        Ok(())
     }
 
     /// The entries of `range` in the table of pages that a cut made, if all are there.

@@ -5,7 +5,9 @@ use blockmap_vmsa::{Change, Geometry, Kind, Level, bits};
 use thiserror::Error;
 
 use crate::plan::{OutOfTables, Plan};
-use crate::{MapError, Mapping, Platform, ProtectError, Reader, SplitError, UnmapError};
+use crate::{
+    MapError, Mapping, NotParked, Platform, ProtectError, Reader, SplitError, UnmapError,
+};
 
 /// How often an operation tops up table memory and plans again before it gives up. Whoever tops up
 /// lets go of the locks, so others may be faster; that this many are is no longer bad luck.
@@ -20,7 +22,7 @@ const ATTEMPTS: u32 = 3;
 /// |---|---|---|
 /// | `plan_…` | yes | locks; checks everything; counts the tables needed; changes nothing |
 /// | [`Plan::reserve`] | yes | sets the tables aside |
-/// | [`Ready::commit`](crate::Ready::commit) | no | performs the effects |
+/// | [`Ready::commit`](crate::Ready::commit) | only where CPUs must be parked | performs the effects |
 #[derive(Debug)]
 pub struct Space<'p, P: Platform> {
     platform: &'p P,
@@ -131,7 +133,9 @@ impl<'p, P: Platform> Space<'p, P> {
     /// # Errors
     /// See [`MapError`]; the tables are as they were.
     pub fn map(&self, mapping: Mapping) -> Result<(), MapError> {
-        self.carry_out(|| self.plan_map(mapping))
+        // A mapping changes no size, so nobody is parked for it.
+        let (Ok(()) | Err(NotParked { .. })) = self.carry_out(|| self.plan_map(mapping))?;
+        Ok(())
     }
 
     /// Removes the mapping of `range` and frees the tables that this empties, once every reader has
@@ -139,8 +143,8 @@ impl<'p, P: Platform> Space<'p, P> {
     ///
     /// # Errors
     /// See [`UnmapError`]; the tables are as they were.
-    pub fn unmap(&self, range: VirtRange) -> Result<(), UnmapError> {
-        self.carry_out(|| self.plan_unmap(range))
+    pub fn unmap(&self, range: VirtRange, may_park: &P::MayPark) -> Result<(), UnmapError> {
+        Ok(self.carry_out(|| self.plan_unmap(range, may_park))??)
     }
 
     /// Changes what the leaves of `range` grant. A leaf covered in part is split first; one that is
@@ -148,8 +152,22 @@ impl<'p, P: Platform> Space<'p, P> {
     ///
     /// # Errors
     /// See [`ProtectError`]; the tables are as they were.
-    pub fn protect(&self, range: VirtRange, change: Change) -> Result<(), ProtectError> {
-        self.carry_out(|| self.plan_protect(range, change))
+    pub fn protect(
+        &self,
+        range: VirtRange,
+        change: Change,
+        may_park: &P::MayPark,
+    ) -> Result<(), ProtectError> {
+        Ok(self.carry_out(|| self.plan_protect(range, change, may_park))??)
+    }
+
+    /// As [`Space::protect`], from any context: nobody is parked, so no leaf can be split, whatever
+    /// the strategy. The range's ends must lie between two leaves already.
+    ///
+    /// # Errors
+    /// See [`ProtectError`]; the tables are as they were.
+    pub fn protect_leaves(&self, range: VirtRange, change: Change) -> Result<(), ProtectError> {
+        Ok(self.carry_out(|| self.plan_protect_leaves(range, change))??)
     }
 
     /// Splits leaves and contiguous runs until both ends of `range` lie between two: no deeper than
@@ -157,22 +175,23 @@ impl<'p, P: Platform> Space<'p, P> {
     ///
     /// # Errors
     /// See [`SplitError`]; the tables are as they were.
-    pub fn split(&self, range: VirtRange) -> Result<(), SplitError> {
-        self.carry_out(|| self.plan_split(range))
+    pub fn split(&self, range: VirtRange, may_park: &P::MayPark) -> Result<(), SplitError> {
+        Ok(self.carry_out(|| self.plan_split(range, may_park))??)
     }
 
-    /// Plans, reserves and commits; on a shortage tops up with nothing held, and plans anew.
+    /// Plans, reserves and commits; on a shortage tops up with nothing held, and plans anew. Tells
+    /// how the plan went, and if well, how the commit.
     fn carry_out<'s, E: From<OutOfTables>>(
         &'s self,
         plan: impl Fn() -> Result<Plan<'s, P>, E>,
-    ) -> Result<(), E> {
+    ) -> Result<Result<(), NotParked>, E>
+    where
+        P: 's,
+    {
         let mut attempt = 0;
         loop {
             let short = match plan()?.reserve() {
-                Ok(ready) => {
-                    ready.commit();
-                    return Ok(());
-                }
+                Ok(ready) => return Ok(ready.commit()),
                 Err(short) => short,
             };
             attempt += 1;

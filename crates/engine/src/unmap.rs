@@ -22,9 +22,9 @@ use thiserror::Error;
 
 use crate::complete::Extent;
 use crate::cut::{Cuts, SizeChangeRefused};
-use crate::plan::Work;
+use crate::plan::{Parking, Permit, Work};
 use crate::space::Place;
-use crate::{OutOfTables, Plan, Platform, RangeError, Refusal, Root, Space, Terms};
+use crate::{NotParked, OutOfTables, Plan, Platform, RangeError, Refusal, Root, Space};
 
 /// Why nothing was unmapped. The tables are as they were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -47,6 +47,9 @@ pub enum UnmapError {
     /// A leaf would have to change its size, and the strategy in force does not allow it.
     #[error(transparent)]
     SizeChange(#[from] SizeChangeRefused),
+    /// All other CPUs had to be parked, and one did not come.
+    #[error(transparent)]
+    NotParked(#[from] NotParked),
     /// Not enough table memory for a split.
     #[error(transparent)]
     OutOfTables(#[from] OutOfTables),
@@ -66,14 +69,19 @@ impl<P: Platform> Space<'_, P> {
     ///
     /// # Errors
     /// See [`UnmapError`].
-    pub fn plan_unmap(&self, range: VirtRange) -> Result<Plan<'_, P>, UnmapError> {
+    pub fn plan_unmap<'s>(
+        &'s self,
+        range: VirtRange,
+        may_park: &'s P::MayPark,
+    ) -> Result<Plan<'s, P>, UnmapError> {
         self.check(range)?;
-        let (hold, _, cuts) = self.hold_cuts(range, Root::Changes);
+        let parking = Parking::Allowed(may_park);
+        let (hold, _, cuts) = self.hold_cuts(range, Root::Changes, parking);
         if let Some(why) = self.platform().refusal(range) {
             return Err(UnmapError::Refused { range, why });
         }
         let smallest = self.smallest_leaf(range)?.min(self.smallest_after_cut(range));
-        cuts.check(hold.terms)?;
+        cuts.check(hold.permit)?;
         let removal = Removal { range, cuts, smallest };
         Ok(Plan::new(hold, Work::Unmap(removal), cuts.tables(self)))
     }
@@ -104,9 +112,13 @@ impl<P: Platform> Space<'_, P> {
     }
 
     /// Performs a checked removal.
-    pub(crate) fn commit_unmap(&self, removal: Removal, terms: Terms) {
+    pub(crate) fn commit_unmap(
+        &self,
+        removal: Removal,
+        permit: Permit<'_, P>,
+    ) -> Result<(), NotParked> {
         let Removal { range, cuts, smallest } = removal;
-        self.commit_cuts(cuts);
+        self.commit_cuts(cuts, permit)?;
         let mut unlinked = false;
         let mut next = Some(range.start());
         while let Some(at) = next {
@@ -128,11 +140,12 @@ impl<P: Platform> Space<'_, P> {
         let reach = if unlinked { Reach::AllLevels } else { Reach::LastLevel };
         let extent =
             if range.bytes() <= smallest { Extent::OneLeaf } else { Extent::Every(smallest) };
-        self.complete(range, reach, extent, terms);
+        self.complete(range, reach, extent, permit.terms);
         if unlinked {
             self.platform().wait_for_readers();
             self.free_unlinked(range);
         }
+        Ok(())
     }
 
     /// The entry to remove for `at`: of the topmost table that the removal of `range` empties, or

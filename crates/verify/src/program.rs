@@ -177,7 +177,7 @@ fn perform(
             }
             reference.map(mapping);
         }
-        Action::Unmap => match space.unmap(range) {
+        Action::Unmap => match space.unmap(range, &space.platform().may_park()) {
             Ok(()) => {
                 assert!(reference.covers(range), "unmapped a hole in {range}");
                 reference.unmap(range);
@@ -190,7 +190,7 @@ fn perform(
             Err(error) => panic!("{error}"),
         },
         Action::Protect(change) => return protect(space, reference, range, change),
-        Action::Split => match space.split(range) {
+        Action::Split => match space.split(range, &space.platform().may_park()) {
             Ok(()) => reference.split(range),
             Err(SplitError::OutOfTables(_)) => return false,
             Err(error) => panic!("{error}"),
@@ -207,7 +207,7 @@ fn protect(
 ) -> bool {
     let regime = space.geometry().regime();
     let never = bits::privileged_execute_never(regime);
-    match space.protect(range, change) {
+    match space.protect(range, change, &space.platform().may_park()) {
         Ok(()) => {
             assert!(reference.covers(range), "protected a hole in {range}");
             reference.protect(range, change);

@@ -191,15 +191,15 @@ fn mapped(start: u64, bytes: u64) -> Vec<Intent> {
 fn nothing(_: &Space<'_, Recording<'_>>) {}
 
 fn protect(space: &Space<'_, Recording<'_>>, (start, bytes): (u64, u64), change: Change) {
-    space.protect(range(start, bytes), change).unwrap();
+    space.protect(range(start, bytes), change, &space.platform().may_park()).unwrap();
 }
 
 fn split(space: &Space<'_, Recording<'_>>, start: u64, bytes: u64) {
-    space.split(range(start, bytes)).unwrap();
+    space.split(range(start, bytes), &space.platform().may_park()).unwrap();
 }
 
 fn unmap(space: &Space<'_, Recording<'_>>, start: u64, bytes: u64) {
-    space.unmap(range(start, bytes)).unwrap();
+    space.unmap(range(start, bytes), &space.platform().may_park()).unwrap();
 }
 
 /// Every operation at every level it differs at.

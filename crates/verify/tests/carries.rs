@@ -70,10 +70,10 @@ fn every_table_of_an_unmapped_tree_comes_back() {
                 leaves: Leaves::Largest,
             })
             .unwrap();
-        space.split(range(0xffff_0000_1555_5000, 0x1000)).unwrap();
-        space.split(range(0xffff_0000_5555_5000, 0x1000)).unwrap();
+        space.split(range(0xffff_0000_1555_5000, 0x1000), &space.platform().may_park()).unwrap();
+        space.split(range(0xffff_0000_5555_5000, 0x1000), &space.platform().may_park()).unwrap();
         assert_eq!(space.platform().tables_in_use(), 6);
-        space.unmap(all).unwrap();
+        space.unmap(all, &space.platform().may_park()).unwrap();
         assert_eq!(space.platform().tables_in_use(), 1, "the root alone is left");
     });
 }

@@ -60,7 +60,7 @@ fn mapping_into_a_live_table_is_one_fill() {
 #[test]
 fn splitting_one_page_out_of_a_gib_block_takes_two_tables_and_one_barrier() {
     let split = |space: &Space<'_, Host<'_>>| {
-        space.split(range(LINEAR + 0x1555_5000, 4 * KIB)).unwrap();
+        space.split(range(LINEAR + 0x1555_5000, 4 * KIB), &space.platform().may_park()).unwrap();
     };
     check(
         RANGED,
@@ -83,8 +83,8 @@ fn splitting_one_page_out_of_a_gib_block_takes_two_tables_and_one_barrier() {
 #[test]
 fn splitting_within_a_contiguous_run_takes_the_run_apart_first() {
     let split = |space: &Space<'_, Host<'_>>| {
-        space.split(range(LINEAR + 32 * MIB, 32 * MIB)).unwrap();
-        space.split(range(LINEAR + 66 * MIB, 2 * MIB)).unwrap();
+        space.split(range(LINEAR + 32 * MIB, 32 * MIB), &space.platform().may_park()).unwrap();
+        space.split(range(LINEAR + 66 * MIB, 2 * MIB), &space.platform().may_park()).unwrap();
     };
     check(
         RANGED,
@@ -106,8 +106,8 @@ fn splitting_within_a_contiguous_run_takes_the_run_apart_first() {
 fn protecting_a_page_that_is_a_page_is_one_update_and_one_invalidation() {
     for terms in [RANGED, BY_ADDRESS] {
         let effects = effects_of(terms, 1, |space| {
-            space.split(range(LINEAR + 0x1555_5000, 4 * KIB)).unwrap();
-            space.protect(range(LINEAR + 0x1555_5000, 4 * KIB), Change::ReadOnly).unwrap();
+            space.split(range(LINEAR + 0x1555_5000, 4 * KIB), &space.platform().may_park()).unwrap();
+            space.protect(range(LINEAR + 0x1555_5000, 4 * KIB), Change::ReadOnly, &space.platform().may_park()).unwrap();
         });
         let after_split = &text(&effects)[9..];
         assert_eq!(
@@ -126,7 +126,7 @@ fn protecting_a_page_that_is_a_page_is_one_update_and_one_invalidation() {
 #[test]
 fn protecting_a_whole_block_splits_nothing() {
     let protect = |space: &Space<'_, Host<'_>>| {
-        space.protect(range(LINEAR + GIB, GIB), Change::ReadOnly).unwrap();
+        space.protect(range(LINEAR + GIB, GIB), Change::ReadOnly, &space.platform().may_park()).unwrap();
     };
     check(
         RANGED,
@@ -145,7 +145,7 @@ fn protecting_a_whole_block_splits_nothing() {
 #[test]
 fn protecting_a_ragged_range_invalidates_once() {
     let protect = |space: &Space<'_, Host<'_>>| {
-        space.protect(range(LINEAR + GIB - 4 * KIB, 8 * KIB), Change::ReadOnly).unwrap();
+        space.protect(range(LINEAR + GIB - 4 * KIB, 8 * KIB), Change::ReadOnly, &space.platform().may_park()).unwrap();
     };
     check(
         RANGED,
@@ -185,7 +185,7 @@ fn every_change_of_rights_invalidates_once_and_waits_once() {
         [Change::ReadOnly, Change::Execute, Change::NoExecute, Change::ReadWrite, Change::Invalid];
     for (number, change) in steps.into_iter().enumerate() {
         let effects = effects_of(RANGED, 3, |space| {
-            steps[..=number].iter().for_each(|change| space.protect(block, *change).unwrap());
+            steps[..=number].iter().for_each(|change| space.protect(block, *change, &space.platform().may_park()).unwrap());
         });
         let last: Vec<_> = text(&effects).split_off(5 * number);
         let kinds: Vec<&str> = last.iter().map(|line| line.split(' ').next().unwrap()).collect();
@@ -197,8 +197,8 @@ fn every_change_of_rights_invalidates_once_and_waits_once() {
 fn making_valid_what_was_invalid_invalidates_nothing() {
     let page = range(LINEAR + GIB, GIB);
     let effects = effects_of(RANGED, 3, |space| {
-        space.protect(page, Change::Invalid).unwrap();
-        space.protect(page, Change::Valid).unwrap();
+        space.protect(page, Change::Invalid, &space.platform().may_park()).unwrap();
+        space.protect(page, Change::Valid, &space.platform().may_park()).unwrap();
     });
     assert_eq!(
         text(&effects),
@@ -218,7 +218,7 @@ fn making_valid_what_was_invalid_invalidates_nothing() {
 #[test]
 fn unmapping_blocks_of_a_table_that_stays_invalidates_the_last_level() {
     let unmap = |space: &Space<'_, Host<'_>>| {
-        space.unmap(range(LINEAR + GIB, GIB)).unwrap();
+        space.unmap(range(LINEAR + GIB, GIB), &space.platform().may_park()).unwrap();
     };
     check(
         RANGED,
@@ -238,7 +238,7 @@ fn unmapping_blocks_of_a_table_that_stays_invalidates_the_last_level() {
 fn unmapping_what_a_cut_leaves_in_several_leaves_invalidates_all_of_them() {
     // 4 MiB out of a GiB are two blocks, whatever the alignment of their range.
     let unmap = |space: &Space<'_, Host<'_>>| {
-        space.unmap(range(LINEAR + 64 * MIB, 4 * MIB)).unwrap();
+        space.unmap(range(LINEAR + 64 * MIB, 4 * MIB), &space.platform().may_park()).unwrap();
     };
     let lines = |terms| text(&effects_of(terms, 1, unmap));
     let tlbis = |terms| {
@@ -251,7 +251,7 @@ fn unmapping_what_a_cut_leaves_in_several_leaves_invalidates_all_of_them() {
 
 #[test]
 fn unmapping_all_of_a_table_invalidates_every_level_before_it_is_free() {
-    let unmap = |space: &Space<'_, Host<'_>>| space.unmap(range(LINEAR, 3 * GIB)).unwrap();
+    let unmap = |space: &Space<'_, Host<'_>>| space.unmap(range(LINEAR, 3 * GIB), &space.platform().may_park()).unwrap();
     check(
         RANGED,
         3,
@@ -273,7 +273,7 @@ fn without_range_invalidation_a_long_range_is_named_page_by_page_up_to_the_thres
     let tlbi = |pages: u64| {
         let effects = effects_of(BY_ADDRESS, 1, |space| {
             space
-                .protect(range(LINEAR + 2 * MIB + 4 * KIB, pages * 4 * KIB), Change::ReadOnly)
+                .protect(range(LINEAR + 2 * MIB + 4 * KIB, pages * 4 * KIB), Change::ReadOnly, &space.platform().may_park())
                 .unwrap();
         });
         text(&effects).into_iter().filter(|line| line.starts_with("tlbi")).collect::<Vec<_>>()

@@ -140,7 +140,7 @@ fn long_program(operations: u64) -> Program {
             let target = Target::Rights(rights.parse().unwrap());
             let meanwhile = Meanwhile::Accessible;
             space.platform().note(Step::Intend(Intent { range, target, meanwhile }));
-            space.protect(range, change).unwrap();
+            space.protect(range, change, &space.platform().may_park()).unwrap();
             space.platform().note(Step::Achieved);
         }
     })

@@ -139,12 +139,12 @@ fn changes_of_different_slots_go_side_by_side() {
         let base = space.geometry().inputs().0.value();
         space.map(mapping(base, 6)).unwrap();
         let pages = [range(base, 4096), range(base + 5 * GIB, 4096)];
-        let [first, second] = pages.map(|page| space.plan_protect(page, Change::ReadOnly).unwrap());
+        let [first, second] = pages.map(|page| space.plan_protect(page, Change::ReadOnly, &space.platform().may_park()).unwrap());
         first.reserve().unwrap().commit();
         second.reserve().unwrap().commit();
         for page in pages {
             // The second time there is nothing left to split.
-            assert_eq!(space.plan_protect(page, Change::ReadOnly).unwrap().tables(), 0);
+            assert_eq!(space.plan_protect(page, Change::ReadOnly, &space.platform().may_park()).unwrap().tables(), 0);
         }
     });
 }
@@ -158,9 +158,9 @@ fn a_block_above_the_slots_is_not_split_from_two_of_them() {
         let space = Space::new(slots, root);
         let base = space.geometry().inputs().0.value();
         space.map(mapping(base, 512)).unwrap();
-        let _first = space.plan_protect(range(base, 4096), Change::ReadOnly).unwrap();
+        let _first = space.plan_protect(range(base, 4096), Change::ReadOnly, &space.platform().may_park()).unwrap();
         let second = range(base + 5 * GIB, 4096);
-        let _second = space.plan_protect(second, Change::ReadOnly);
+        let _second = space.plan_protect(second, Change::ReadOnly, &space.platform().may_park());
     });
 }
 
@@ -175,8 +175,8 @@ fn a_table_that_a_walk_may_be_in_is_not_freed() {
         slots.meanwhile.set(Some((root, |slots| {
             let space = Space::new(slots, Host::BASE);
             let base = space.geometry().inputs().0.value();
-            space.unmap(range(base, GIB)).unwrap();
+            space.unmap(range(base, GIB), &space.platform().may_park()).unwrap();
         })));
-        let _ = space.protect(range(base + GIB, GIB), Change::ReadOnly);
+        let _ = space.protect(range(base + GIB, GIB), Change::ReadOnly, &space.platform().may_park());
     });
 }

@@ -1,49 +1,77 @@
 //! Making planned cuts: filling new tables, publishing them, linking them.
 
+use blockmap_layout::Strategy;
 use blockmap_machine::{Barrier, Entry, Event, Machine, PhysAddr, Span, VirtAddr};
 use blockmap_vmsa::{Level, bits};
 
 use super::{Cut, Cuts, Run, used_run};
 use crate::fill::Progression;
+use crate::plan::Permit;
 use crate::space::Place;
-use crate::{Platform, Space};
-
-/// A table, filled and not linked, and the live entry it will replace.
-#[derive(Clone, Copy)]
-struct Link {
-    entry: Entry,
-    table: PhysAddr,
-}
+use crate::switch::Link;
+use crate::{NotParked, Platform, Space};
 
 impl<P: Platform> Space<'_, P> {
     /// Makes the cuts: fills, publishes, links. Returns a table of pages that was linked, and an
     /// address it translates, if there is one at the start, or else at the end.
+    ///
+    /// # Errors
+    /// A CPU had to be parked and did not come: nothing was linked, and what was filled is set aside
+    /// again.
     #[inline]
-    pub(crate) fn commit_cuts(&self, cuts: Cuts) -> Option<(PhysAddr, VirtAddr)> {
+    pub(crate) fn commit_cuts(
+        &self,
+        cuts: Cuts,
+        permit: Permit<'_, P>,
+    ) -> Result<Option<(PhysAddr, VirtAddr)>, NotParked> {
+        if cuts.is_empty() {
+            return Ok(None);
+        }
+        let [start, end] = self.prepare_both(cuts);
+        let links = [start, end].map(|made| made.map(|(link, _)| link));
+        match permit.terms.strategy {
+            Strategy::Live | Strategy::Pages => self.link_live(cuts, links),
+            Strategy::Quiesce => self.link_parked(cuts, links, permit)?,
+        }
+        let first = match (start, end) {
+            (Some((_, place)), _) => cuts.start.map(|cut| (place, cut.at)),
+            (None, Some((_, place))) => cuts.end.map(|cut| (place, cut.at)),
+            (None, None) => None,
+        };
+        let pages = first.filter(|(place, _)| place.level == Level::L3);
+        Ok(pages.map(|(place, at)| (place.entry.table, at)))
+    }
+
+    /// Fills the tables of both cuts: where they go through the same leaf, once.
+    #[inline]
+    fn prepare_both(&self, cuts: Cuts) -> [Option<(Link, Place)>; 2] {
         let start = cuts.start.and_then(|cut| self.prepare(cut));
-        let end = match (start, cuts.end) {
-            (Some((link, place)), Some(cut)) if link.entry == cut.leaf.entry => {
-                if !self.is_cut_by(place, cuts.start?.at, cut.at) {
-                    self.cut_unlinked((cut.leaf.level.next()?, link.table), cut.at);
+        let end = match (start, cuts.start, cuts.end) {
+            (Some((link, place)), Some(first), Some(cut)) if link.entry == cut.leaf.entry => {
+                if !self.is_cut_by(place, first.at, cut.at)
+                    && let Some(below) = cut.leaf.level.next()
+                {
+                    self.cut_unlinked((below, link.table), cut.at);
                 }
                 None
             }
-            (_, Some(cut)) => self.prepare(cut),
-            (_, None) => None,
+            (_, _, Some(cut)) => self.prepare(cut),
+            (_, _, None) => None,
         };
+        [start, end]
+    }
+
+    /// Links new tables while every CPU uses the leaves they replace.
+    #[inline]
+    fn link_live(&self, cuts: Cuts, links: [Option<Link>; 2]) {
         self.leave_runs(cuts);
-        if !cuts.is_empty() {
-            // A walker may follow a table entry the moment it is stored: what it leads to must be
-            // visible first. [publish-after-fill] And no entry of a run may change in another way
-            // while a neighbour still says that it is in the run. [run-changes-whole]
-            self.machine().barrier(Barrier::DsbIshst);
+        // A walker may follow a table entry the moment it is stored: what it leads to must be
+        // visible first. [publish-after-fill] And no entry of a run may change in another way
+        // while a neighbour still says that it is in the run. [run-changes-whole]
+        self.machine().barrier(Barrier::DsbIshst);
+        for link in links.into_iter().flatten() {
+            self.machine().store(link.entry, link.word);
         }
-        for (link, _) in [start, end].into_iter().flatten() {
-            self.machine().store(link.entry, self.geometry().table_word(link.table));
-        }
-        let (_, place) = start.or(end)?;
-        let at = if start.is_some() { cuts.start?.at } else { cuts.end?.at };
-        (place.level == Level::L3).then_some((place.entry.table, at))
     }
 
     /// Whether cutting at `at`, which made `place`, has cut at `end` too: in its table of pages,
@@ -73,9 +101,8 @@ impl<P: Platform> Space<'_, P> {
 
     #[inline]
     fn leave_run(&self, cut: Cut) -> Option<Span> {
-        let Run::Of(count) = cut.run else { return None };
-        let Entry { table, index } = cut.leaf.entry;
-        let span = Entry { table, index: index - index % count }.span(count);
+        let Run::Of(_) = cut.run else { return None };
+        let span = cut.span();
         self.machine().perform(Event::Update { span, clear: bits::CONTIGUOUS, set: 0 });
         Some(span)
     }
@@ -88,7 +115,8 @@ impl<P: Platform> Space<'_, P> {
             return None;
         }
         let (table, place) = self.build(cut.leaf, cut.at)?;
-        Some((Link { entry: cut.leaf.entry, table }, place))
+        let word = self.geometry().table_word(table);
+        Some((Link { entry: cut.leaf.entry, table, word }, place))
     }
 
     /// Fills tables that translate as `leaf` does, in leaves as large as can be with `at` between
@@ -119,7 +147,7 @@ impl<P: Platform> Space<'_, P> {
         let Some(cut) = self.cut(place, at) else { return };
         self.leave_run(cut);
         if let Some((link, _)) = self.prepare(cut) {
-            self.machine().store(link.entry, self.geometry().table_word(link.table));
+            self.machine().store(link.entry, link.word);
         }
     }
 

@@ -1,0 +1,91 @@
+//! Making planned cuts while all other CPUs are parked.
+
+use blockmap_machine::{Barrier, Invalidate, Machine, PhysAddr, VirtAddr, VirtRange};
+use blockmap_vmsa::{Kind, Level, Reach, TlbiForm, bits};
+
+use super::{Cut, Cuts};
+use crate::plan::{Parking, Permit};
+use crate::switch::{Link, Train, Unit};
+use crate::{NotParked, Platform, Space, Switch};
+
+impl<P: Platform> Space<'_, P> {
+    /// Links new tables while all other CPUs are parked; `switch` shows how.
+    ///
+    /// Out of line, to keep the way of systems that never park short.
+    #[inline(never)]
+    pub(super) fn link_parked(
+        &self,
+        cuts: Cuts,
+        links: [Option<Link>; 2],
+        permit: Permit<'_, P>,
+    ) -> Result<(), NotParked> {
+        // INVARIANT: the plan was made with leave to park, or else has no cuts.
+        let Parking::Allowed(may_park) = permit.parking else { return Ok(()) };
+        let start = cuts.start.map(|cut| (cut, unit(cut, links)));
+        let is_other = |cut: &Cut| start.is_none_or(|(first, _)| first.span() != cut.span());
+        let end = cuts.end.filter(is_other).map(|cut| (cut, unit(cut, links)));
+        let units = [start, end];
+        let trains = units.map(|unit| unit.map(|(cut, _)| self.train(cut, permit.terms.tlbi)));
+        let switch = Switch::new(units.map(|unit| unit.map(|(_, unit)| unit)), trains);
+        // Before anybody is parked for it, everything it leads to is visible.
+        // [publish-after-fill]
+        self.machine().barrier(Barrier::DsbIshst);
+        let parked = self.platform().quiesce(may_park, &switch);
+        if parked.is_err() {
+            for (cut, link) in [cuts.start, cuts.end].into_iter().zip(links) {
+                let below = cut.and_then(|cut| cut.leaf.level.next());
+                if let (Some(below), Some(link)) = (below, link) {
+                    self.put_back(below, link.table);
+                }
+            }
+        }
+        parked
+    }
+
+    /// The invalidation of all that TLBs hold of the leaf or run that a cut goes through.
+    fn train(&self, cut: Cut, tlbi: TlbiForm) -> Train {
+        let geometry = self.geometry();
+        let bytes = geometry.span_bytes(cut.leaf.level);
+        let count = cut.span().count;
+        let unit_bytes = bytes * u64::from(count);
+        let start = cut.at.align_down(unit_bytes);
+        let by_address = |address: VirtAddr| geometry.invalidate_address(address, Reach::AllLevels);
+        let first = by_address(start);
+        match (tlbi, count, VirtRange::new(start, unit_bytes)) {
+            (TlbiForm::Ranged, 2.., Some(run)) => {
+                // One instruction covers more than any run.
+                let first = geometry.invalidate_range(run, Reach::AllLevels).next();
+                Train { first: first.unwrap_or(geometry.invalidate_all()), step: 0, count: 1 }
+            }
+            (TlbiForm::Ranged | TlbiForm::ByAddress, ..) => {
+                let Invalidate { operand, .. } = by_address(start.wrapping_add(bytes));
+                Train { first, step: operand.wrapping_sub(first.operand), count }
+            }
+        }
+    }
+
+    /// Sets a table that was never linked aside again, and all tables below it.
+    fn put_back(&self, level: Level, table: PhysAddr) {
+        let geometry = self.geometry();
+        if let Some(below) = level.next() {
+            for index in 0..geometry.granule().entries() {
+                let word = self.machine().load(blockmap_machine::Entry { table, index });
+                if geometry.kind(level, word) == Kind::Table {
+                    self.put_back(below, geometry.table_address(word));
+                }
+            }
+        }
+        self.platform().put_back_table(table);
+    }
+}
+
+/// What comes apart where `cut` is made, with those of `links` that are in it.
+fn unit(cut: Cut, links: [Option<Link>; 2]) -> Unit {
+    let span = cut.span();
+    let is_within = |link: &Link| {
+        let offset = link.entry.index.wrapping_sub(span.first);
+        link.entry.table == span.table && offset < span.count
+    };
+    let links = links.map(|link| link.filter(is_within));
+    Unit { span, valid: cut.leaf.word & bits::VALID, links }
+}

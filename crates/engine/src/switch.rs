@@ -1,0 +1,190 @@
+//! What is stored while all other CPUs are parked.
+//!
+//! A CPU that may abort, or needs a break, must never see a leaf of one size become leaves of
+//! another. So all others leave the tables, and the one that is left makes the change. Everything
+//! that can be done before is: new tables are filled and published while everybody runs.
+//!
+//! Where the CPU that is left is not quiet itself, it breaks what it changes:
+//!
+//! ```text timeline: split parked
+//! 1. fill   level 2 table            everybody walks: the 1 GiB block
+//! 2. fill   level 3 table            everybody walks: the 1 GiB block
+//! 3. store  level 2 table -> level 3 everybody walks: the 1 GiB block
+//! 4. dsb ishst                       all others are parked after it, and hold nothing
+//! 5. update level 1 entry, invalid   this CPU walks: the block, or nothing
+//! 6. dsb ishst                       this CPU walks: nothing
+//! 7. tlbi   the block                its TLB holds: the block, or nothing
+//! 8. dsb ish                         its TLB holds: nothing
+//! 9. isb
+//! 10. store level 1 entry -> level 2 this CPU walks: nothing, or the small leaves
+//! 11. dsb ishst                      this CPU walks: the small leaves
+//! 12. isb                            all others return after it
+//! ```
+//!
+//! A quiet one goes from step 4 to 10, and makes steps 6 to 9 after that: block and small leaves
+//! may be met side by side, and at the end only the small ones are left. [size-change-by-cpu]
+//! Of a contiguous run all entries are broken and made together. [run-changes-whole]
+
+use blockmap_machine::{Barrier, Entry, Event, Invalidate, Machine, PhysAddr, Span};
+use blockmap_vmsa::bits;
+use blockmap_vmsa::cpu::SizeChange;
+
+/// A prepared change of live entries, to be made by one CPU while no other uses the tables: what
+/// it leads to is filled, and visible to every walker.
+///
+/// It holds all that is needed, and nothing is looked up: its size is fixed, and performing it
+/// touches the tables of [`Switch::tables`] and no other memory.
+#[derive(Clone, Debug)]
+pub struct Switch {
+    units: [Option<Unit>; 2],
+    trains: [Option<Train>; 2],
+}
+
+/// How the one CPU that is left makes the change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alone {
+    /// It may not meet two sizes: entries become invalid and TLBs lose them before the new ones
+    /// are stored. Whatever they map cannot be reached meanwhile.
+    Break,
+    /// It is [`SizeChange::Quiet`]: new entries are stored over the old ones, and TLBs lose these
+    /// afterwards.
+    Direct,
+}
+
+/// A leaf or a contiguous run that comes apart.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unit {
+    /// Its entries.
+    pub(crate) span: Span,
+    /// Whether they are valid: bit 0 as it is, and will be.
+    pub(crate) valid: u64,
+    /// The entries among them that become pointers, and what they become.
+    pub(crate) links: [Option<Link>; 2],
+}
+
+/// A table, filled and not linked, and the live entry it will replace.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Link {
+    pub(crate) entry: Entry,
+    pub(crate) table: PhysAddr,
+    /// The table descriptor.
+    pub(crate) word: u64,
+}
+
+/// TLB invalidations whose operands are in arithmetic progression.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Train {
+    pub(crate) first: Invalidate,
+    pub(crate) step: u64,
+    pub(crate) count: u16,
+}
+
+impl Switch {
+    /// The most tables that [`Switch::tables`] names.
+    pub const MOST_TABLES: usize = 2;
+
+    pub(crate) const fn new(units: [Option<Unit>; 2], trains: [Option<Train>; 2]) -> Self {
+        Self { units, trains }
+    }
+
+    /// The tables whose entries are read and stored, each once. They may lie in the very memory
+    /// that cannot be reached meanwhile: where the change is made by [`Alone::Break`], the machine
+    /// reaches them through windows that the change does not concern.
+    pub fn tables(&self) -> impl Iterator<Item = PhysAddr> {
+        let table = |unit: &Unit| unit.span.table;
+        let first = self.units[0].as_ref().map(table);
+        let second = self.units[1].as_ref().map(table).filter(|table| Some(*table) != first);
+        first.into_iter().chain(second)
+    }
+
+    /// How a CPU with this property makes the change. [size-change-by-cpu]
+    #[must_use]
+    pub const fn alone(&self, own: SizeChange) -> Alone {
+        match own {
+            SizeChange::Quiet => Alone::Direct,
+            SizeChange::NeedsBreak | SizeChange::MayAbort => Alone::Break,
+        }
+    }
+
+    /// Makes the change. All other CPUs are parked, and hold nothing of the tables in their TLBs.
+    pub fn perform<M: Machine>(&self, machine: &M, alone: Alone) {
+        match alone {
+            Alone::Break => {
+                for unit in self.units() {
+                    machine.perform(Event::Update { span: unit.span, clear: bits::VALID, set: 0 });
+                }
+                self.invalidate(machine);
+                for unit in self.units() {
+                    unit.link(machine);
+                    unit.keep(machine);
+                }
+                machine.barrier(Barrier::DsbIshst);
+                machine.barrier(Barrier::Isb);
+            }
+            Alone::Direct => {
+                self.leave_runs(machine);
+                self.units().for_each(|unit| unit.link(machine));
+                self.invalidate(machine);
+            }
+        }
+    }
+
+    fn units(&self) -> impl Iterator<Item = &Unit> {
+        self.units.iter().flatten()
+    }
+
+    /// No entry of a run may change in another way while a neighbour still says that it is in the
+    /// run. [run-changes-whole]
+    fn leave_runs<M: Machine>(&self, machine: &M) {
+        let mut left = false;
+        for unit in self.units().filter(|unit| unit.span.count > 1) {
+            let span = unit.span;
+            machine.perform(Event::Update { span, clear: bits::CONTIGUOUS, set: 0 });
+            left = true;
+        }
+        if left {
+            machine.barrier(Barrier::DsbIshst);
+        }
+    }
+
+    /// Makes TLBs lose what was made of the units' entries before they were last stored.
+    /// [invalidate-after-publish] [complete-after-invalidate]
+    fn invalidate<M: Machine>(&self, machine: &M) {
+        machine.barrier(Barrier::DsbIshst);
+        for Train { first, step, count } in self.trains.iter().flatten() {
+            let mut operand = first.operand;
+            for _ in 0..*count {
+                machine.invalidate(Invalidate { op: first.op, operand });
+                operand = operand.wrapping_add(*step);
+            }
+        }
+        machine.barrier(Barrier::DsbIsh);
+        machine.barrier(Barrier::Isb);
+    }
+}
+
+impl Unit {
+    /// Stores the pointers.
+    fn link<M: Machine>(&self, machine: &M) {
+        for Link { entry, word, .. } in self.links.into_iter().flatten() {
+            machine.store(entry, word);
+        }
+    }
+
+    /// Makes the broken entries that are no pointers what they were, each for itself.
+    fn keep<M: Machine>(&self, machine: &M) {
+        let Span { table, first, count } = self.span;
+        let end = first + count;
+        let is_link = |index: u16| self.links.iter().flatten().any(|link| link.entry.index == index);
+        let mut index = first;
+        while index < end {
+            let kept = (index..end).take_while(|index| !is_link(*index));
+            let span = Entry { table, index }.span(kept.fold(0, |count, _| count + 1));
+            if span.count > 0 {
+                let (clear, set) = (bits::CONTIGUOUS, self.valid);
+                machine.perform(Event::Update { span, clear, set });
+            }
+            index += span.count + 1;
+        }
+    }
+}
