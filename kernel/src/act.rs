@@ -41,7 +41,7 @@ impl Monitor<'_> {
             Command::Stat => self.stat(),
             Command::Walk(address) => self.walk(address),
             Command::Protect(change, range) => self.protect(range, change),
-            Command::Split(range) => say(self.system.space().split(range)),
+            Command::Split(range) => say(self.system.space().split(range, &System::may_park())),
             Command::Vmap(pages) => self.vmap(pages),
             Command::Vunmap(start) => say(self.system.vunmap(start)),
             Command::Peek(address) => self.peek(address),

@@ -42,9 +42,12 @@ pub struct Host<'m> {
     loads: Cell<u64>,
 }
 
-/// A host's word that its caller may wait for other CPUs: there are none.
+/// The proof that a caller may wait for other CPUs, which a host has none of: [`MAY_PARK`].
 #[derive(Clone, Copy, Debug)]
 pub struct MayPark(());
+
+/// Every caller of a host may wait for other CPUs.
+pub const MAY_PARK: MayPark = MayPark(());
 
 impl<'m> Host<'m> {
     /// Where the first table is.
@@ -83,12 +86,6 @@ impl<'m> Host<'m> {
     /// Makes [`Platform::refusal`] refuse every range that overlaps `range`, because of `why`.
     pub fn refuse(&self, range: VirtRange, why: Refusal) {
         self.refused.set(Some((range, why)));
-    }
-
-    /// The word that callers may wait for other CPUs.
-    #[must_use]
-    pub const fn may_park(&self) -> MayPark {
-        MayPark(())
     }
 
     /// Sets how the one CPU that is not parked changes sizes: by breaking them, unless told
@@ -283,13 +280,11 @@ impl Platform for Host<'_> {
     }
 
     fn quiesce(&self, _may_park: &MayPark, switch: &Switch) -> Result<(), NotParked> {
-        match self.absent.get() {
-            Some(cpu) => Err(NotParked { cpu }),
-            None => {
-                switch.perform(self, self.alone.get());
-                Ok(())
-            }
+        if let Some(cpu) = self.absent.get() {
+            return Err(NotParked { cpu });
         }
+        switch.perform(self, self.alone.get());
+        Ok(())
     }
 
     fn enter_reader(&self) {

@@ -12,7 +12,7 @@
 //! ```
 //! use core::cell::Cell;
 //!
-//! use blockmap::host::Host;
+//! use blockmap::host::{Host, MAY_PARK};
 //! use blockmap::machine::{PhysAddr, VirtAddr, VirtRange};
 //! use blockmap::vmsa::{
 //!     Access, Attributes, Change, Geometry, Leaves, MemoryIndex, Shareability,
@@ -40,14 +40,13 @@
 //! assert_eq!(host.tables_in_use(), 2);
 //!
 //! let page = VirtRange::new(VirtAddr::new(0xffff_0000_5555_5000), 4096).ok_or("empty")?;
-//! let may_park = host.may_park();
-//! space.split(page, &may_park)?;
+//! space.split(page, &MAY_PARK)?;
 //! // One table of 2 MiB blocks and one of pages more; every address translates as before.
 //! assert_eq!(host.tables_in_use(), 4);
 //! assert_eq!(space.translate(page.start()), Some(PhysAddr::new(0x9555_5000)));
 //!
 //! // Now there is nothing left that could fail but the range itself.
-//! let plan = space.plan_protect(page, Change::ReadOnly, &may_park)?;
+//! let plan = space.plan_protect(page, Change::ReadOnly, &MAY_PARK)?;
 //! assert_eq!(plan.tables(), 0);
 //! plan.reserve()?.commit()?;
 //! # Ok::<(), Box<dyn core::error::Error>>(())

@@ -25,7 +25,6 @@ pub trait Platform {
 
     /// Proof that its holder may wait for other CPUs: its interrupts are enabled, and it holds no
     /// lock that somebody who must be parked might wait for. Only the platform can make one.
-    /// [may-park]
     type MayPark;
 
     /// The shape of the table tree. A constant here folds into everything built on it.

@@ -5,9 +5,7 @@ use blockmap_vmsa::{Change, Geometry, Kind, Level, bits};
 use thiserror::Error;
 
 use crate::plan::{OutOfTables, Plan};
-use crate::{
-    MapError, Mapping, NotParked, Platform, ProtectError, Reader, SplitError, UnmapError,
-};
+use crate::{MapError, Mapping, NotParked, Platform, ProtectError, Reader, SplitError, UnmapError};
 
 /// How often an operation tops up table memory and plans again before it gives up. Whoever tops up
 /// lets go of the locks, so others may be faster; that this many are is no longer bad luck.

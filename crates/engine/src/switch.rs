@@ -175,7 +175,8 @@ impl Unit {
     fn keep<M: Machine>(&self, machine: &M) {
         let Span { table, first, count } = self.span;
         let end = first + count;
-        let is_link = |index: u16| self.links.iter().flatten().any(|link| link.entry.index == index);
+        let is_link =
+            |index: u16| self.links.iter().flatten().any(|link| link.entry.index == index);
         let mut index = first;
         while index < end {
             let kept = (index..end).take_while(|index| !is_link(*index));

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use blockmap::host::Host;
+use blockmap::host::{Host, MAY_PARK};
 use blockmap::{MapError, Mapping, ProtectError, Space, SplitError, Terms, UnmapError};
 use blockmap_layout::Strategy;
 use blockmap_machine::{Event, PhysAddr, VirtAddr, VirtRange};
@@ -177,7 +177,7 @@ fn perform(
             }
             reference.map(mapping);
         }
-        Action::Unmap => match space.unmap(range, &space.platform().may_park()) {
+        Action::Unmap => match space.unmap(range, &MAY_PARK) {
             Ok(()) => {
                 assert!(reference.covers(range), "unmapped a hole in {range}");
                 reference.unmap(range);
@@ -190,7 +190,7 @@ fn perform(
             Err(error) => panic!("{error}"),
         },
         Action::Protect(change) => return protect(space, reference, range, change),
-        Action::Split => match space.split(range, &space.platform().may_park()) {
+        Action::Split => match space.split(range, &MAY_PARK) {
             Ok(()) => reference.split(range),
             Err(SplitError::OutOfTables(_)) => return false,
             Err(error) => panic!("{error}"),
@@ -207,7 +207,7 @@ fn protect(
 ) -> bool {
     let regime = space.geometry().regime();
     let never = bits::privileged_execute_never(regime);
-    match space.protect(range, change, &space.platform().may_park()) {
+    match space.protect(range, change, &MAY_PARK) {
         Ok(()) => {
             assert!(reference.covers(range), "protected a hole in {range}");
             reference.protect(range, change);

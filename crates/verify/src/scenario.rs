@@ -3,8 +3,8 @@
 
 use std::cell::RefCell;
 
-use blockmap::host::Host;
-use blockmap::{Platform, Refusal, Scope, Space, Strategy, Terms};
+use blockmap::host::{Host, MAY_PARK, MayPark};
+use blockmap::{NotParked, Platform, Refusal, Scope, Space, Strategy, Switch, Terms};
 use blockmap_machine::{Entry, Event, PhysAddr, VirtRange};
 use blockmap_model::meaning::Translation;
 use blockmap_model::profile::Profile;
@@ -105,6 +105,7 @@ fn is_write(event: &Event) -> bool {
 
 impl<'m> Platform for Recording<'m> {
     type Machine = Host<'m>;
+    type MayPark = MayPark;
 
     fn geometry(&self) -> Geometry {
         self.host.geometry()
@@ -150,9 +151,18 @@ impl<'m> Platform for Recording<'m> {
         self.host.take_table()
     }
 
+    fn put_back_table(&self, table: PhysAddr) {
+        self.host.put_back_table(table);
+        self.steps.borrow_mut().push(Step::Free(table));
+    }
+
     fn free_table(&self, table: PhysAddr) {
         self.host.free_table(table);
         self.steps.borrow_mut().push(Step::Free(table));
+    }
+
+    fn quiesce(&self, may_park: &MayPark, switch: &Switch) -> Result<(), NotParked> {
+        self.host.quiesce(may_park, switch)
     }
 
     fn enter_reader(&self) {
@@ -191,15 +201,15 @@ fn mapped(start: u64, bytes: u64) -> Vec<Intent> {
 fn nothing(_: &Space<'_, Recording<'_>>) {}
 
 fn protect(space: &Space<'_, Recording<'_>>, (start, bytes): (u64, u64), change: Change) {
-    space.protect(range(start, bytes), change, &space.platform().may_park()).unwrap();
+    space.protect(range(start, bytes), change, &MAY_PARK).unwrap();
 }
 
 fn split(space: &Space<'_, Recording<'_>>, start: u64, bytes: u64) {
-    space.split(range(start, bytes), &space.platform().may_park()).unwrap();
+    space.split(range(start, bytes), &MAY_PARK).unwrap();
 }
 
 fn unmap(space: &Space<'_, Recording<'_>>, start: u64, bytes: u64) {
-    space.unmap(range(start, bytes), &space.platform().may_park()).unwrap();
+    space.unmap(range(start, bytes), &MAY_PARK).unwrap();
 }
 
 /// Every operation at every level it differs at.

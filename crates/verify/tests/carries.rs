@@ -4,7 +4,7 @@
 
 use std::cell::Cell;
 
-use blockmap::host::Host;
+use blockmap::host::{Host, MAY_PARK};
 use blockmap::{Mapping, Space};
 use blockmap_machine::{PhysAddr, VirtAddr, VirtRange};
 use blockmap_verify::program::{attributes, range, words_for};
@@ -70,10 +70,10 @@ fn every_table_of_an_unmapped_tree_comes_back() {
                 leaves: Leaves::Largest,
             })
             .unwrap();
-        space.split(range(0xffff_0000_1555_5000, 0x1000), &space.platform().may_park()).unwrap();
-        space.split(range(0xffff_0000_5555_5000, 0x1000), &space.platform().may_park()).unwrap();
+        space.split(range(0xffff_0000_1555_5000, 0x1000), &MAY_PARK).unwrap();
+        space.split(range(0xffff_0000_5555_5000, 0x1000), &MAY_PARK).unwrap();
         assert_eq!(space.platform().tables_in_use(), 6);
-        space.unmap(all, &space.platform().may_park()).unwrap();
+        space.unmap(all, &MAY_PARK).unwrap();
         assert_eq!(space.platform().tables_in_use(), 1, "the root alone is left");
     });
 }

@@ -3,7 +3,7 @@
 //! Tables are named in the order they are taken: the root at 0x40000000, the level 1 table that
 //! maps the first GiB at 0x40001000, new ones from 0x40002000 on.
 
-use blockmap::host::Host;
+use blockmap::host::{Host, MAY_PARK};
 use blockmap::{Space, Strategy, Terms, publish_code};
 use blockmap_machine::{PhysAddr, PhysRange};
 use blockmap_verify::program::range;
@@ -60,7 +60,7 @@ fn mapping_into_a_live_table_is_one_fill() {
 #[test]
 fn splitting_one_page_out_of_a_gib_block_takes_two_tables_and_one_barrier() {
     let split = |space: &Space<'_, Host<'_>>| {
-        space.split(range(LINEAR + 0x1555_5000, 4 * KIB), &space.platform().may_park()).unwrap();
+        space.split(range(LINEAR + 0x1555_5000, 4 * KIB), &MAY_PARK).unwrap();
     };
     check(
         RANGED,
@@ -83,8 +83,8 @@ fn splitting_one_page_out_of_a_gib_block_takes_two_tables_and_one_barrier() {
 #[test]
 fn splitting_within_a_contiguous_run_takes_the_run_apart_first() {
     let split = |space: &Space<'_, Host<'_>>| {
-        space.split(range(LINEAR + 32 * MIB, 32 * MIB), &space.platform().may_park()).unwrap();
-        space.split(range(LINEAR + 66 * MIB, 2 * MIB), &space.platform().may_park()).unwrap();
+        space.split(range(LINEAR + 32 * MIB, 32 * MIB), &MAY_PARK).unwrap();
+        space.split(range(LINEAR + 66 * MIB, 2 * MIB), &MAY_PARK).unwrap();
     };
     check(
         RANGED,
@@ -106,8 +106,10 @@ fn splitting_within_a_contiguous_run_takes_the_run_apart_first() {
 fn protecting_a_page_that_is_a_page_is_one_update_and_one_invalidation() {
     for terms in [RANGED, BY_ADDRESS] {
         let effects = effects_of(terms, 1, |space| {
-            space.split(range(LINEAR + 0x1555_5000, 4 * KIB), &space.platform().may_park()).unwrap();
-            space.protect(range(LINEAR + 0x1555_5000, 4 * KIB), Change::ReadOnly, &space.platform().may_park()).unwrap();
+            space.split(range(LINEAR + 0x1555_5000, 4 * KIB), &MAY_PARK).unwrap();
+            space
+                .protect(range(LINEAR + 0x1555_5000, 4 * KIB), Change::ReadOnly, &MAY_PARK)
+                .unwrap();
         });
         let after_split = &text(&effects)[9..];
         assert_eq!(
@@ -126,7 +128,7 @@ fn protecting_a_page_that_is_a_page_is_one_update_and_one_invalidation() {
 #[test]
 fn protecting_a_whole_block_splits_nothing() {
     let protect = |space: &Space<'_, Host<'_>>| {
-        space.protect(range(LINEAR + GIB, GIB), Change::ReadOnly, &space.platform().may_park()).unwrap();
+        space.protect(range(LINEAR + GIB, GIB), Change::ReadOnly, &MAY_PARK).unwrap();
     };
     check(
         RANGED,
@@ -145,7 +147,7 @@ fn protecting_a_whole_block_splits_nothing() {
 #[test]
 fn protecting_a_ragged_range_invalidates_once() {
     let protect = |space: &Space<'_, Host<'_>>| {
-        space.protect(range(LINEAR + GIB - 4 * KIB, 8 * KIB), Change::ReadOnly, &space.platform().may_park()).unwrap();
+        space.protect(range(LINEAR + GIB - 4 * KIB, 8 * KIB), Change::ReadOnly, &MAY_PARK).unwrap();
     };
     check(
         RANGED,
@@ -185,7 +187,9 @@ fn every_change_of_rights_invalidates_once_and_waits_once() {
         [Change::ReadOnly, Change::Execute, Change::NoExecute, Change::ReadWrite, Change::Invalid];
     for (number, change) in steps.into_iter().enumerate() {
         let effects = effects_of(RANGED, 3, |space| {
-            steps[..=number].iter().for_each(|change| space.protect(block, *change, &space.platform().may_park()).unwrap());
+            steps[..=number]
+                .iter()
+                .for_each(|change| space.protect(block, *change, &MAY_PARK).unwrap());
         });
         let last: Vec<_> = text(&effects).split_off(5 * number);
         let kinds: Vec<&str> = last.iter().map(|line| line.split(' ').next().unwrap()).collect();
@@ -197,8 +201,8 @@ fn every_change_of_rights_invalidates_once_and_waits_once() {
 fn making_valid_what_was_invalid_invalidates_nothing() {
     let page = range(LINEAR + GIB, GIB);
     let effects = effects_of(RANGED, 3, |space| {
-        space.protect(page, Change::Invalid, &space.platform().may_park()).unwrap();
-        space.protect(page, Change::Valid, &space.platform().may_park()).unwrap();
+        space.protect(page, Change::Invalid, &MAY_PARK).unwrap();
+        space.protect(page, Change::Valid, &MAY_PARK).unwrap();
     });
     assert_eq!(
         text(&effects),
@@ -218,7 +222,7 @@ fn making_valid_what_was_invalid_invalidates_nothing() {
 #[test]
 fn unmapping_blocks_of_a_table_that_stays_invalidates_the_last_level() {
     let unmap = |space: &Space<'_, Host<'_>>| {
-        space.unmap(range(LINEAR + GIB, GIB), &space.platform().may_park()).unwrap();
+        space.unmap(range(LINEAR + GIB, GIB), &MAY_PARK).unwrap();
     };
     check(
         RANGED,
@@ -238,7 +242,7 @@ fn unmapping_blocks_of_a_table_that_stays_invalidates_the_last_level() {
 fn unmapping_what_a_cut_leaves_in_several_leaves_invalidates_all_of_them() {
     // 4 MiB out of a GiB are two blocks, whatever the alignment of their range.
     let unmap = |space: &Space<'_, Host<'_>>| {
-        space.unmap(range(LINEAR + 64 * MIB, 4 * MIB), &space.platform().may_park()).unwrap();
+        space.unmap(range(LINEAR + 64 * MIB, 4 * MIB), &MAY_PARK).unwrap();
     };
     let lines = |terms| text(&effects_of(terms, 1, unmap));
     let tlbis = |terms| {
@@ -251,7 +255,8 @@ fn unmapping_what_a_cut_leaves_in_several_leaves_invalidates_all_of_them() {
 
 #[test]
 fn unmapping_all_of_a_table_invalidates_every_level_before_it_is_free() {
-    let unmap = |space: &Space<'_, Host<'_>>| space.unmap(range(LINEAR, 3 * GIB), &space.platform().may_park()).unwrap();
+    let unmap =
+        |space: &Space<'_, Host<'_>>| space.unmap(range(LINEAR, 3 * GIB), &MAY_PARK).unwrap();
     check(
         RANGED,
         3,
@@ -273,7 +278,11 @@ fn without_range_invalidation_a_long_range_is_named_page_by_page_up_to_the_thres
     let tlbi = |pages: u64| {
         let effects = effects_of(BY_ADDRESS, 1, |space| {
             space
-                .protect(range(LINEAR + 2 * MIB + 4 * KIB, pages * 4 * KIB), Change::ReadOnly, &space.platform().may_park())
+                .protect(
+                    range(LINEAR + 2 * MIB + 4 * KIB, pages * 4 * KIB),
+                    Change::ReadOnly,
+                    &MAY_PARK,
+                )
                 .unwrap();
         });
         text(&effects).into_iter().filter(|line| line.starts_with("tlbi")).collect::<Vec<_>>()

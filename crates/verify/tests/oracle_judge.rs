@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
+use blockmap::host::MAY_PARK;
 use blockmap::{Space, Terms};
 use blockmap_machine::{VirtAddr, VirtRange};
 use blockmap_model::explore::{Options, explore};
@@ -140,7 +141,7 @@ fn long_program(operations: u64) -> Program {
             let target = Target::Rights(rights.parse().unwrap());
             let meanwhile = Meanwhile::Accessible;
             space.platform().note(Step::Intend(Intent { range, target, meanwhile }));
-            space.protect(range, change, &space.platform().may_park()).unwrap();
+            space.protect(range, change, &MAY_PARK).unwrap();
             space.platform().note(Step::Achieved);
         }
     })

@@ -2,10 +2,10 @@
 //! change, and every possible shortage of table memory.
 #![expect(clippy::unwrap_used, reason = "this crate is tests only")]
 
-use blockmap::host::Host;
+use blockmap::host::{Host, MAY_PARK};
 use blockmap::{
-    MapError, Mapping, OutOfTables, ProtectError, RangeError, Refusal, SizeChangeRefused, Space,
-    SplitError, Strategy, Terms, UnmapError,
+    MapError, Mapping, NoSizeChange, OutOfTables, ProtectError, RangeError, Refusal,
+    SizeChangeRefused, Space, SplitError, Strategy, Terms, UnmapError,
 };
 use blockmap_machine::{Entry, Machine, PhysAddr, VirtAddr};
 use blockmap_verify::program::{attributes, range};
@@ -43,10 +43,10 @@ fn ranges_that_are_no_whole_pages_of_the_half_are_refused() {
         (lower, RangeError::OutsideHalf(lower)),
         (across, RangeError::OutsideHalf(across)),
     ] {
-        let protect = refused(TERMS, |space| space.protect(bad, Change::ReadOnly, &space.platform().may_park()));
+        let protect = refused(TERMS, |space| space.protect(bad, Change::ReadOnly, &MAY_PARK));
         assert_eq!(protect, ProtectError::Range(reason));
-        assert_eq!(refused(TERMS, |space| space.unmap(bad, &space.platform().may_park())), UnmapError::Range(reason));
-        assert_eq!(refused(TERMS, |space| space.split(bad, &space.platform().may_park())), SplitError::Range(reason));
+        assert_eq!(refused(TERMS, |space| space.unmap(bad, &MAY_PARK)), UnmapError::Range(reason));
+        assert_eq!(refused(TERMS, |space| space.split(bad, &MAY_PARK)), SplitError::Range(reason));
         let map = refused(TERMS, |space| space.map(Mapping { range: bad, ..linear(1) }));
         assert_eq!(map, MapError::Range(reason));
     }
@@ -56,9 +56,9 @@ fn ranges_that_are_no_whole_pages_of_the_half_are_refused() {
 fn holes_are_neither_protected_nor_unmapped() {
     let into_hole = range(LINEAR + 2 * GIB, 2 * GIB);
     let hole = VirtAddr::new(LINEAR + 3 * GIB);
-    let protect = refused(TERMS, |space| space.protect(into_hole, Change::ReadOnly, &space.platform().may_park()));
+    let protect = refused(TERMS, |space| space.protect(into_hole, Change::ReadOnly, &MAY_PARK));
     assert_eq!(protect, ProtectError::NotMapped(hole));
-    let unmap = refused(TERMS, |space| space.unmap(into_hole, &space.platform().may_park()));
+    let unmap = refused(TERMS, |space| space.unmap(into_hole, &MAY_PARK));
     assert_eq!(unmap, UnmapError::NotMapped(hole));
 }
 
@@ -67,14 +67,14 @@ fn what_is_mapped_or_marked_present_is_not_mapped_again() {
     let again = refused(TERMS, |space| space.map(linear(4)));
     assert_eq!(again, MapError::AlreadyMapped(VirtAddr::new(LINEAR)));
     on_host(TERMS, 1, &|_| (), |space| {
-        space.protect(range(LINEAR, GIB), Change::Invalid, &space.platform().may_park()).unwrap();
+        space.protect(range(LINEAR, GIB), Change::Invalid, &MAY_PARK).unwrap();
         let again = space.map(linear(1));
         assert_eq!(again, Err(MapError::AlreadyMapped(VirtAddr::new(LINEAR))));
     });
     // Behind a hole in the same table, too.
     on_host(TERMS, 2, &|_| (), |space| {
-        space.protect(range(LINEAR + GIB, GIB), Change::Invalid, &space.platform().may_park()).unwrap();
-        space.unmap(range(LINEAR, GIB), &space.platform().may_park()).unwrap();
+        space.protect(range(LINEAR + GIB, GIB), Change::Invalid, &MAY_PARK).unwrap();
+        space.unmap(range(LINEAR, GIB), &MAY_PARK).unwrap();
         let again = space.map(linear(2));
         assert_eq!(again, Err(MapError::AlreadyMapped(VirtAddr::new(LINEAR + GIB))));
     });
@@ -96,15 +96,15 @@ fn output_addresses_must_be_pages_within_the_output_size() {
 fn nothing_becomes_writable_and_executable() {
     let at = VirtAddr::new(LINEAR);
     let first = range(LINEAR, PAGE);
-    let executable = refused(TERMS, |space| space.protect(first, Change::Execute, &space.platform().may_park()));
+    let executable = refused(TERMS, |space| space.protect(first, Change::Execute, &MAY_PARK));
     assert_eq!(executable, ProtectError::WritableAndExecutable(at));
     on_host(TERMS, 1, &|_| (), |space| {
-        space.protect(first, Change::ReadOnly, &space.platform().may_park()).unwrap();
-        space.protect(first, Change::Execute, &space.platform().may_park()).unwrap();
-        let writable = space.protect(first, Change::ReadWrite, &space.platform().may_park());
+        space.protect(first, Change::ReadOnly, &MAY_PARK).unwrap();
+        space.protect(first, Change::Execute, &MAY_PARK).unwrap();
+        let writable = space.protect(first, Change::ReadWrite, &MAY_PARK);
         assert_eq!(writable, Err(ProtectError::WritableAndExecutable(at)));
-        space.protect(first, Change::NoExecute, &space.platform().may_park()).unwrap();
-        space.protect(first, Change::ReadWrite, &space.platform().may_park()).unwrap();
+        space.protect(first, Change::NoExecute, &MAY_PARK).unwrap();
+        space.protect(first, Change::ReadWrite, &MAY_PARK).unwrap();
     });
 }
 
@@ -116,9 +116,9 @@ fn a_leaf_that_is_not_global_is_not_marked_present() {
         host.store(entry, host.load(entry) | bits::NOT_GLOBAL);
         let block = range(LINEAR, GIB);
         let error = ProtectError::NotGlobal(VirtAddr::new(LINEAR));
-        assert_eq!(space.protect(block, Change::Invalid, &space.platform().may_park()), Err(error));
-        assert_eq!(space.protect(block, Change::Valid, &space.platform().may_park()), Err(error));
-        space.protect(block, Change::ReadOnly, &space.platform().may_park()).unwrap();
+        assert_eq!(space.protect(block, Change::Invalid, &MAY_PARK), Err(error));
+        assert_eq!(space.protect(block, Change::Valid, &MAY_PARK), Err(error));
+        space.protect(block, Change::ReadOnly, &MAY_PARK).unwrap();
     });
 }
 
@@ -130,11 +130,11 @@ fn what_the_platform_refuses_keeps_its_permissions() {
         let why = Refusal::Tables;
         space.platform().refuse(tables, why);
         let error = ProtectError::Refused { range: around, why };
-        assert_eq!(space.protect(around, Change::Invalid, &space.platform().may_park()), Err(error));
-        assert_eq!(space.unmap(tables, &space.platform().may_park()), Err(UnmapError::Refused { range: tables, why }));
+        assert_eq!(space.protect(around, Change::Invalid, &MAY_PARK), Err(error));
+        assert_eq!(space.unmap(tables, &MAY_PARK), Err(UnmapError::Refused { range: tables, why }));
         // The neighbours may change, and the block they share with the tables may be split.
-        space.protect(range(LINEAR, PAGE), Change::ReadOnly, &space.platform().may_park()).unwrap();
-        space.split(tables, &space.platform().may_park()).unwrap();
+        space.protect(range(LINEAR, PAGE), Change::ReadOnly, &MAY_PARK).unwrap();
+        space.split(tables, &MAY_PARK).unwrap();
     });
 }
 
@@ -145,26 +145,33 @@ fn what_the_kernel_runs_on_keeps_the_sizes_of_its_leaves_too() {
         let why = Refusal::ImageZone;
         space.platform().refuse(own, why);
         let before = Tree::read(space);
-        assert_eq!(space.split(own, &space.platform().may_park()), Err(SplitError::Refused { range: own, why }));
+        assert_eq!(space.split(own, &MAY_PARK), Err(SplitError::Refused { range: own, why }));
         let error = ProtectError::Refused { range: own, why };
-        assert_eq!(space.protect(own, Change::ReadOnly, &space.platform().may_park()), Err(error));
+        assert_eq!(space.protect(own, Change::ReadOnly, &MAY_PARK), Err(error));
         assert_eq!(Tree::read(space), before);
     });
 }
 
 #[test]
-fn no_live_leaf_changes_its_size_unless_every_cpu_is_quiet() {
-    for strategy in [Strategy::Pages, Strategy::Quiesce] {
+fn no_live_leaf_changes_its_size_where_none_may() {
+    {
+        let strategy = Strategy::Pages;
         let terms = Terms { strategy, ..TERMS };
         let address = VirtAddr::new(LINEAR + PAGE);
-        let size_change = SizeChangeRefused { address, strategy };
+        let size_change = SizeChangeRefused { address, why: NoSizeChange::Strategy(strategy) };
         let page = range(LINEAR + PAGE, PAGE);
-        let protect = refused(terms, |space| space.protect(page, Change::ReadOnly, &space.platform().may_park()));
+        let protect = refused(terms, |space| space.protect(page, Change::ReadOnly, &MAY_PARK));
         assert_eq!(protect, ProtectError::SizeChange(size_change));
-        assert_eq!(refused(terms, |space| space.unmap(page, &space.platform().may_park())), UnmapError::SizeChange(size_change));
-        assert_eq!(refused(terms, |space| space.split(page, &space.platform().may_park())), SplitError::SizeChange(size_change));
+        assert_eq!(
+            refused(terms, |space| space.unmap(page, &MAY_PARK)),
+            UnmapError::SizeChange(size_change)
+        );
+        assert_eq!(
+            refused(terms, |space| space.split(page, &MAY_PARK)),
+            SplitError::SizeChange(size_change)
+        );
         on_host(terms, 3, &|_| (), |space| {
-            space.protect(range(LINEAR + GIB, GIB), Change::ReadOnly, &space.platform().may_park()).unwrap();
+            space.protect(range(LINEAR + GIB, GIB), Change::ReadOnly, &MAY_PARK).unwrap();
         });
     }
 }
@@ -192,15 +199,15 @@ fn check_shortages<E: From<OutOfTables> + PartialEq + core::fmt::Debug>(
 #[test]
 fn a_shortage_of_tables_at_any_point_changes_nothing() {
     let page = range(LINEAR + 0x1555_5000, PAGE);
-    check_shortages(2, |space| space.split(page, &space.platform().may_park()));
-    check_shortages(2, |space| space.protect(page, Change::ReadOnly, &space.platform().may_park()));
-    check_shortages(2, |space| space.unmap(page, &space.platform().may_park()));
+    check_shortages(2, |space| space.split(page, &MAY_PARK));
+    check_shortages(2, |space| space.protect(page, Change::ReadOnly, &MAY_PARK));
+    check_shortages(2, |space| space.unmap(page, &MAY_PARK));
     let ragged = range(LINEAR + GIB - 3 * PAGE, GIB + 7 * PAGE);
-    check_shortages(4, |space| space.protect(ragged, Change::ReadOnly, &space.platform().may_park()));
-    check_shortages(4, |space| space.unmap(ragged, &space.platform().may_park()));
+    check_shortages(4, |space| space.protect(ragged, Change::ReadOnly, &MAY_PARK));
+    check_shortages(4, |space| space.unmap(ragged, &MAY_PARK));
     // Both ends in one block, in one 2 MiB block of it, and in two.
-    check_shortages(2, |space| space.split(range(LINEAR + PAGE, 5 * PAGE), &space.platform().may_park()));
-    check_shortages(3, |space| space.split(range(LINEAR + PAGE, GIB / 2), &space.platform().may_park()));
+    check_shortages(2, |space| space.split(range(LINEAR + PAGE, 5 * PAGE), &MAY_PARK));
+    check_shortages(3, |space| space.split(range(LINEAR + PAGE, GIB / 2), &MAY_PARK));
     // 9 MiB of pages in the next 512 GiB: five tables of pages, one of level 2, one of level 1.
     let far = Mapping {
         range: range(LINEAR + 512 * GIB - 4 * PAGE, (9 << 20) + 4 * PAGE),
@@ -215,9 +222,9 @@ fn a_shortage_of_tables_at_any_point_changes_nothing() {
 fn a_plan_that_is_dropped_gives_everything_back() {
     let page = range(LINEAR + 0x1555_5000, PAGE);
     let effects = effects_of(TERMS, 3, |space| {
-        drop(space.plan_protect(page, Change::ReadOnly, &space.platform().may_park()).unwrap());
-        drop(space.plan_protect(page, Change::ReadOnly, &space.platform().may_park()).unwrap().reserve().unwrap());
-        drop(space.plan_unmap(page, &space.platform().may_park()).unwrap().reserve().unwrap());
+        drop(space.plan_protect(page, Change::ReadOnly, &MAY_PARK).unwrap());
+        drop(space.plan_protect(page, Change::ReadOnly, &MAY_PARK).unwrap().reserve().unwrap());
+        drop(space.plan_unmap(page, &MAY_PARK).unwrap().reserve().unwrap());
         assert_eq!(space.platform().tables_in_use(), 2);
     });
     assert_eq!(effects, []);
@@ -232,7 +239,7 @@ fn a_page_takes_one_walk_to_plan_and_none_to_commit() {
             space.platform().loads() - before
         };
         let page = range(LINEAR + 0x1555_5000, PAGE);
-        let protect = |change| move || space.protect(page, change, &space.platform().may_park()).unwrap();
+        let protect = |change| move || space.protect(page, change, &MAY_PARK).unwrap();
         assert_eq!(loads(&protect(Change::ReadOnly)), 2, "two levels to the block");
         assert_eq!(loads(&protect(Change::ReadWrite)), 4, "four levels to the page");
     });

@@ -7,8 +7,8 @@
 
 use std::cell::{Cell, RefCell};
 
-use blockmap::host::Host;
-use blockmap::{Mapping, Platform, Refusal, Root, Scope, Space, Terms};
+use blockmap::host::{Host, MAY_PARK, MayPark};
+use blockmap::{Mapping, NotParked, Platform, Refusal, Root, Scope, Space, Switch, Terms};
 use blockmap_machine::{Entry, Event, Machine, Pattern, PhysAddr, Span, VirtRange};
 use blockmap_verify::program::{attributes, range, words_for};
 use blockmap_vmsa::{Access, Change, Format, Geometry, Granule, Half, Leaves, Regime};
@@ -48,6 +48,7 @@ impl Machine for Slots<'_> {
 
 impl Platform for Slots<'_> {
     type Machine = Self;
+    type MayPark = MayPark;
 
     fn geometry(&self) -> Geometry {
         self.host.geometry()
@@ -97,8 +98,16 @@ impl Platform for Slots<'_> {
         self.host.take_table()
     }
 
+    fn put_back_table(&self, table: PhysAddr) {
+        self.host.put_back_table(table);
+    }
+
     fn free_table(&self, table: PhysAddr) {
         self.host.free_table(table);
+    }
+
+    fn quiesce(&self, may_park: &MayPark, switch: &Switch) -> Result<(), NotParked> {
+        self.host.quiesce(may_park, switch)
     }
 
     fn enter_reader(&self) {
@@ -139,12 +148,13 @@ fn changes_of_different_slots_go_side_by_side() {
         let base = space.geometry().inputs().0.value();
         space.map(mapping(base, 6)).unwrap();
         let pages = [range(base, 4096), range(base + 5 * GIB, 4096)];
-        let [first, second] = pages.map(|page| space.plan_protect(page, Change::ReadOnly, &space.platform().may_park()).unwrap());
-        first.reserve().unwrap().commit();
-        second.reserve().unwrap().commit();
+        let [first, second] =
+            pages.map(|page| space.plan_protect(page, Change::ReadOnly, &MAY_PARK).unwrap());
+        first.reserve().unwrap().commit().unwrap();
+        second.reserve().unwrap().commit().unwrap();
         for page in pages {
             // The second time there is nothing left to split.
-            assert_eq!(space.plan_protect(page, Change::ReadOnly, &space.platform().may_park()).unwrap().tables(), 0);
+            assert_eq!(space.plan_protect(page, Change::ReadOnly, &MAY_PARK).unwrap().tables(), 0);
         }
     });
 }
@@ -158,9 +168,9 @@ fn a_block_above_the_slots_is_not_split_from_two_of_them() {
         let space = Space::new(slots, root);
         let base = space.geometry().inputs().0.value();
         space.map(mapping(base, 512)).unwrap();
-        let _first = space.plan_protect(range(base, 4096), Change::ReadOnly, &space.platform().may_park()).unwrap();
+        let _first = space.plan_protect(range(base, 4096), Change::ReadOnly, &MAY_PARK).unwrap();
         let second = range(base + 5 * GIB, 4096);
-        let _second = space.plan_protect(second, Change::ReadOnly, &space.platform().may_park());
+        let _second = space.plan_protect(second, Change::ReadOnly, &MAY_PARK);
     });
 }
 
@@ -175,8 +185,8 @@ fn a_table_that_a_walk_may_be_in_is_not_freed() {
         slots.meanwhile.set(Some((root, |slots| {
             let space = Space::new(slots, Host::BASE);
             let base = space.geometry().inputs().0.value();
-            space.unmap(range(base, GIB), &space.platform().may_park()).unwrap();
+            space.unmap(range(base, GIB), &MAY_PARK).unwrap();
         })));
-        let _ = space.protect(range(base + GIB, GIB), Change::ReadOnly, &space.platform().may_park());
+        let _ = space.protect(range(base + GIB, GIB), Change::ReadOnly, &MAY_PARK);
     });
 }

@@ -1,6 +1,7 @@
 //! The timelines in the protocols' module headers are what the protocols do.
 #![expect(clippy::unwrap_used, reason = "this crate is tests only")]
 
+use blockmap::host::MAY_PARK;
 use blockmap::publish_code;
 use blockmap::{Strategy, Terms};
 use blockmap_machine::{Event, PhysAddr, PhysRange};
@@ -46,7 +47,7 @@ fn without_repeats(mut steps: Vec<String>) -> Vec<String> {
 #[test]
 fn a_split_is_as_documented() {
     let page = range(LINEAR + 0x1555_5000, 4096);
-    let events = effects_of(TERMS, 1, |space| space.split(page, &space.platform().may_park()).unwrap());
+    let events = effects_of(TERMS, 1, |space| space.split(page, &MAY_PARK).unwrap());
     let source = include_str!("../../engine/src/cut.rs");
     assert_eq!(performed(&events), documented(source, "split"));
 }
@@ -63,7 +64,8 @@ fn a_mapping_is_as_documented() {
 #[test]
 fn a_permission_change_is_as_documented() {
     let block = range(LINEAR, 1 << 30);
-    let events = effects_of(TERMS, 1, |space| space.protect(block, Change::ReadOnly, &space.platform().may_park()).unwrap());
+    let events =
+        effects_of(TERMS, 1, |space| space.protect(block, Change::ReadOnly, &MAY_PARK).unwrap());
     let source = include_str!("../../engine/src/protect.rs");
     assert_eq!(performed(&events), documented(source, "protect"));
 }
@@ -71,8 +73,8 @@ fn a_permission_change_is_as_documented() {
 #[test]
 fn an_unmapping_is_as_documented() {
     let events = effects_of(TERMS, 3, |space| {
-        space.split(range(LINEAR + (1 << 30), 1 << 21), &space.platform().may_park()).unwrap();
-        space.unmap(range(LINEAR, 2 << 30), &space.platform().may_park()).unwrap();
+        space.split(range(LINEAR + (1 << 30), 1 << 21), &MAY_PARK).unwrap();
+        space.unmap(range(LINEAR, 2 << 30), &MAY_PARK).unwrap();
     });
     let source = include_str!("../../engine/src/unmap.rs");
     let steps = documented(source, "unmap");

@@ -2,11 +2,12 @@
 //! tables from it: one CPU, no locks, nothing ever given back.
 
 use core::cell::Cell;
+use core::convert::Infallible;
 
 use blockmap::layout::Strategy;
 use blockmap::machine::{Event, Machine, PhysAddr, PhysRange, VirtRange};
 use blockmap::vmsa::{Geometry, TlbiForm};
-use blockmap::{Platform, Refusal, Scope, Terms};
+use blockmap::{NotParked, Platform, Refusal, Scope, Switch, Terms};
 use blockmap_kernel::frames::FRAME_BYTES;
 use blockmap_kernel::trace::{Held, Record, Recording};
 
@@ -74,6 +75,8 @@ impl Arena {
 
 impl Platform for Arena {
     type Machine = Recorded<'static>;
+    /// Nobody may: there is nobody to park, and nothing is split.
+    type MayPark = Infallible;
 
     #[inline]
     fn geometry(&self) -> Geometry {
@@ -119,8 +122,14 @@ impl Platform for Arena {
         table
     }
 
+    fn put_back_table(&self, _table: PhysAddr) {}
+
     /// Start-up unmaps nothing; a table that came back would stay unused.
     fn free_table(&self, _table: PhysAddr) {}
+
+    fn quiesce(&self, may_park: &Infallible, _switch: &Switch) -> Result<(), NotParked> {
+        match *may_park {}
+    }
 
     fn enter_reader(&self) {}
 

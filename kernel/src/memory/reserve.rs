@@ -88,6 +88,17 @@ impl Reserve {
         inner.set_aside -= usize::try_from(tables).unwrap_or(0);
     }
 
+    /// Takes back one that was taken: it is set aside again.
+    pub(super) fn put_back(&self, table: PhysAddr) {
+        let mut inner = self.inner.lock();
+        let ready = inner.ready;
+        if let Some(place) = inner.tables.get_mut(ready) {
+            *place = table;
+            inner.ready += 1;
+            inner.set_aside += 1;
+        }
+    }
+
     /// Takes one of those set aside.
     pub(super) fn take(&self) -> Option<PhysAddr> {
         let mut inner = self.inner.lock();

@@ -6,7 +6,9 @@ use blockmap::dump::Tree;
 use blockmap::layout::{LinearMap, MemoryMap};
 use blockmap::machine::{PhysAddr, PhysRange, VirtRange};
 use blockmap::vmsa::{Change, Geometry};
-use blockmap::{Platform, ProtectError, Reader, Refusal, Scope, Space, Terms, publish_code};
+use blockmap::{
+    NotParked, Platform, ProtectError, Reader, Refusal, Scope, Space, Switch, Terms, publish_code,
+};
 use blockmap_hw::Window;
 use blockmap_kernel::areas::Areas;
 use blockmap_kernel::frames::{Counts, FRAME_BYTES, Frames, Purpose, State};
@@ -40,6 +42,10 @@ pub(crate) struct System<'a> {
     readers: Readers,
 }
 
+/// Proof that its holder may wait for other CPUs.
+#[derive(Debug)]
+pub(crate) struct MayPark(());
+
 /// What a running system is made of.
 pub(super) struct Parts<'a> {
     pub(super) cpu: Recorded<'a>,
@@ -70,6 +76,11 @@ impl<'a> System<'a> {
     /// The kernel's tables.
     pub(crate) const fn space(&self) -> Space<'_, Self> {
         Space::new(self, self.origin.root)
+    }
+
+    /// Proof that the caller may wait for other CPUs: there are none yet.
+    pub(crate) const fn may_park() -> MayPark {
+        MayPark(())
     }
 
     /// How many frames are in which state.
@@ -136,12 +147,12 @@ impl<'a> System<'a> {
     }
 
     fn protect_pages(&self, range: VirtRange, change: Change) -> Result<(), ProtectError> {
-        let space = self.space();
-        let ready = match space.plan_protect(range, change)?.reserve() {
+        let (space, may_park) = (self.space(), Self::may_park());
+        let ready = match space.plan_protect(range, change, &may_park)?.reserve() {
             Ok(ready) => ready,
             Err(short) => {
                 self.top_up(short.needed);
-                space.plan_protect(range, change)?.reserve()?
+                space.plan_protect(range, change, &may_park)?.reserve()?
             }
         };
         match change {
@@ -153,7 +164,7 @@ impl<'a> System<'a> {
             Change::Execute => self.publish(range),
             Change::ReadWrite | Change::NoExecute | Change::Valid => {}
         }
-        ready.commit();
+        ready.commit()?;
         // While a page is invalid nothing can be done to its lines; nobody runs it before this
         // returns.
         if change == Change::Valid && self.may_execute(range) {
@@ -220,6 +231,7 @@ impl<'a> System<'a> {
 
 impl<'a> Platform for System<'a> {
     type Machine = Recorded<'a>;
+    type MayPark = MayPark;
 
     #[inline]
     fn geometry(&self) -> Geometry {
@@ -279,9 +291,19 @@ impl<'a> Platform for System<'a> {
         }
     }
 
+    fn put_back_table(&self, table: PhysAddr) {
+        self.cpu.freed(table);
+        self.reserve.put_back(table);
+    }
+
     fn free_table(&self, table: PhysAddr) {
         self.cpu.freed(table);
         self.give_back(table);
+    }
+
+    /// No terms of this kernel ask for it: it has no parking room yet.
+    fn quiesce(&self, _may_park: &MayPark, _switch: &Switch) -> Result<(), NotParked> {
+        Err(NotParked { cpu: 0 })
     }
 
     fn enter_reader(&self) {

@@ -131,7 +131,7 @@ impl System<'_> {
             let pieces = self.pieces_of(left);
             let part = VirtRange::new(left.start(), pieces.bytes).unwrap_or(left);
             self.recording().intend_unmap(part);
-            let result = self.space().unmap(part);
+            let result = self.space().unmap(part, &Self::may_park());
             self.recording().ended(&result);
             result?;
             pieces.memory.into_iter().flatten().for_each(|memory| self.free_data(memory));
