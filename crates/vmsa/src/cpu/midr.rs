@@ -60,6 +60,14 @@ impl Midr {
         Release { variant: third >> 4, revision: first & 0xf }
     }
 
+    /// Every design whose name is known here, each as its first release, with the name.
+    pub fn designs() -> impl Iterator<Item = (Self, &'static str)> {
+        NAMES.iter().map(|(implementer, part, name)| {
+            let fields = u32::from(*implementer) << 24 | u32::from(*part) << 4;
+            (Self(fields | 0xf << 16), *name)
+        })
+    }
+
     /// The design's name, where it is known here.
     #[must_use]
     pub fn name(self) -> Option<&'static str> {

@@ -135,3 +135,15 @@ fn the_registers_of_an_emulated_cpu_with_everything() {
         [Mte::Missing, Mte::InstructionsOnly, Mte::TaggedMemory, Mte::TaggedMemory]
     });
 }
+
+#[test]
+fn every_known_design_is_found_by_its_own_register() {
+    for (midr, name) in Midr::designs() {
+        assert_eq!(midr.name(), Some(name));
+        assert_eq!(
+            (midr.architecture(), midr.release()),
+            (15, Release { variant: 0, revision: 0 })
+        );
+    }
+    assert_eq!(Midr::designs().filter(|(_, name)| *name == "AmpereOne").count(), 1);
+}

@@ -1,0 +1,48 @@
+//! `blockmap`: reads the page tables of arm64 kernels, and says what they mean.
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod check;
+mod explain;
+mod manual;
+mod number;
+mod plan;
+mod screen;
+
+use std::io::{self, ErrorKind};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use arguments::{Arguments, Command};
+use screen::{Outcome, Screen};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    arguments.color.choose();
+    let mut screen = Screen::new(arguments.form());
+    match run(&arguments.command, &mut screen) {
+        Ok(Outcome::Clean) => ExitCode::SUCCESS,
+        Ok(Outcome::Finding) => ExitCode::from(1),
+        // Whoever reads has seen enough: `blockmap dump … | head`.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            anstream::eprintln!("{}error:{:#} {error:#}", screen::BAD, screen::BAD);
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(command: &Command, screen: &mut Screen) -> anyhow::Result<Outcome> {
+    match command {
+        Command::Explain(options) => explain::run(options, screen),
+        Command::Plan(options) => plan::run(options, screen),
+        Command::Check(options) => check::run(options, screen),
+        Command::Manual(options) => manual::run(options, screen),
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    kind == Some(ErrorKind::BrokenPipe)
+}
