@@ -73,6 +73,7 @@
 #![forbid(unsafe_code)]
 
 mod code;
+mod collapse;
 mod complete;
 mod cut;
 mod fill;
@@ -92,6 +93,7 @@ pub use blockmap_layout::Strategy;
 pub use blockmap_machine as machine;
 pub use blockmap_vmsa as vmsa;
 pub use code::publish_code;
+pub use collapse::{CollapseError, Collapsed};
 pub use complete::MOST_INVALIDATIONS_BY_ADDRESS;
 pub use cut::{NoSizeChange, SizeChangeRefused, SplitError};
 pub use map::{MapError, Mapping};

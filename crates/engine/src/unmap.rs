@@ -212,17 +212,19 @@ impl<P: Platform> Space<'_, P> {
     }
 
     /// Gives back a table that nobody can reach, and all tables below it: as deep as there are
-    /// levels.
-    fn free_tree(&self, level: Level, table: PhysAddr) {
+    /// levels. Returns how many they were.
+    pub(crate) fn free_tree(&self, level: Level, table: PhysAddr) -> u32 {
         let geometry = self.geometry();
+        let mut freed = 1;
         if let Some(below) = level.next() {
             for index in 0..geometry.granule().entries() {
                 let word = self.machine().load(blockmap_machine::Entry { table, index });
                 if geometry.kind(level, word) == Kind::Table {
-                    self.free_tree(below, geometry.table_address(word));
+                    freed += self.free_tree(below, geometry.table_address(word));
                 }
             }
         }
         self.platform().free_table(table);
+        freed
     }
 }

@@ -212,6 +212,11 @@ fn unmap(space: &Space<'_, Recording<'_>>, start: u64, bytes: u64) {
     space.unmap(range(start, bytes), &MAY_PARK).unwrap();
 }
 
+fn collapse(space: &Space<'_, Recording<'_>>, start: u64, bytes: u64) {
+    let done = space.collapse(range(start, bytes), &MAY_PARK).unwrap();
+    assert!(done.tables + done.runs > 0, "there was nothing to collapse");
+}
+
 /// Every operation at every level it differs at.
 pub const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -358,5 +363,29 @@ pub const SCENARIOS: &[Scenario] = &[
         prepare: |space| split(space, INNER, PAGE),
         operate: |space| unmap(space, LINEAR, GIB),
         intents: || intend(LINEAR, GIB, Target::Unmapped),
+    },
+    Scenario {
+        name: "collapse a GiB",
+        gib: 1,
+        prepare: |space| split(space, INNER, PAGE),
+        operate: |space| collapse(space, LINEAR, GIB),
+        intents: Vec::new,
+    },
+    Scenario {
+        name: "collapse 2 MiB and the run that they were in",
+        gib: 1,
+        prepare: |space| split(space, INNER, PAGE),
+        operate: |space| collapse(space, LINEAR, GIB / 2),
+        intents: Vec::new,
+    },
+    Scenario {
+        name: "collapse pages to runs beside one that differs",
+        gib: 1,
+        prepare: |space| {
+            protect(space, (INNER, 64 * 1024), Change::ReadOnly);
+            protect(space, (INNER, 64 * 1024 - PAGE), Change::ReadWrite);
+        },
+        operate: |space| collapse(space, LINEAR, GIB),
+        intents: Vec::new,
     },
 ];

@@ -116,6 +116,8 @@ fn by_the_stricter_reading_a_split_and_a_change_at_once_are_not_enough() {
         "protect a ragged range over two GiB",
         "make a page invalid",
         "unmap a page of a GiB",
+        "collapse a GiB",
+        "collapse 2 MiB and the run that they were in",
     ];
     assert_eq!(wrong, expected);
 }

@@ -83,6 +83,19 @@ fn an_unmapping_is_as_documented() {
 }
 
 #[test]
+fn a_collapse_is_as_documented() {
+    let events = effects_of(TERMS, 1, |space| {
+        space.split(range(LINEAR + 0x1555_5000, 4096), &MAY_PARK).unwrap();
+        // The rest of the GiB stays in tables: of what comes together, runs are made.
+        space.collapse(range(LINEAR, 1 << 29), &MAY_PARK).unwrap();
+    });
+    let source = include_str!("../../engine/src/collapse.rs");
+    let steps = documented(source, "collapse");
+    let done = performed(&events);
+    assert_eq!(done[done.len() - steps.len()..], steps);
+}
+
+#[test]
 fn publishing_code_is_as_documented() {
     let code = PhysRange::new(PhysAddr::new(0x4000_0000), 64).unwrap();
     let events = effects_of(TERMS, 0, |space| publish_code(space.platform(), code));

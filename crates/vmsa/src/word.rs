@@ -49,6 +49,10 @@ pub mod bits {
     #[doc(alias = "PTE_UXN")]
     pub const UXN: u64 = 1 << 54;
 
+    /// Bit 55, which hardware leaves to software: somebody owns the leaf, and nobody else changes its
+    /// size or its rights.
+    pub const HELD: u64 = 1 << 55;
+
     /// The bit that keeps the privileged level from executing a leaf in `regime`.
     #[inline]
     #[must_use]

@@ -1,0 +1,172 @@
+//! Making leaves larger, a bounded number of tables at a time.
+
+use blockmap_machine::{Entry, Event, Machine, PhysAddr, VirtAddr, VirtRange};
+use blockmap_vmsa::{Kind, Level, Reach, bits};
+
+use super::TABLES_A_STEP;
+use crate::complete::Extent;
+use crate::cut::used_run;
+use crate::space::Place;
+use crate::{Platform, Refusal, Space, Terms};
+
+/// What one step replaces: tables that are unlinked, and maybe still walked.
+pub(super) struct Step {
+    part: VirtRange,
+    tables: [Option<(Level, PhysAddr)>; TABLES_A_STEP],
+    count: usize,
+    /// The addresses of the first and the last leaf that took a table's place.
+    first: Option<VirtAddr>,
+    last: VirtAddr,
+}
+
+impl Step {
+    pub(super) const fn of(part: VirtRange) -> Self {
+        Self { part, tables: [None; TABLES_A_STEP], count: 0, first: None, last: part.start() }
+    }
+
+    /// Keeps the table in the place of which a leaf now translates `range`; tells whether there was
+    /// room.
+    fn replaces(&mut self, table: (Level, PhysAddr), range: VirtRange) -> bool {
+        let Some(place) = self.tables.get_mut(self.count) else { return false };
+        *place = Some(table);
+        self.count += 1;
+        self.first.get_or_insert(range.start());
+        self.last = range.last();
+        true
+    }
+
+    const fn is_full(&self) -> bool {
+        self.count == TABLES_A_STEP
+    }
+
+    /// All that it changed, and what lies between.
+    fn range(&self) -> Option<VirtRange> {
+        let first = self.first?;
+        VirtRange::new(first, self.last.offset_from(first)?.checked_add(1)?)
+    }
+
+    /// What is left for the next step, if this one found more than it may do.
+    pub(super) fn rest(&self) -> Option<VirtRange> {
+        let next = self.last.checked_add(1).filter(|_| self.is_full())?;
+        VirtRange::new(next, self.part.end().offset_from(next)?)
+    }
+}
+
+impl<P: Platform> Space<'_, P> {
+    /// Replaces tables below `place`, the entry of a slot, by blocks, as many as a step may.
+    pub(super) fn replace_tables(&self, place: Place, step: &mut Step, terms: Terms) -> u32 {
+        let span = self.geometry().span_bytes(place.level);
+        let start = step.part.start().align_down(span);
+        self.collapse_entry(place, start, step);
+        let Some(range) = step.range() else { return 0 };
+        // Leaves of every size may be in TLBs, and pointers to the tables that go.
+        // [all-levels-before-free]
+        let pages = Extent::Every(self.geometry().page_bytes());
+        self.complete(range, Reach::AllLevels, pages, terms);
+        self.platform().wait_for_readers();
+        let tables = step.tables.into_iter().flatten();
+        tables.map(|(level, table)| self.free_tree(level, table)).sum()
+    }
+
+    /// Replaces the table that `place` points to by a leaf, or those below it.
+    fn collapse_entry(&self, place: Place, start: VirtAddr, step: &mut Step) {
+        let geometry = self.geometry();
+        let span = VirtRange::new(start, geometry.span_bytes(place.level));
+        let (Kind::Table, Some(below), Some(range)) = (place.kind, place.level.next(), span) else {
+            return;
+        };
+        let table = geometry.table_address(place.word);
+        let may_collapse = step.part.covers(range) && self.may_resize(range);
+        match self.could_be(place).filter(|_| may_collapse) {
+            Some(leaf) => {
+                if step.replaces((below, table), range) {
+                    let word = geometry.leaf_word(place.level, leaf.output, leaf.meaning);
+                    self.machine().store(place.entry, word);
+                }
+            }
+            None if below == Level::L3 => {}
+            None => {
+                for (_, at) in self.entries_in(below, start, step.part) {
+                    if !step.is_full() {
+                        self.collapse_entry(self.look(below, table, at), at, step);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Puts leaves in `part` below `place`, the entry of a slot, in contiguous runs. Returns how many
+    /// runs were made.
+    pub(super) fn join_runs(&self, place: Place, part: VirtRange) -> u32 {
+        let geometry = self.geometry();
+        let (Kind::Table, Some(level)) = (place.kind, place.level.next()) else { return 0 };
+        let table = geometry.table_address(place.word);
+        let start = part.start().align_down(geometry.span_bytes(place.level));
+        let below = |at| {
+            let range = VirtRange::new(at, geometry.span_bytes(level)).unwrap_or(part);
+            self.join_runs(self.look(level, table, at), part_of(part, range))
+        };
+        let entries = self.entries_in(level, start, part);
+        let joined = entries.map(|(index, at)| self.join_run((level, table), index, at, part));
+        let joined: u32 = joined.sum();
+        match level {
+            Level::L3 => joined,
+            Level::Minus1 | Level::L0 | Level::L1 | Level::L2 => {
+                joined + self.entries_in(level, start, part).map(|(_, at)| below(at)).sum::<u32>()
+            }
+        }
+    }
+
+    /// Makes a contiguous run of the entries from `index` on, which translate from `at` on, if they
+    /// may be one and all are in `part`. Returns how many runs that is.
+    fn join_run(
+        &self,
+        (level, table): (Level, PhysAddr),
+        index: u16,
+        at: VirtAddr,
+        part: VirtRange,
+    ) -> u32 {
+        let Some(run) = used_run(self.geometry(), level) else { return 0 };
+        let whole = VirtRange::new(at, run.bytes());
+        let fits = whole.is_some_and(|whole| part.covers(whole) && self.may_resize(whole));
+        let is_first = index.is_multiple_of(run.entries());
+        if !is_first || !fits || !self.may_be_run((level, table), index, run.entries()) {
+            return 0;
+        }
+        let span = Entry { table, index }.span(run.entries());
+        self.machine().perform(Event::Update { span, clear: 0, set: bits::CONTIGUOUS });
+        1
+    }
+
+    /// The entries of a table of `level`, which translates from `start` on, that translate any of
+    /// `part`: each with its first address.
+    fn entries_in(
+        &self,
+        level: Level,
+        start: VirtAddr,
+        part: VirtRange,
+    ) -> impl Iterator<Item = (u16, VirtAddr)> + use<P> {
+        let span = self.geometry().span_bytes(level);
+        (0..self.geometry().granule().entries()).filter_map(move |index| {
+            let at = start.wrapping_add(span * u64::from(index));
+            VirtRange::new(at, span).filter(|range| part.overlaps(*range)).map(|_| (index, at))
+        })
+    }
+
+    /// Whether the platform lets the sizes of the leaves of `range` change. Where tables lie they may:
+    /// tables are read and written through any leaves.
+    fn may_resize(&self, range: VirtRange) -> bool {
+        match self.platform().refusal(range) {
+            None | Some(Refusal::Tables) => true,
+            Some(Refusal::ImageZone) => false,
+        }
+    }
+}
+
+/// What of `part` is in `range`, which it overlaps.
+fn part_of(part: VirtRange, range: VirtRange) -> VirtRange {
+    let first = part.start().max(range.start());
+    let last = part.last().min(range.last());
+    let bytes = last.offset_from(first).map_or(0, |bytes| bytes.wrapping_add(1));
+    VirtRange::new(first, bytes).unwrap_or(range)
+}

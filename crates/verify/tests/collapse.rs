@@ -1,0 +1,214 @@
+//! Collapsing undoes what splitting and mapping in pages did, and nothing else.
+#![expect(clippy::unwrap_used, reason = "this crate is tests only")]
+
+use std::cell::Cell;
+
+use blockmap::host::{Host, MAY_PARK};
+use blockmap::{
+    CollapseError, Mapping, NoSizeChange, Platform, Refusal, SizeChangeRefused, Space, Strategy,
+    Terms,
+};
+use blockmap_machine::{Entry, Event, Machine, PhysAddr, VirtAddr, VirtRange};
+use blockmap_verify::program::{attributes, range, words_for};
+use blockmap_verify::tree::Tree;
+use blockmap_vmsa::{Access, Change, Geometry, Leaves, Level, TlbiForm, bits};
+use proptest::prelude::*;
+
+const LINEAR: u64 = 0xffff_0000_0000_0000;
+const GIB: u64 = 1 << 30;
+
+fn with_space<T>(geometry: Geometry, check: impl FnOnce(&Space<'_, Host<'_>>) -> T) -> T {
+    let words: Vec<Cell<u64>> = words_for(geometry, 1600);
+    let host = Host::new(geometry, &words, &|_| ());
+    let space = Space::new(&host, host.new_root().unwrap());
+    let result = check(&space);
+    host.assert_idle();
+    result
+}
+
+fn map(space: &Space<'_, Host<'_>>, range: VirtRange, output: u64, leaves: Leaves) {
+    let output = PhysAddr::new(output);
+    let attributes = attributes(Access::ReadWrite);
+    space.map(Mapping { range, output, attributes, leaves }).unwrap();
+}
+
+fn collapse(space: &Space<'_, Host<'_>>, range: VirtRange) -> (u32, u32) {
+    let done = space.collapse(range, &MAY_PARK).unwrap();
+    (done.tables, done.runs)
+}
+
+/// The kernel's geometry, 2 GiB in blocks, and `change` done to it.
+fn after(change: impl Fn(&Space<'_, Host<'_>>), check: impl FnOnce(&Space<'_, Host<'_>>, &Tree)) {
+    with_space(Geometry::KERNEL_4K_48, |space| {
+        map(space, range(LINEAR, 2 * GIB), GIB, Leaves::Largest);
+        let before = Tree::read(space);
+        change(space);
+        check(space, &before);
+    });
+}
+
+/// Every leaf as it was, and as many tables.
+fn is_as_before(space: &Space<'_, Host<'_>>, before: &Tree) {
+    let now = Tree::read(space);
+    assert_eq!(now.units, before.units);
+    assert_eq!(now.odd_entries, []);
+    let tables = u32::try_from(before.tables.len()).unwrap();
+    assert_eq!((now.tables.len(), space.platform().tables_in_use()), (before.tables.len(), tables));
+}
+
+#[test]
+fn a_page_that_was_split_out_goes_back_into_its_gib() {
+    let page = range(LINEAR + 0x1555_5000, 0x1000);
+    let split = |space: &Space<'_, Host<'_>>| {
+        space.protect(page, Change::ReadOnly, &MAY_PARK).unwrap();
+        assert_eq!(
+            collapse(space, range(LINEAR, 2 * GIB)),
+            (0, 0),
+            "the page is not like the rest"
+        );
+        space.protect(page, Change::ReadWrite, &MAY_PARK).unwrap();
+    };
+    after(split, |space, before| {
+        assert_eq!(collapse(space, range(LINEAR, 2 * GIB)), (2, 0));
+        is_as_before(space, before);
+        assert_eq!(collapse(space, range(LINEAR, 2 * GIB)), (0, 0), "nothing is left to do");
+    });
+}
+
+#[test]
+fn what_differs_keeps_only_what_it_must() {
+    let split = |space: &Space<'_, Host<'_>>| {
+        for page in [0x1555_5000, 0x1575_5000, 0x3000_0000] {
+            let page = range(LINEAR + page, 0x1000);
+            space.protect(page, Change::ReadOnly, &MAY_PARK).unwrap();
+        }
+        let back = range(LINEAR + 0x1575_5000, 0x1000);
+        space.protect(back, Change::ReadWrite, &MAY_PARK).unwrap();
+        let back = range(LINEAR + 0x3000_0000, 0x1000);
+        space.protect(back, Change::ReadWrite, &MAY_PARK).unwrap();
+    };
+    after(split, |space, before| {
+        // Two tables of pages go, and the 32 MiB around the one at 768 MiB are a run again.
+        assert_eq!(collapse(space, range(LINEAR, 2 * GIB)), (2, 1));
+        let page = range(LINEAR + 0x1555_5000, 0x1000);
+        space.protect(page, Change::ReadWrite, &MAY_PARK).unwrap();
+        assert_eq!(collapse(space, range(LINEAR, 2 * GIB)), (2, 0));
+        is_as_before(space, before);
+    });
+}
+
+#[test]
+fn a_range_that_ends_within_leaves_leaves_those_alone() {
+    let split = |space: &Space<'_, Host<'_>>| {
+        space.split(range(LINEAR + 0x1555_5000, 0x1000), &MAY_PARK).unwrap();
+    };
+    after(split, |space, before| {
+        let part = range(LINEAR + 0x1540_1000, 0x3f_f000);
+        assert_eq!(collapse(space, part), (0, 1), "of 2 MiB only the run that was cut is in it");
+        assert_eq!(collapse(space, range(LINEAR, GIB - 0x1000)), (1, 1));
+        assert_eq!(collapse(space, range(LINEAR, GIB)), (1, 0));
+        is_as_before(space, before);
+    });
+}
+
+#[test]
+fn a_leaf_that_is_held_stays_as_it_is() {
+    let split = |space: &Space<'_, Host<'_>>| {
+        space.split(range(LINEAR + 0x1555_5000, 0x1000), &MAY_PARK).unwrap();
+    };
+    after(split, |space, before| {
+        let tree = Tree::read(space);
+        let table = *tree.tables.last().unwrap();
+        let span = Entry { table, index: 0x155 }.span(1);
+        let held = |clear, set| {
+            space.platform().machine().perform(Event::Update { span, clear, set });
+        };
+        held(0, bits::HELD);
+        assert_eq!(collapse(space, range(LINEAR, 2 * GIB)), (0, 0));
+        held(bits::HELD, 0);
+        assert_eq!(collapse(space, range(LINEAR, 2 * GIB)), (2, 0));
+        is_as_before(space, before);
+    });
+}
+
+#[test]
+fn sizes_that_the_platform_keeps_stay() {
+    let split = |space: &Space<'_, Host<'_>>| {
+        space.split(range(LINEAR + 0x1555_5000, 0x1000), &MAY_PARK).unwrap();
+        space.platform().refuse(range(LINEAR + 0x1555_0000, 0x1000), Refusal::ImageZone);
+    };
+    after(split, |space, _| {
+        assert_eq!(collapse(space, range(LINEAR, 2 * GIB)), (0, 0));
+        space.platform().refuse(range(LINEAR + 0x1555_0000, 0x1000), Refusal::Tables);
+        assert_eq!(collapse(space, range(LINEAR, 2 * GIB)), (2, 0));
+    });
+}
+
+#[test]
+fn without_leave_to_change_sizes_nothing_collapses() {
+    let split = |space: &Space<'_, Host<'_>>| {
+        space.split(range(LINEAR + 0x1555_5000, 0x1000), &MAY_PARK).unwrap();
+    };
+    after(split, |space, _| {
+        let strategy = Strategy::Pages;
+        space.platform().set_terms(Terms { strategy, tlbi: TlbiForm::Ranged });
+        let before = Tree::read(space);
+        let address = VirtAddr::new(LINEAR);
+        let why = NoSizeChange::Strategy(strategy);
+        assert_eq!(
+            space.collapse(range(LINEAR, GIB), &MAY_PARK),
+            Err(CollapseError::SizeChange(SizeChangeRefused { address, why }))
+        );
+        assert_eq!(Tree::read(space), before);
+    });
+}
+
+#[test]
+fn a_gib_in_pages_takes_one_invalidation() {
+    let invalidations = Cell::new(0);
+    let count = |event: &Event| {
+        if matches!(event, Event::Invalidate(_)) {
+            invalidations.set(invalidations.get() + 1);
+        }
+    };
+    let words: Vec<Cell<u64>> = words_for(Geometry::KERNEL_4K_48, 600);
+    let host = Host::new(Geometry::KERNEL_4K_48, &words, &count);
+    let space = Space::new(&host, host.new_root().unwrap());
+    map(&space, range(LINEAR, GIB), GIB, Leaves::Pages);
+    assert_eq!(collapse(&space, range(LINEAR, GIB)), (513, 0));
+    assert_eq!(invalidations.get(), 1);
+    assert_eq!(Tree::read(&space).units.len(), 1);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    /// What is mapped in pages and collapsed is what is mapped in the largest leaves.
+    #[test]
+    fn pages_become_the_largest_leaves(
+        geometry in prop::sample::select(Geometry::every().collect::<Vec<_>>()),
+        first in 0_u64..700,
+        shift in prop::sample::select(vec![0_u64, 1, 16, 32, 512, 2048]),
+        pages in 1_u64..9000,
+    ) {
+        let page = geometry.page_bytes();
+        // A few tables of pages, on both sides of a boundary of the table above.
+        let base = geometry.inputs().0.value();
+        let reach = geometry.inputs().1.value() - base;
+        let middle = geometry.span_bytes(Level::L2).saturating_mul(4);
+        let start = middle - first.min(middle / page) * page;
+        let bytes = (pages * page).min(reach / 2 / page * page);
+        prop_assume!(start < reach / 2);
+        let range = range(base + start, bytes);
+        let output = (1 << 30) + (start & (page * 2048 - 1)) + shift * page;
+        let tree = |leaves| with_space(geometry, |space| {
+            map(space, range, output, leaves);
+            collapse(space, range);
+            let tree = Tree::read(space);
+            prop_assert_eq!(&tree.odd_entries, &[]);
+            prop_assert_eq!(&tree.empty_tables, &[]);
+            Ok((tree.units, tree.tables.len(), space.platform().tables_in_use()))
+        });
+        prop_assert_eq!(tree(Leaves::Pages)?, tree(Leaves::Largest)?);
+    }
+}
