@@ -3,7 +3,7 @@
 use blockmap_machine::PhysAddr;
 
 use crate::rights::Rights;
-use crate::shape::{Format, Granule, Regime, Shape};
+use crate::shape::{Format, Granule, Regime, Shape, Updates};
 
 /// A descriptor's meaning to a walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,7 +21,7 @@ pub enum Word {
     Leaf(Leaf),
 }
 
-/// A valid leaf with its access flag set.
+/// A valid leaf with its access flag set, or one that hardware will set it of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Leaf {
     /// The output address of its first byte.
@@ -44,6 +44,7 @@ const USER: u64 = 1 << 6;
 const READ_ONLY: u64 = 1 << 7;
 const ACCESSED: u64 = 1 << 10;
 const NOT_GLOBAL: u64 = 1 << 11;
+const DIRTY_BIT_MODIFIER: u64 = 1 << 51;
 const CONTIGUOUS: u64 = 1 << 52;
 const PRIVILEGED_NEVER: u64 = 1 << 53;
 const NEVER: u64 = 1 << 54;
@@ -92,7 +93,8 @@ impl Shape {
 
     fn leaf(self, height: u32, word: u64) -> Word {
         let output = self.output(self.span_bits(height), word);
-        let (Some(output), true) = (output, word & ACCESSED != 0) else { return Word::Fault };
+        let has_access = word & ACCESSED != 0 || self.updates == Updates::ByHardware;
+        let (Some(output), true) = (output, has_access) else { return Word::Fault };
         let field = |shift: u32, mask: u64| u8::try_from(word >> shift & mask).unwrap_or(0);
         Word::Leaf(Leaf {
             output,
@@ -107,7 +109,8 @@ impl Shape {
     /// Source: "Stage 1 data accesses permissions" and "Instruction execution permissions".
     fn rights(self, word: u64) -> Rights {
         let mut rights = Rights::ALL;
-        if word & READ_ONLY != 0 {
+        let turns_writable = self.updates == Updates::ByHardware && word & DIRTY_BIT_MODIFIER != 0;
+        if word & READ_ONLY != 0 && !turns_writable {
             rights = rights.without(Rights::WRITES);
         }
         match self.regime {
@@ -132,6 +135,21 @@ impl Shape {
         }
     }
 
+    /// What hardware may make of `word` in a table at `height` by itself.
+    ///
+    /// Source: "Hardware management of the Access flag and dirty state".
+    #[must_use]
+    pub fn updated(self, height: u32, word: u64) -> Option<u64> {
+        if self.updates == Updates::BySoftware
+            || !matches!(self.decode(height, word), Word::Leaf(_))
+        {
+            return None;
+        }
+        let dirty = if word & DIRTY_BIT_MODIFIER == 0 { 0 } else { READ_ONLY };
+        let updated = (word | ACCESSED) & !dirty;
+        (updated != word).then_some(updated)
+    }
+
     /// The output address in `word`, of something of 2^`bits` bytes; `None` beyond the output size.
     fn output(self, bits: u32, word: u64) -> Option<PhysAddr> {
         let field = |high: u32, low: u32| word & ((1 << (high + 1)) - (1 << low));
@@ -147,53 +165,4 @@ impl Shape {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn leaf(height: u32, word: u64) -> Leaf {
-        match Shape::KERNEL_4K_48.decode(height, word) {
-            Word::Leaf(leaf) => leaf,
-            other @ (Word::Fault | Word::Table { .. }) => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_kernel_block_reads_as_written() {
-        let block = leaf(2, 0x0060_0000_8000_0701);
-        assert_eq!(block.output, PhysAddr::new(0x8000_0000));
-        assert_eq!((block.rights.to_string(), block.memory), ("rw-".to_owned(), 0));
-        assert!(block.is_global && !block.is_contiguous && block.shareability == 3);
-        assert!(leaf(0, 0x0070_0000_8000_0703).is_contiguous);
-        assert_eq!(leaf(2, 0x0040_0000_8000_0781).rights.to_string(), "r-x");
-    }
-
-    #[test]
-    fn what_faults_is_no_leaf() {
-        let shape = Shape::KERNEL_4K_48;
-        for (height, word) in [
-            (0, 0x8000_0702),           // invalid
-            (0, 0x8000_0701),           // reserved: a block of level 3
-            (3, 0x8000_0701),           // a block of level 0 without 52-bit descriptors
-            (1, 0x0060_0000_8000_0301), // access flag clear
-        ] {
-            assert_eq!(shape.decode(height, word), Word::Fault, "{word:#x} at {height}");
-        }
-        let small = Shape { output_bits: 36, ..shape };
-        assert_eq!(small.decode(2, 0x0060_0010_0000_0701), Word::Fault);
-    }
-
-    #[test]
-    fn a_table_denies_what_its_bits_say() {
-        let shape = Shape::KERNEL_4K_48;
-        let word = 0x4000_1003 | TABLE_READ_ONLY | TABLE_PRIVILEGED_NEVER | TABLE_NO_USER;
-        let Word::Table { table, allows } = shape.decode(2, word) else { panic!() };
-        assert_eq!((table, allows.to_string()), (PhysAddr::new(0x4000_1000), "r--".to_owned()));
-    }
-
-    #[test]
-    fn high_output_bits_are_found_where_the_format_has_them() {
-        let shape = Shape { format: Format::Lpa2, output_bits: 52, ..Shape::KERNEL_4K_48 };
-        let Word::Leaf(leaf) = shape.decode(0, 0x0002_0000_0000_0703) else { panic!() };
-        assert_eq!(leaf.output, PhysAddr::new(0x000e_0000_0000_0000));
-    }
-}
+mod tests;

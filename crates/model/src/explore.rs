@@ -18,6 +18,7 @@ mod project;
 mod run;
 mod slice;
 mod state;
+mod stores;
 mod why;
 
 use blockmap_machine::VirtAddr;

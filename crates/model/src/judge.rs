@@ -18,6 +18,7 @@ mod achieve;
 mod admit;
 mod alias;
 mod finish;
+mod hidden;
 mod stale;
 mod tree;
 
@@ -25,12 +26,14 @@ use std::collections::HashMap;
 
 use blockmap_machine::{Barrier, Event, PhysAddr, VirtAddr, VirtRange};
 
+use crate::coherence;
 use crate::maintenance::Maintenance;
 use crate::meaning::{Meaning, Translation};
 use crate::profile::Synchronisation;
-use crate::program::{Context, Intent, Meanwhile, Memory, Program, Step, written};
+use crate::program::{Context, Cpu, Intent, Meanwhile, Memory, Program, Step, written};
 use crate::replay::{First, first_broken_run, leaves, meaning, order};
 use crate::verdict::{Effect, Rule, Verdict};
+use hidden::{Hidden, Others};
 use stale::Stale;
 use tree::{Place, Table};
 
@@ -70,6 +73,7 @@ struct Judge<'p> {
     meaning: Meaning,
     open: Vec<Open>,
     stale: Stale,
+    hidden: Hidden,
     cpus: Vec<CpuNow>,
     /// Memory that some leaf has made executable; more than there is, never less.
     executable: Vec<blockmap_machine::PhysRange>,
@@ -98,6 +102,7 @@ struct Open {
 struct CpuNow {
     context: Context,
     lingering: Option<Context>,
+    others: Others,
     /// Whether its TLB may hold what the tables say.
     holds: Holds,
     /// Invalidations that are not complete.
@@ -130,12 +135,22 @@ impl<'p> Judge<'p> {
         let cpu = CpuNow {
             context: Context::Live,
             lingering: None,
+            others: Others::Nothing,
             holds: Holds::Something,
             sent: Vec::new(),
             issued: Vec::new(),
             stored: 0,
             published: 0,
             synchronised: 0,
+        };
+        let start = |of: &Cpu| match of.steps.first() {
+            Some(Step::Context(Context::Other)) => CpuNow {
+                context: Context::Other,
+                others: Others::Something,
+                holds: Holds::Nothing,
+                ..cpu.clone()
+            },
+            Some(_) | None => cpu.clone(),
         };
         let memory = Memory::after(&program.initially);
         let mut judge = Self {
@@ -144,7 +159,8 @@ impl<'p> Judge<'p> {
             meaning: meaning(program.shape, &leaves(program.shape, program.root, &memory)),
             open: Vec::new(),
             stale: Stale::default(),
-            cpus: vec![cpu; program.cpus.len()],
+            hidden: Hidden::new(program),
+            cpus: program.cpus.iter().map(start).collect(),
             executable: Vec::new(),
             mapped: Vec::new(),
             time: 0,
@@ -170,24 +186,40 @@ impl<'p> Judge<'p> {
     fn take(&mut self, cpu: usize, number: usize) {
         self.time += 1;
         self.at = (cpu, number);
-        match &self.program.cpus[cpu].steps[number] {
+        let step = &self.program.cpus[cpu].steps[number];
+        if let Some((touch, range)) = coherence::touch(step) {
+            self.touch(cpu, touch, range);
+        }
+        match step {
             Step::Effect(event) => self.perform(cpu, *event),
+            Step::Part(entry, ..) => {
+                self.effects += 1;
+                if let Some(event) = step.event() {
+                    self.store_half(cpu, *entry, event);
+                }
+            }
             Step::Intend(intent) => self.intend(cpu, *intent),
             Step::Achieved => self.achieve(cpu),
             Step::Free(table) => self.free(*table),
             Step::Use(range) => self.rely(cpu, *range),
             Step::Context(context) => {
-                let cpu = &mut self.cpus[cpu];
-                if cpu.context != *context {
-                    cpu.lingering = Some(cpu.context);
-                    cpu.context = *context;
+                let now = &mut self.cpus[cpu];
+                if now.context != *context {
+                    now.lingering = Some(now.context);
+                    now.context = *context;
                 }
                 if *context == Context::Live {
-                    cpu.holds = Holds::Something;
+                    now.holds = Holds::Something;
                     self.meet_again();
                 }
+                self.check_tree(cpu);
             }
-            Step::Lock(_) | Step::Unlock(_) | Step::Signal(_) | Step::Wait(..) => {}
+            Step::Code(_)
+            | Step::PastCaches(_)
+            | Step::Lock(_)
+            | Step::Unlock(_)
+            | Step::Signal(_)
+            | Step::Wait(..) => {}
         }
     }
 
@@ -213,6 +245,7 @@ impl<'p> Judge<'p> {
     }
 
     fn pass(&mut self, cpu: usize, barrier: Barrier) {
+        self.settle_lines(cpu, barrier);
         let synchronisation = self.program.cpus[cpu].profile.synchronisation;
         match barrier {
             Barrier::Isb => {

@@ -36,12 +36,14 @@
 //! ```
 //!
 //! # What is not modelled
-//! Stage 2 and its TLB entries; hardware updates of the access flag and the dirty state; more than
-//! one address space (pointers are taken to be left behind by others, leaves not); caches that are
-//! not coherent with walkers; accesses that began before an invalidation and end after it, beyond
+//! Stage 2 and its TLB entries; more than one address space (pointers are taken to be left behind by
+//! others, leaves not), and what another tree says while its root is in use; caches of data that are
+//! not coherent with walkers, but for memory that a step says is written past them; lines of caches
+//! that are in such memory only in part; accesses that began before an invalidation and end after it, beyond
 //! the issuer's own; the nT bit. What a load returns is never in question: programs are recorded.
 #![forbid(unsafe_code)]
 
+pub mod coherence;
 pub mod decode;
 pub mod explore;
 pub mod judge;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use blockmap_machine::{Entry, Event, PhysAddr, Span, VirtRange};
+use blockmap_machine::{Entry, Event, PhysAddr, PhysRange, Span, VirtRange};
 
 use crate::meaning::Translation;
 use crate::profile::Profile;
@@ -58,6 +58,13 @@ pub enum Step {
     Free(PhysAddr),
     /// From here on this CPU relies on a range being mapped.
     Use(VirtRange),
+    /// Half a store of an entry: 32 of its bits. The other half is another step.
+    Part(Entry, Part, u32),
+    /// Instructions have been stored to this memory, as data.
+    Code(PhysRange),
+    /// From here on this CPU's stores to this memory go past the caches, which may have had
+    /// anything of it before.
+    PastCaches(PhysRange),
     /// Waits until nobody holds the lock of this name, and takes it.
     Lock(String),
     /// Lets go of the lock.
@@ -71,12 +78,18 @@ pub enum Step {
 }
 
 impl Step {
-    /// The effect, if the step is one.
+    /// The effect, if the step is one. Half a store is an update of half the bits.
     #[must_use]
     pub const fn event(&self) -> Option<Event> {
         match self {
             Self::Effect(event) => Some(*event),
-            Self::Intend(_)
+            Self::Part(entry, part, bits) => {
+                let (clear, set) = part.masks(*bits);
+                Some(Event::Update { span: entry.span(1), clear, set })
+            }
+            Self::Code(_)
+            | Self::PastCaches(_)
+            | Self::Intend(_)
             | Self::Achieved
             | Self::Free(_)
             | Self::Use(_)
@@ -97,11 +110,34 @@ impl Step {
             Self::Effect(_)
             | Self::Achieved
             | Self::Free(_)
+            | Self::Part(..)
+            | Self::Code(_)
+            | Self::PastCaches(_)
             | Self::Lock(_)
             | Self::Unlock(_)
             | Self::Signal(_)
             | Self::Wait(..)
             | Self::Context(_) => None,
+        }
+    }
+}
+
+/// Which half of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// Bits 31 to 0.
+    Low,
+    /// Bits 63 to 32.
+    High,
+}
+
+impl Part {
+    /// The bits of the half, and `bits` where they stand in an entry.
+    const fn masks(self, bits: u32) -> (u64, u64) {
+        let [a, b, c, d] = bits.to_le_bytes();
+        match self {
+            Self::Low => (0xffff_ffff, u64::from_le_bytes([a, b, c, d, 0, 0, 0, 0])),
+            Self::High => (0xffff_ffff << 32, u64::from_le_bytes([0, 0, 0, 0, a, b, c, d])),
         }
     }
 }
@@ -113,6 +149,8 @@ pub enum Context {
     Live,
     /// An empty table's: the CPU is parked.
     Reserved,
+    /// Another tree's. A CPU whose first step this is has walked that one from the start.
+    Other,
 }
 
 /// What a range shall mean, and what may be seen meanwhile.

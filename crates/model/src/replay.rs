@@ -86,6 +86,9 @@ pub fn order(program: &Program, first: First) -> Vec<(usize, usize)> {
             | Step::Achieved
             | Step::Free(_)
             | Step::Use(_)
+            | Step::Part(..)
+            | Step::Code(_)
+            | Step::PastCaches(_)
             | Step::Wait(..)
             | Step::Context(_) => {}
         }
@@ -158,12 +161,19 @@ pub fn judge_end(program: &Program) -> Vec<Verdict> {
     let mut open: Vec<Vec<Intent>> = vec![Vec::new(); program.cpus.len()];
     let order = order(program, First::Writers);
     for (cpu, at) in &order {
-        match &program.cpus[*cpu].steps[*at] {
-            Step::Effect(event) => memory.perform(*event),
+        let step = &program.cpus[*cpu].steps[*at];
+        if let Some(event) = step.event() {
+            memory.perform(event);
+        }
+        match step {
             Step::Intend(intent) => open[*cpu].push(*intent),
             Step::Achieved => achieve(&mut asked, &std::mem::take(&mut open[*cpu])),
-            Step::Free(_)
+            Step::Effect(_)
+            | Step::Free(_)
             | Step::Use(_)
+            | Step::Part(..)
+            | Step::Code(_)
+            | Step::PastCaches(_)
             | Step::Lock(_)
             | Step::Unlock(_)
             | Step::Signal(_)

@@ -62,6 +62,17 @@ pub struct Shape {
     pub regime: Regime,
     /// The half.
     pub half: Half,
+    /// Who keeps access flags and dirty state: `TCR_ELx.{HA, HD}`.
+    pub updates: Updates,
+}
+
+/// Who keeps access flags and dirty state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Updates {
+    /// Software: no entry changes by itself.
+    BySoftware,
+    /// Walkers: they set access flags, and make leaves with a dirty-bit modifier writable.
+    ByHardware,
 }
 
 /// The largest height: that of a level −1 table.
@@ -76,6 +87,7 @@ impl Shape {
         output_bits: 48,
         regime: Regime::El1,
         half: Half::Upper,
+        updates: Updates::BySoftware,
     };
 
     /// Bits of an address within a page.

@@ -30,6 +30,17 @@ macro_rules! rules {
 rules! {
     /// A walker could read what was never written. [publish-after-fill]
     PublishAfterFill = "publish-after-fill",
+    /// A walker could read half of a store. [entries-are-stored-whole]
+    EntriesAreStoredWhole = "entries-are-stored-whole",
+    /// A walker could read a table that was written past the caches, and find something else.
+    /// [tables-out-of-caches]
+    TablesOutOfCaches = "tables-out-of-caches",
+    /// What hardware wrote to an entry could be overwritten unseen. [hardware-updates-are-off]
+    HardwareUpdatesAreOff = "hardware-updates-are-off",
+    /// Instructions could be fetched that are not those that were stored. [code-clean-before-run]
+    CodeCleanBeforeRun = "code-clean-before-run",
+    /// A CPU could hold entries of two trees. [root-through-empty-table]
+    RootThroughEmptyTable = "root-through-empty-table",
     /// A walker could enter a table that was given back, or a TLB still point to it.
     /// [free-after-invalidate]
     FreeAfterInvalidate = "free-after-invalidate",

@@ -4,8 +4,8 @@
 use std::cell::RefCell;
 
 use blockmap::host::{Host, MAY_PARK, MayPark};
-use blockmap::{NotParked, Platform, Refusal, Scope, Space, Strategy, Switch, Terms};
-use blockmap_machine::{Entry, Event, PhysAddr, VirtRange};
+use blockmap::{NotParked, Platform, Refusal, Scope, Space, Strategy, Switch, Terms, publish_code};
+use blockmap_machine::{Entry, Event, PhysAddr, PhysRange, VirtRange};
 use blockmap_model::meaning::Translation;
 use blockmap_model::profile::Profile;
 use blockmap_model::program::{Cpu, Intent, Meanwhile, Program, Step, Target, written};
@@ -320,6 +320,20 @@ pub const SCENARIOS: &[Scenario] = &[
         gib: 1,
         prepare: |space| protect(space, (INNER, PAGE), Change::ReadOnly),
         operate: |space| protect(space, (INNER, PAGE), Change::Execute),
+        intents: || rights(INNER, PAGE, "r-x"),
+    },
+    Scenario {
+        name: "publish code and make it executable",
+        gib: 1,
+        prepare: |space| protect(space, (INNER, PAGE), Change::ReadOnly),
+        operate: |space| {
+            let start = PhysAddr::new(INNER - LINEAR + 0x4000_0000);
+            if let Some(code) = PhysRange::new(start, PAGE) {
+                space.platform().note(Step::Code(code));
+                publish_code(space.platform().machine(), code);
+            }
+            protect(space, (INNER, PAGE), Change::Execute);
+        },
         intents: || rights(INNER, PAGE, "r-x"),
     },
     Scenario {

@@ -36,6 +36,7 @@ fn shape(geometry: Geometry) -> model::Shape {
             Regime::El2And0 => model::Regime::El2Host,
             Regime::El3 => model::Regime::El3,
         },
+        updates: model::Updates::BySoftware,
         half: match geometry.half() {
             Half::Lower => model::Half::Lower,
             Half::Upper => model::Half::Upper,

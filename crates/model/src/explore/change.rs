@@ -5,12 +5,13 @@ use blockmap_machine::Barrier;
 use super::Tlb;
 use super::project::Op;
 use super::run::{Cause, Explorer, Moment};
-use super::state::{CpuState, Kind, Open, Pending, Set, State};
+use super::state::{Extent, Kind, Open, Others, Pending, Set, State};
+use crate::coherence::Touch;
 use crate::maintenance::{Domain, Form, Maintenance, Reach};
 use crate::profile::{Invalidation, Several, Synchronisation};
 use crate::program::{Context, Intent, Write};
 
-type Next = Vec<(State, Cause)>;
+pub(super) type Next = Vec<(State, Cause)>;
 
 impl Explorer<'_, '_> {
     /// What programs and memory may do next; TLBs take in what they can by themselves.
@@ -22,64 +23,10 @@ impl Explorer<'_, '_> {
         for cpu in 0..state.cpus.len() {
             self.become_visible(state, cpu, &mut next);
             self.take_effect(state, cpu, &mut next);
+            self.update_entries(state, cpu, &mut next);
             self.execute(state, cpu, &mut next);
         }
         next
-    }
-
-    /// Each store of the CPU that no earlier store to the same entry holds back becomes visible;
-    /// not those to tables that no walk can enter: nothing is gained by their being early.
-    fn become_visible(&self, state: &State, cpu: usize, next: &mut Next) {
-        let buffer = &state.cpus[cpu].buffer;
-        for (at, pending) in buffer.iter().enumerate() {
-            let is_first = !buffer[..at].iter().any(|earlier| earlier.place == pending.place);
-            if is_first && self.is_reachable(state, pending.place) {
-                let mut after = state.clone();
-                let store = after.cpus[cpu].buffer.remove(at);
-                after.memory[store.place] = store.value;
-                next.push((after, Cause { cpu, step: store.step, moment: Moment::Any }));
-            }
-        }
-    }
-
-    /// A store that no walk can tell from what is there, made visible before anything else.
-    fn quiet_store(&self, state: &State) -> Option<(State, Cause)> {
-        if self.tlb == Tlb::Subsets {
-            return None;
-        }
-        state.cpus.iter().enumerate().find_map(|(cpu, CpuState { buffer, .. })| {
-            let at = (0..buffer.len()).find(|at| {
-                let store = buffer[*at];
-                let is_first = !buffer[..*at].iter().any(|earlier| earlier.place == store.place);
-                is_first && faults(store.value) && faults(state.memory[store.place])
-            })?;
-            let mut after = state.clone();
-            let store = after.cpus[cpu].buffer.remove(at);
-            after.memory[store.place] = store.value;
-            Some((after, Cause { cpu, step: store.step, moment: Moment::Any }))
-        })
-    }
-
-    /// Whether some walk can enter the table of a place.
-    fn is_reachable(&self, state: &State, place: usize) -> bool {
-        let within = self.slice.tables[place];
-        let leads = |number: usize| matches!(self.items[number].item.kind, Kind::Pointer { table, .. } if table == within);
-        self.tlb == Tlb::Subsets
-            || within == self.slice.program.root
-            || state.cpus.iter().any(|cpu| cpu.tlb.numbers().any(leads))
-    }
-
-    /// Makes the CPU's stores visible if no walk can enter the tables of any; says whether it has.
-    fn drain(&self, state: &mut State, cpu: usize) -> bool {
-        let buffer = std::mem::take(&mut state.cpus[cpu].buffer);
-        if buffer.iter().any(|store| self.is_reachable(state, store.place)) {
-            state.cpus[cpu].buffer = buffer;
-            return false;
-        }
-        for store in buffer {
-            state.memory[store.place] = store.value;
-        }
-        true
     }
 
     /// Each of the invalidations that `cpu` has sent takes effect on one more CPU; on all at once
@@ -111,16 +58,19 @@ impl Explorer<'_, '_> {
 
     /// Whether no walk can read anything new before `cpu` completes its invalidations of a domain.
     fn is_still(&self, state: &State, cpu: usize, domain: Domain) -> bool {
-        let moves = |op: &Op| matches!(op, Op::Write { .. } | Op::Context(_) | Op::Free(_));
-        state.cpus.iter().zip(&self.slice.ops).enumerate().all(|(other, (at, ops))| {
-            let mut left = ops[at.next..].iter().map(|(_, op)| op);
-            let is_quiet = if other == cpu {
-                !left.by_ref().take_while(|op| !completes(op, domain)).any(moves)
-            } else {
-                !left.any(moves)
-            };
-            at.buffer.is_empty() && is_quiet
-        })
+        let moves = |op: &Op| {
+            matches!(op, Op::Write { .. } | Op::Part { .. } | Op::Context(_) | Op::Free(_))
+        };
+        !self.is_updated()
+            && state.cpus.iter().zip(&self.slice.ops).enumerate().all(|(other, (at, ops))| {
+                let mut left = ops[at.next..].iter().map(|(_, op)| op);
+                let is_quiet = if other == cpu {
+                    !left.by_ref().take_while(|op| !completes(op, domain)).any(moves)
+                } else {
+                    !left.any(moves)
+                };
+                at.buffer.is_empty() && is_quiet
+            })
     }
 
     /// Whether the CPU stands at a barrier that waits for its invalidations of a domain.
@@ -134,6 +84,9 @@ impl Explorer<'_, '_> {
         let names = self.slice.issued[issued].names;
         let profile = self.slice.program.cpus[target].profile;
         let held = state.cpus[target].tlb;
+        if names.reach == Some(Reach::Everything) && names.asid.is_none() {
+            state.cpus[target].others = Others::Nothing;
+        }
         for number in held.numbers() {
             let knows = names.form == Form::Plain || profile.invalidation == Invalidation::Ranged;
             if !knows
@@ -206,7 +159,13 @@ impl Explorer<'_, '_> {
             Op::Write { place, write } => {
                 // Whoever writes a table that was given back has got it anew.
                 after.freed.retain(|table| *table != self.slice.tables[*place]);
-                after.write(cpu, (*place, *write), *step);
+                after.write(cpu, (*place, *write), (*step, None));
+            }
+            Op::Part { place, write } => {
+                after.write(cpu, (*place, *write), (*step, Some(*write)));
+            }
+            Op::Lines(touch, pieces) => {
+                after.touch(cpu, *touch, pieces);
             }
             Op::Dsb(barrier) => {
                 let is_published = matches!(barrier, Barrier::DsbIsh | Barrier::DsbIshst);
@@ -214,6 +173,7 @@ impl Explorer<'_, '_> {
                     return;
                 }
                 let profile = self.slice.program.cpus[cpu].profile;
+                after.settle_lines(cpu, *barrier);
                 if is_published && profile.synchronisation != Synchronisation::Context {
                     after.cpus[cpu].remembered = 0;
                 }
@@ -280,9 +240,35 @@ impl Explorer<'_, '_> {
 }
 
 impl State {
-    fn write(&mut self, cpu: usize, (place, write): (usize, Write), step: usize) {
-        let value = write.apply(self.own(cpu, place));
-        self.cpus[cpu].buffer.push(Pending { place, value, step });
+    fn write(
+        &mut self,
+        cpu: usize,
+        (place, write): (usize, Write),
+        (step, half): (usize, Option<Write>),
+    ) {
+        let extent = match (half, self.own_extent(cpu, place)) {
+            (Some(_), Extent::Whole) => Extent::Half,
+            (None, _) | (Some(_), Extent::Half) => Extent::Whole,
+        };
+        let old = self.own(cpu, place);
+        let made_from = match write {
+            Write::Bits { .. } if half.is_none() => old,
+            Write::Value(_) | Write::Bits { .. } => None,
+        };
+        let value = write.apply(old);
+        self.cpus[cpu].buffer.push(Pending { place, value, step, made_from, extent, half });
+    }
+
+    fn touch(&mut self, cpu: usize, touch: Touch, pieces: &[usize]) {
+        for piece in pieces {
+            self.lines[*piece] = self.lines[*piece].after(cpu, touch);
+        }
+    }
+
+    fn settle_lines(&mut self, cpu: usize, barrier: Barrier) {
+        for lines in &mut self.lines {
+            *lines = lines.after_barrier(cpu, barrier);
+        }
     }
 
     fn achieve(&mut self, cpu: usize) {
@@ -302,11 +288,6 @@ impl State {
             cpu.context = context;
         }
     }
-}
-
-/// Whether an entry that holds this ends every walk with a fault.
-fn faults(value: Option<u64>) -> bool {
-    value.is_some_and(|word| word & 1 == 0)
 }
 
 /// Whether an operation waits for the invalidations of a domain that were sent before it.

@@ -4,7 +4,8 @@ use blockmap_machine::{Entry, PhysAddr, VirtAddr};
 
 use super::close::{Astray, Into, Reach};
 use super::run::{Cause, Explorer, Moment, walk};
-use super::state::{CpuState, Kind, Known, State};
+use super::state::{CpuState, Kind, Known, Others, State};
+use crate::coherence::Lines;
 use crate::profile::{SizeChange, WalkCache};
 use crate::program::{Aliases, Context};
 use crate::verdict::{Effect, Rule, Verdict};
@@ -50,6 +51,8 @@ impl Explorer<'_, '_> {
                     })
                 })
             })
+            .or_else(|| self.broken_tree(state))
+            .or_else(|| self.broken_fetch(state))
             .or_else(|| self.broken_alias(state))
     }
 
@@ -63,6 +66,7 @@ impl Explorer<'_, '_> {
         let first = |bits: u64| usize::try_from(bits.trailing_zeros()).unwrap_or(0);
         match cause.moment {
             Moment::Any => None,
+            Moment::Lost => (cpu == cause.cpu).then_some((Rule::HardwareUpdatesAreOff, cpu, 0)),
             Moment::Used(addresses) => {
                 let faults = state.cpus[cpu].remembered & addresses;
                 let is_user = cpu == cause.cpu && faults != 0;
@@ -224,6 +228,36 @@ impl Explorer<'_, '_> {
         }
     }
 
+    /// A CPU that walks the tree while its TLB may hold something of another.
+    fn broken_tree(&self, state: &State) -> Option<Broken> {
+        let mixes = |cpu: &CpuState| cpu.is_live() && cpu.others == Others::Something;
+        let cpu = state.cpus.iter().position(mixes)?;
+        (!self.slice.addresses.is_empty()).then_some((Rule::RootThroughEmptyTable, cpu, 0))
+    }
+
+    /// Memory that a CPU may execute, of which caches may hide the instructions.
+    fn broken_fetch(&self, state: &State) -> Option<Broken> {
+        if !state.lines.iter().any(|lines| lines.hide_code()) {
+            return None;
+        }
+        let page = self.slice.program.shape.span(0);
+        state.cpus.iter().enumerate().find_map(|(cpu, held)| {
+            let mut held_too = held.tlb;
+            held_too.join(held.pipeline);
+            held_too.numbers().find_map(|number| {
+                let all = self.items[number].translations.iter();
+                let address = all.enumerate().find(|(_, translation)| {
+                    let to = translation.filter(|to| to.rights.executes());
+                    to.is_some_and(|to| {
+                        let mut lines = self.slice.lines_of(state, to.output.align_down(page));
+                        lines.any(Lines::hide_code)
+                    })
+                });
+                address.map(|(address, _)| (Rule::CodeCleanBeforeRun, cpu, address))
+            })
+        })
+    }
+
     /// A frame that is writable through one item and executable through another, on any CPUs.
     fn broken_alias(&self, state: &State) -> Option<Broken> {
         if self.slice.program.aliases == Aliases::Mixed {
@@ -269,6 +303,8 @@ impl Explorer<'_, '_> {
             let what = match into {
                 Into::Unwritten => "which holds anything",
                 Into::Freed => "of a table that was given back",
+                Into::Hidden => "of a table that caches may hide",
+                Into::Torn => "of which half has been stored",
             };
             lines.push(format!("the entry {entry}, {what}"));
         }
@@ -280,6 +316,8 @@ fn into(astray: Astray) -> Rule {
     match astray.into {
         Into::Unwritten => Rule::PublishAfterFill,
         Into::Freed => Rule::FreeAfterInvalidate,
+        Into::Hidden => Rule::TablesOutOfCaches,
+        Into::Torn => Rule::EntriesAreStoredWhole,
     }
 }
 

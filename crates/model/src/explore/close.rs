@@ -4,7 +4,7 @@ use blockmap_machine::{Entry, PhysAddr, VirtAddr, VirtRange};
 
 use super::project::Projected;
 use super::run::Explorer;
-use super::state::{Item, Kind, Known, Set, State};
+use super::state::{Extent, Item, Kind, Known, Set, State};
 use crate::decode::{Leaf, Word};
 use crate::meaning::Translation;
 use crate::profile::{Forwarding, Runs};
@@ -36,6 +36,10 @@ pub(super) enum Into {
     Unwritten,
     /// Into a table that was given back.
     Freed,
+    /// Into a table that caches may hide.
+    Hidden,
+    /// Into an entry of which half has been stored.
+    Torn,
 }
 
 /// Where a walk stands: a table, its height, and what tables above allow.
@@ -104,18 +108,27 @@ impl Explorer<'_, '_> {
             reach.astray = reach.astray.or(astray(Into::Unwritten));
             return;
         };
-        let mut values = vec![state.memory[place]];
+        if self.slice.is_hidden(state, table) {
+            reach.astray = reach.astray.or(astray(Into::Hidden));
+            return;
+        }
+        let is_torn = state.torn.contains(&place);
+        let extent = if is_torn { Extent::Half } else { Extent::Whole };
+        let mut values = vec![(state.memory[place], extent)];
         if self.slice.program.cpus[cpu].profile.forwarding == Forwarding::ToOwnWalker {
             let own = state.cpus[cpu].buffer.iter().filter(|pending| pending.place == place);
-            values.extend(own.map(|pending| pending.value));
+            values.extend(own.map(|pending| (pending.value, pending.extent)));
         }
-        for value in values {
+        for (value, extent) in values {
             match value.map(|word| (word, shape.decode(height, word))) {
                 None => reach.astray = reach.astray.or(astray(Into::Unwritten)),
                 Some((_, Word::Fault)) => {
                     if state.cpus[cpu].is_live() {
                         reach.faults |= 1 << address;
                     }
+                }
+                Some(_) if extent == Extent::Half => {
+                    reach.astray = reach.astray.or(astray(Into::Torn));
                 }
                 Some((word, met)) => {
                     let base = at.align_down(shape.span(height));

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use blockmap_machine::{Barrier, Entry, Event, PhysAddr, VirtAddr, VirtRange};
+use blockmap_machine::{Barrier, Entry, Event, PhysAddr, PhysRange, VirtAddr, VirtRange};
 
+use super::state::State;
+use crate::coherence::{self, Lines, Touch};
 use crate::maintenance::{Domain, Maintenance};
 use crate::program::{Intent, Memory, Program, Step, Write, write_to, written};
 use crate::shape::HIGHEST;
@@ -28,6 +30,13 @@ pub(super) enum Op {
     Signal(usize),
     Wait(usize, u32),
     Context(crate::program::Context),
+    /// Half a store.
+    Part {
+        place: usize,
+        write: Write,
+    },
+    /// Something that concerns caches, and the pieces of memory it is done to.
+    Lines(Touch, Vec<usize>),
 }
 
 /// An invalidation of the program.
@@ -52,6 +61,8 @@ pub(super) struct Projected<'p> {
     pub(super) ops: Vec<Vec<(usize, Op)>>,
     pub(super) issued: Vec<Issued>,
     pub(super) names: usize,
+    /// Memory of which caches may have something else, and what they have at first.
+    pub(super) lines: Vec<(PhysRange, Lines)>,
 }
 
 impl<'p> Projected<'p> {
@@ -70,6 +81,7 @@ impl<'p> Projected<'p> {
             ops: Vec::new(),
             issued: Vec::new(),
             names: 0,
+            lines: coherence::pieces(program),
         };
         let initially = project_initial(program, &indices);
         let mut names = HashMap::new();
@@ -114,6 +126,7 @@ impl<'p> Projected<'p> {
         };
         let op = match step {
             Step::Effect(event) => {
+                self.take_lines(ops, number, step);
                 self.take_event(ops, (cpu, number), *event, indices);
                 return;
             }
@@ -126,6 +139,14 @@ impl<'p> Projected<'p> {
             Step::Signal(counter) => Op::Signal(name(counter)),
             Step::Wait(counter, count) => Op::Wait(name(counter), *count),
             Step::Context(context) => Op::Context(*context),
+            Step::Part(entry, ..) => {
+                self.take_part(ops, number, (*entry, step), indices);
+                return;
+            }
+            Step::Code(_) | Step::PastCaches(_) => {
+                self.take_lines(ops, number, step);
+                return;
+            }
         };
         let is_elsewhere = step.range().is_some_and(|range| self.bits(range) == 0);
         if !is_elsewhere {
@@ -160,8 +181,30 @@ impl<'p> Projected<'p> {
                     ops.push((number, Op::Invalidate(self.issued.len() - 1)));
                 }
             }
-            // Caches are coherent with walkers here; see the caveats of the model.
             Event::Maintain { .. } => {}
+        }
+    }
+
+    fn take_part(
+        &mut self,
+        ops: &mut Vec<(usize, Op)>,
+        number: usize,
+        (entry, step): (Entry, &Step),
+        indices: &BTreeSet<u16>,
+    ) {
+        let write = step.event().and_then(|event| write_to(event, entry.index));
+        if let Some(write) = write.filter(|_| indices.contains(&entry.index)) {
+            let place = self.place(entry);
+            ops.push((number, Op::Part { place, write }));
+        }
+    }
+
+    fn take_lines(&mut self, ops: &mut Vec<(usize, Op)>, number: usize, step: &Step) {
+        let Some((touch, range)) = coherence::touch(step) else { return };
+        let pieces = (0..).zip(&self.lines).filter(|(_, (piece, _))| range.covers(*piece));
+        let pieces: Vec<usize> = pieces.map(|(piece, _)| piece).collect();
+        if !pieces.is_empty() {
+            ops.push((number, Op::Lines(touch, pieces)));
         }
     }
 
@@ -209,6 +252,19 @@ impl<'p> Projected<'p> {
             }
         }
         reached
+    }
+
+    /// Whether caches may hide what was stored to a table.
+    pub(super) fn is_hidden(&self, state: &State, table: PhysAddr) -> bool {
+        self.lines_of(state, table).any(Lines::hide_tables)
+    }
+
+    /// What caches have of the memory of a page.
+    pub(super) fn lines_of(&self, state: &State, page: PhysAddr) -> impl Iterator<Item = Lines> {
+        let page = PhysRange::new(page, self.program.shape.span(0));
+        let pieces = self.lines.iter().zip(state.lines.clone());
+        let is_of = move |piece: PhysRange| page.is_some_and(|page| page.overlaps(piece));
+        pieces.filter(move |((piece, _), _)| is_of(*piece)).map(|(_, lines)| lines)
     }
 
     /// The CPUs, a bit each, whose TLBs an invalidation is sent to.

@@ -7,10 +7,11 @@ use blockmap_machine::Entry;
 
 use super::close::{Reach, translation};
 use super::project::Projected;
-use super::state::{Item, Known, State};
+use super::state::{Item, Known, Others, State};
 use super::{ExploreError, Options, Tlb};
 use crate::decode::Word;
 use crate::meaning::Translation;
+use crate::program::Context;
 use crate::rights::Rights;
 use crate::verdict::{Effect, Verdict};
 
@@ -52,6 +53,8 @@ pub(super) enum Moment {
     Freed(blockmap_machine::PhysAddr),
     /// The CPU relies on these addresses.
     Used(u64),
+    /// A store that was made from an entry replaced it after hardware had changed it.
+    Lost,
 }
 
 /// Explores one slice.
@@ -105,6 +108,9 @@ impl Explorer<'_, '_> {
     fn settle(&mut self, state: &mut State, cause: Cause) -> bool {
         let mut reaches = Vec::with_capacity(state.cpus.len());
         for cpu in 0..state.cpus.len() {
+            if state.cpus[cpu].uses(Context::Other) {
+                state.cpus[cpu].others = Others::Something;
+            }
             let reach = match self.tlb {
                 Tlb::Collecting => self.close(state, cpu),
                 Tlb::Subsets => self.reach(state, cpu),

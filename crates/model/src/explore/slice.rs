@@ -31,6 +31,9 @@ pub(super) fn slices(program: &Program, which: Slices) -> Vec<Vec<VirtAddr>> {
         }
     }
     add_edges(program, &mut alone);
+    if alone.is_empty() {
+        alone.insert(program.shape.inputs().start());
+    }
     if which == Slices::Whole {
         return vec![alone.into_iter().collect()];
     }
@@ -92,9 +95,9 @@ fn positions(program: &Program) -> BTreeMap<PhysAddr, BTreeSet<Position>> {
     let root = (program.shape.top(), program.shape.inputs().start());
     place(program, &memory, (program.root, root), &mut positions);
     for (cpu, at) in order(program, First::Writers) {
-        if let Step::Effect(event) = &program.cpus[cpu].steps[at] {
-            memory.perform(*event);
-            follow(program, &memory, *event, &mut positions);
+        if let Some(event) = program.cpus[cpu].steps[at].event() {
+            memory.perform(event);
+            follow(program, &memory, event, &mut positions);
         }
     }
     positions

@@ -2,10 +2,11 @@
 
 use blockmap_machine::{PhysAddr, VirtAddr, VirtRange};
 
-use super::project::Projected;
+use super::project::{Op, Projected};
+use crate::coherence::Lines;
 use crate::decode::Leaf;
 use crate::meaning::Translation;
-use crate::program::{Context, Meanwhile};
+use crate::program::{Context, Meanwhile, Write};
 use crate::rights::Rights;
 
 /// A moment: everything that what follows depends on.
@@ -20,6 +21,10 @@ pub(super) struct State {
     pub(super) freed: Vec<PhysAddr>,
     /// What each address means.
     pub(super) meanings: Vec<Meant>,
+    /// The places of which walkers read half a store.
+    pub(super) torn: Vec<usize>,
+    /// What caches have of the slice's pieces of memory.
+    pub(super) lines: Vec<Lines>,
 }
 
 /// One CPU at a moment.
@@ -41,6 +46,15 @@ pub(super) struct CpuState {
     pub(super) context: Context,
     /// The root that it may still use beside that one.
     pub(super) lingering: Option<Context>,
+    /// What its TLB may hold of another tree.
+    pub(super) others: Others,
+}
+
+/// What a TLB may hold of another tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Others {
+    Nothing,
+    Something,
 }
 
 /// A store that is not visible yet.
@@ -49,6 +63,20 @@ pub(super) struct Pending {
     pub(super) place: usize,
     pub(super) value: Option<u64>,
     pub(super) step: usize,
+    /// What the value was made from, where it was.
+    pub(super) made_from: Option<u64>,
+    /// How much of the entry the CPU itself has stored then.
+    pub(super) extent: Extent,
+    /// The half that is stored, if it is one: halves become visible in any order.
+    pub(super) half: Option<Write>,
+}
+
+/// How much of an entry has been stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Extent {
+    Whole,
+    /// One half, the other not yet.
+    Half,
 }
 
 /// What an address means: as last achieved, and as now intended.
@@ -87,7 +115,12 @@ impl Meant {
 impl CpuState {
     /// Whether a walk may start from the judged tree's root.
     pub(super) fn is_live(&self) -> bool {
-        self.context == Context::Live || self.lingering == Some(Context::Live)
+        self.uses(Context::Live)
+    }
+
+    /// Whether a walk may start from this root.
+    pub(super) fn uses(&self, context: Context) -> bool {
+        self.context == context || self.lingering == Some(context)
     }
 }
 
@@ -103,14 +136,22 @@ impl State {
             remembered: 0,
             context: Context::Live,
             lingering: None,
+            others: Others::Nothing,
+        };
+        let start = |ops: &Vec<(usize, Op)>| {
+            let is_other = matches!(ops.first(), Some((_, Op::Context(Context::Other))));
+            let context = if is_other { Context::Other } else { Context::Live };
+            CpuState { context, ..cpu.clone() }
         };
         let meant = |base| Meant { base, open: Vec::new() };
         Self {
             memory: slice.initial.clone(),
-            cpus: vec![cpu; slice.ops.len()],
+            cpus: slice.ops.iter().map(start).collect(),
             names: vec![0; slice.names],
             freed: Vec::new(),
             meanings: meanings.into_iter().map(meant).collect(),
+            torn: Vec::new(),
+            lines: slice.lines.iter().map(|(_, lines)| *lines).collect(),
         }
     }
 
@@ -118,6 +159,29 @@ impl State {
     pub(super) fn own(&self, cpu: usize, place: usize) -> Option<u64> {
         let own = self.cpus[cpu].buffer.iter().rev().find(|pending| pending.place == place);
         own.map_or(self.memory[place], |pending| pending.value)
+    }
+
+    /// How much of a store to a place the program of `cpu` has done.
+    pub(super) fn own_extent(&self, cpu: usize, place: usize) -> Extent {
+        let own = self.cpus[cpu].buffer.iter().rev().find(|pending| pending.place == place);
+        let memory = if self.torn.contains(&place) { Extent::Half } else { Extent::Whole };
+        own.map_or(memory, |pending| pending.extent)
+    }
+
+    /// A store becomes visible.
+    pub(super) fn show(&mut self, store: Pending) {
+        let was_torn = self.torn.contains(&store.place);
+        self.torn.retain(|place| *place != store.place);
+        match store.half {
+            None => self.memory[store.place] = store.value,
+            Some(half) => {
+                self.memory[store.place] = half.apply(self.memory[store.place]);
+                if !was_torn {
+                    self.torn.push(store.place);
+                    self.torn.sort_unstable();
+                }
+            }
+        }
     }
 }
 

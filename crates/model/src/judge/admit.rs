@@ -36,6 +36,7 @@ impl Judge<'_> {
             after.push(new);
         }
         let places = table.places.clone();
+        self.check_updates(cpu, event, &before);
         if !places.is_empty() {
             self.cpus[cpu].stored = self.time;
         }
@@ -139,6 +140,7 @@ impl Judge<'_> {
                 self.admit_leaves((range, place.height), leaf, rights);
                 self.meet((range, place.height), Some((leaf, rights)), u64::MAX);
                 self.note_alias(range, leaf, rights);
+                self.check_fetched(range, leaf, rights);
             }
             Says::Pointer { table, allows } => {
                 self.meet((range, place.height), None, u64::MAX);
@@ -158,6 +160,8 @@ impl Judge<'_> {
             return;
         }
         found.places.push(place);
+        self.check_linked(table, place);
+        let found = self.tables.entry(table).or_default();
         let mut lists = found.unpublished.clone();
         let mut words = found.words.clone();
         let entries = usize::try_from(self.program.shape.entries(place.height)).unwrap_or(0);

@@ -33,6 +33,18 @@ impl Judge<'_> {
 
     /// Looks for another way to the same memory that grants what it must not.
     fn check_alias(&mut self, (range, output): (VirtRange, PhysRange), grants: fn(Rights) -> bool) {
+        if let Some((at, to)) = self.other_way(output, grants) {
+            let seen = format!("{to} at {at}");
+            self.find(Rule::NarrowThenWiden, self.holder(), range.start(), &seen);
+        }
+    }
+
+    /// A translation to some memory that walkers can meet, or TLBs may hold, and that grants this.
+    pub(super) fn other_way(
+        &self,
+        output: PhysRange,
+        grants: fn(Rights) -> bool,
+    ) -> Option<(VirtRange, Translation)> {
         let open = self.open.iter().filter_map(|open| Some((open.range, open.target?)));
         let mapped =
             self.meaning.mapped().filter_map(|piece| Some((piece.range, piece.translation?)));
@@ -53,13 +65,7 @@ impl Judge<'_> {
                 found.push((old.range, to));
             }
         }
-        let other = found
-            .into_iter()
-            .find(|(at, to)| grants(to.rights) && part(*at, *to, output).is_some());
-        if let Some((at, to)) = other {
-            let seen = format!("{to} at {at}");
-            self.find(Rule::NarrowThenWiden, self.holder(), range.start(), &seen);
-        }
+        found.into_iter().find(|(at, to)| grants(to.rights) && part(*at, *to, output).is_some())
     }
 
     /// The leaves that the tables have in a range, each as far as it goes.

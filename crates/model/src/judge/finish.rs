@@ -3,6 +3,7 @@
 use blockmap_machine::{Barrier, PhysAddr, VirtAddr, VirtRange};
 
 use super::admit::Says;
+use super::hidden::Others;
 use super::stale::{Key, Old, OldKind, Read, intersection};
 use super::tree::{Place, segments};
 use super::{Holds, Judge, Sent};
@@ -54,6 +55,7 @@ impl Judge<'_> {
         let is_off = now.context == Context::Reserved && now.lingering.is_none();
         if is_off && done.iter().any(empties) {
             self.cpus[target].holds = Holds::Nothing;
+            self.cpus[target].others = Others::Nothing;
         }
     }
 

@@ -4,16 +4,16 @@ use std::ops::Range;
 use std::str::{FromStr, SplitWhitespace};
 
 use blockmap_machine::trace::TraceError;
-use blockmap_machine::{Event, PhysAddr, VirtAddr, VirtRange};
+use blockmap_machine::{Event, PhysAddr, PhysRange, VirtAddr, VirtRange};
 use thiserror::Error;
 
 use crate::meaning::Translation;
 use crate::profile::{
     Forwarding, Invalidation, Profile, Runs, Several, SizeChange, Synchronisation, WalkCache,
 };
-use crate::program::{Aliases, Context, Intent, Meanwhile, Program, Step, Target};
+use crate::program::{Aliases, Context, Intent, Meanwhile, Part, Program, Step, Target};
 use crate::rights::RightsError;
-use crate::shape::{Format, Granule, Half, Regime, Shape};
+use crate::shape::{Format, Granule, Half, Regime, Shape, Updates};
 
 /// What is wrong with one line of a program's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -80,7 +80,13 @@ type Words<'a> = SplitWhitespace<'a>;
 fn take(program: &mut Program, current: &mut Option<Range<usize>>, line: &str) -> Result<(), Line> {
     let mut words = line.split_whitespace();
     match next(&mut words)? {
-        "geometry" => program.shape = shape(&mut words)?,
+        "geometry" => {
+            program.shape = Shape { updates: program.shape.updates, ..shape(&mut words)? };
+        }
+        "updates" => {
+            let both = [("software", Updates::BySoftware), ("hardware", Updates::ByHardware)];
+            program.shape.updates = named("software or hardware", next(&mut words)?, &both)?;
+        }
         "root" => program.root = PhysAddr::new(number(&mut words)?),
         "types" => {
             for byte in &mut program.types {
@@ -150,6 +156,7 @@ fn shape(words: &mut Words<'_>) -> Result<Shape, Line> {
             next(words)?,
             &[("lower", Half::Lower), ("upper", Half::Upper)],
         )?,
+        updates: Updates::BySoftware,
     };
     if (25..=52).contains(&shape.input_bits) && (32..=52).contains(&shape.output_bits) {
         Ok(shape)
@@ -210,18 +217,42 @@ fn step(line: &str) -> Result<Step, Line> {
         "achieved" => Step::Achieved,
         "free" => Step::Free(PhysAddr::new(number(&mut words)?)),
         "use" => Step::Use(range(next(&mut words)?)?),
+        "store-low" => return half(Part::Low, line),
+        "store-high" => return half(Part::High, line),
+        "code" => Step::Code(memory(next(&mut words)?)?),
+        "past-caches" => Step::PastCaches(memory(next(&mut words)?)?),
         "lock" => Step::Lock(name(&mut words)?),
         "unlock" => Step::Unlock(name(&mut words)?),
         "signal" => Step::Signal(name(&mut words)?),
         "wait" => Step::Wait(name(&mut words)?, number(&mut words)?),
         "context" => {
-            let both = [("live", Context::Live), ("reserved", Context::Reserved)];
-            Step::Context(named("live or reserved", next(&mut words)?, &both)?)
+            let all = [
+                ("live", Context::Live),
+                ("reserved", Context::Reserved),
+                ("other", Context::Other),
+            ];
+            Step::Context(named("live, reserved or other", next(&mut words)?, &all)?)
         }
         _ => return Ok(Step::Effect(Event::from_str(line)?)),
     };
     end(&mut words)?;
     Ok(step)
+}
+
+/// Half a store, written as a whole one of 32 bits.
+fn half(part: Part, line: &str) -> Result<Step, Line> {
+    let (_, rest) = line.split_once(char::is_whitespace).ok_or(Line::TooShort)?;
+    match Event::from_str(&format!("store {rest}"))? {
+        Event::Store { entry, value } => {
+            let bits = u32::try_from(value).map_err(|_| Line::Number)?;
+            Ok(Step::Part(entry, part, bits))
+        }
+        Event::Fill { .. }
+        | Event::Update { .. }
+        | Event::Barrier(_)
+        | Event::Invalidate(_)
+        | Event::Maintain { .. } => Err(Line::Expected("TABLE[INDEX] and 32 bits")),
+    }
 }
 
 fn intent(words: &mut Words<'_>) -> Result<Intent, Line> {
@@ -272,6 +303,11 @@ fn parse<T: TryFrom<u64>>(text: &str) -> Result<T, Line> {
 fn range(text: &str) -> Result<VirtRange, Line> {
     let (start, bytes) = text.split_once('+').ok_or(Line::Range)?;
     VirtRange::new(VirtAddr::new(parse(start)?), parse(bytes)?).ok_or(Line::Range)
+}
+
+fn memory(text: &str) -> Result<PhysRange, Line> {
+    let (start, bytes) = text.split_once('+').ok_or(Line::Range)?;
+    PhysRange::new(PhysAddr::new(parse(start)?), parse(bytes)?).ok_or(Line::Range)
 }
 
 #[cfg(test)]

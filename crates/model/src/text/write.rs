@@ -5,8 +5,8 @@ use std::fmt;
 use crate::profile::{
     Forwarding, Invalidation, Profile, Runs, Several, SizeChange, Synchronisation, WalkCache,
 };
-use crate::program::{Aliases, Context, Intent, Meanwhile, Program, Step, Target};
-use crate::shape::{Format, Granule, Half, Regime, Shape};
+use crate::program::{Aliases, Context, Intent, Meanwhile, Part, Program, Step, Target};
+use crate::shape::{Format, Granule, Half, Regime, Shape, Updates};
 
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -95,12 +95,17 @@ impl fmt::Display for Step {
             Self::Achieved => f.write_str("achieved"),
             Self::Free(table) => write!(f, "free {table}"),
             Self::Use(range) => write!(f, "use {range}"),
+            Self::Part(entry, Part::Low, bits) => write!(f, "store-low {entry} {bits:#x}"),
+            Self::Part(entry, Part::High, bits) => write!(f, "store-high {entry} {bits:#x}"),
+            Self::Code(range) => write!(f, "code {range}"),
+            Self::PastCaches(range) => write!(f, "past-caches {range}"),
             Self::Lock(name) => write!(f, "lock {name}"),
             Self::Unlock(name) => write!(f, "unlock {name}"),
             Self::Signal(name) => write!(f, "signal {name}"),
             Self::Wait(name, count) => write!(f, "wait {name} {count}"),
             Self::Context(Context::Live) => f.write_str("context live"),
             Self::Context(Context::Reserved) => f.write_str("context reserved"),
+            Self::Context(Context::Other) => f.write_str("context other"),
         }
     }
 }
@@ -117,7 +122,11 @@ impl fmt::Display for Program {
             Aliases::Apart => "apart",
             Aliases::Mixed => "mixed",
         };
-        writeln!(f, "\naliases {aliases}\ncpus {}", self.cpus.len())?;
+        let updates = match self.shape.updates {
+            Updates::BySoftware => "software",
+            Updates::ByHardware => "hardware",
+        };
+        writeln!(f, "\naliases {aliases}\nupdates {updates}\ncpus {}", self.cpus.len())?;
         for (number, cpu) in self.cpus.iter().enumerate() {
             writeln!(f, "profile {number} {}", cpu.profile)?;
         }

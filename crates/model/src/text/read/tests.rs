@@ -7,6 +7,7 @@ geometry 16k lpa2 52 52 el2host lower
 root 0x40000000
 types 0xff 0xf0 0x44 0x0 0x4 0 0 0
 aliases mixed
+updates hardware
 cpus 3   # all alike, but one
 profile 1 size=needs-break ets=2 walk-cache=input ranges=no runs=no several=none forwarding=no
 initially fill 0x40000000[0..512] 0x0 step 0x0
@@ -20,6 +21,10 @@ dsb ishst
 tlbi vmalle1is
 achieved
 free 0x40003000
+store-low 0x40000000[3] 0x40001003
+store-high 0x40000000[3] 0x600000
+code 0x40000000+0x1000
+past-caches 0x40000000+0x1000
 use 0x3000+0x1000
 lock a
 unlock a
@@ -28,14 +33,15 @@ cpu 1..3:
 context reserved
 isb
 signal parked
+context other
 context live
 ";
 
 #[test]
 fn a_program_survives_text() {
     let program = read(EXAMPLE).unwrap();
-    assert_eq!(program.cpus[0].steps.len(), 12);
-    assert_eq!(program.cpus[2].steps.len(), 4);
+    assert_eq!(program.cpus[0].steps.len(), 16);
+    assert_eq!(program.cpus[2].steps.len(), 5);
     assert_eq!(program.cpus[2].profile, Profile::QUIET);
     assert_eq!(read(&program.to_string()), Ok(program));
 }
