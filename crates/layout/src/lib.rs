@@ -56,4 +56,4 @@ pub use memory::{FreeMemory, ImagePart, MappedMemory, MemoryMap, MemoryMapError}
 pub use plan::{LinearPlan, Piece, Pieces};
 pub use policy::{DebugPagealloc, Decision, Inputs, LateGuard, Why, World, decide};
 pub use rodata::{Rodata, RodataError};
-pub use strategy::Strategy;
+pub use strategy::{Admitted, Answer, KeptOff, Repaint, SizeChoice, SizeChoiceError, Strategy};

@@ -3,8 +3,8 @@
 use core::sync::atomic::AtomicU64;
 
 use blockmap::layout::{
-    Decision, FirmwareMap, Image, Inputs, LateGuard, LinearPlan, MemoryMap, Paint, Rodata,
-    Strategy, World, decide,
+    Admitted, Answer, Decision, FirmwareMap, Image, Inputs, LateGuard, LinearPlan, MemoryMap,
+    Paint, Rodata, SizeChoice, Strategy, World, decide,
 };
 use blockmap::machine::{PhysAddr, PhysRange, VirtAddr};
 use blockmap::vmsa::cpu::{self, Midr, Mte, SizeChange};
@@ -75,7 +75,7 @@ impl Facts {
         let identity = Identity::read();
         let midr = Midr::new(identity.midr);
         let size_change = cpu::size_change(midr, identity.mmfr2);
-        let strategy = Strategy::of_boot_cpu(size_change.0);
+        let strategy = strategy_of(size_change.0);
         let decision = decide(Inputs {
             rodata: options.rodata,
             debug_pagealloc: options.debug_pagealloc,
@@ -115,6 +115,11 @@ impl Facts {
             terms: self.terms,
         }
     }
+}
+
+/// The strategy of the boot CPU alone: nobody can be parked yet.
+fn strategy_of(boot: SizeChange) -> Strategy {
+    Strategy::of(SizeChoice::Never, Admitted { boot, others: None, answer: Answer::Open })
 }
 
 impl Survey {
