@@ -102,10 +102,9 @@ impl Strategy {
         let is_quiet = all == SizeChange::Quiet;
         let is_settled = cpus.answer == Answer::Final || cpus.others.is_none();
         match choice {
-            SizeChoice::Auto if is_quiet && is_settled => Self::Live,
-            SizeChoice::Auto | SizeChoice::Quiesce => Self::Quiesce,
             SizeChoice::Live if is_quiet => Self::Live,
-            SizeChoice::Never if is_quiet && is_settled => Self::Live,
+            SizeChoice::Auto | SizeChoice::Never if is_quiet && is_settled => Self::Live,
+            SizeChoice::Auto | SizeChoice::Quiesce => Self::Quiesce,
             SizeChoice::Never if cpus.boot == SizeChange::Quiet && !is_settled => Self::Quiesce,
             SizeChoice::Live | SizeChoice::Never => Self::Pages,
         }
