@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context as _, Result, bail};
 use blockmap_dump::vmsa::Leaves;
 use blockmap_dump::vmsa::cpu::{ATTESTED, Midr, SizeChange, Why, size_change};
-use blockmap_layout::{Inputs, Strategy, decide};
+use blockmap_layout::{Admitted, Answer, Inputs, SizeChoice, Strategy, decide};
 use serde::Serialize;
 
 use crate::number::{Hex, number};
@@ -96,7 +96,10 @@ impl Cpus {
 
     /// How the map is painted with these CPUs, and why; `inputs` has everything but the strategy.
     pub(crate) fn mode(&self, inputs: Inputs) -> (Mode, String) {
-        let with = |change| decide(Inputs { strategy: Strategy::of_boot_cpu(change), ..inputs });
+        // What Linux does, which parks nobody to split.
+        let alone = |boot| Admitted { boot, others: None, answer: Answer::Final };
+        let strategy = |boot| Strategy::of(SizeChoice::Never, alone(boot));
+        let with = |change| decide(Inputs { strategy: strategy(change), ..inputs });
         let boot = self.0.first().map_or(SizeChange::NeedsBreak, |cpu| cpu.change);
         let first = with(boot);
         let least = self.0.iter().min_by_key(|cpu| cpu.change);
