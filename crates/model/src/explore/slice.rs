@@ -30,6 +30,7 @@ pub(super) fn slices(program: &Program, which: Slices) -> Vec<Vec<VirtAddr>> {
             }
         }
     }
+    add_freed(program, &positions, &mut alone);
     add_edges(program, &mut alone);
     if alone.is_empty() {
         alone.insert(program.shape.inputs().start());
@@ -86,6 +87,23 @@ fn add_edges(program: &Program, alone: &mut BTreeSet<VirtAddr>) {
         alone.extend(beside.into_iter().flatten());
     }
     alone.retain(|at| inputs.contains(*at));
+}
+
+/// Adds the first and the last page that each table translates which is given back: nothing need
+/// have been written for it to be in use.
+fn add_freed(
+    program: &Program,
+    positions: &BTreeMap<PhysAddr, BTreeSet<Position>>,
+    alone: &mut BTreeSet<VirtAddr>,
+) {
+    for step in program.cpus.iter().flat_map(|cpu| &cpu.steps) {
+        let Step::Free(table) = step else { continue };
+        for (height, start) in positions.get(table).into_iter().flatten() {
+            let entries = u64::from(program.shape.entries(*height));
+            let bytes = entries * program.shape.span(*height);
+            alone.extend([*start, start.wrapping_add(bytes - program.shape.span(0))]);
+        }
+    }
 }
 
 /// Every place in the tree that each table ever has, as the CPUs take their steps one by one.

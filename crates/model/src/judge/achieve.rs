@@ -187,9 +187,11 @@ impl Judge<'_> {
         let by_place =
             |holder: usize| self.program.cpus[holder].profile.walk_cache == WalkCache::ByPlace;
         let linked = self.tables.get(&table).and_then(|found| found.places.first().copied());
+        let leads =
+            |old: &Old| matches!(old.kind, OldKind::Pointer { table: to, .. } if to == table);
         let mut held: Option<Old> = None;
         for (_, old) in self.stale.all() {
-            let leads = matches!(old.kind, OldKind::Pointer { table: to, .. } if to == table);
+            let leads = leads(old);
             let holder = usize::try_from(old.cpus.trailing_zeros()).unwrap_or(0);
             if leads || old.from == table && by_place(holder) {
                 held = held.filter(|_| !leads).or(Some(*old));
@@ -205,6 +207,15 @@ impl Judge<'_> {
         } else if let Some(place) = linked {
             let seen = "the table, which is linked";
             self.find(Rule::FreeAfterInvalidate, self.holder(), place.start, seen);
+        } else {
+            // What a TLB has lost, accesses that are under way may still walk by.
+            let uses = |(holder, old): &&(usize, Old)| {
+                leads(old) || old.from == table && by_place(*holder)
+            };
+            if let Some((holder, old)) = self.stale.pipeline.iter().find(uses).copied() {
+                let seen = "a pointer to the table, or a part of it, in its pipeline";
+                self.find(Rule::SynchroniseAfterInvalidate, holder, old.range.start(), seen);
+            }
         }
         let table = self.tables.entry(table).or_default();
         table.words.clear();
