@@ -177,6 +177,37 @@ impl<R: ReadTable> Entries<'_, R> {
         self.depth > 0
     }
 
+    /// Passes over those of the entries at hand that go on from `word`, the entry that came last:
+    /// each is the one before it and `step` more. Says how many.
+    ///
+    /// What a leaf says stays the same where only these bits of its address change: they are
+    /// address bits in every geometry. Others are left to be looked at one by one.
+    pub(crate) fn pass_over(&mut self, mut word: u64, step: u64) -> u64 {
+        const ADDRESS: u64 = (1 << 48) - (1 << 12);
+        let span = |level| self.tree.geometry.span_bits(level);
+        let innermost = self.depth.checked_sub(1).and_then(|depth| self.path.get_mut(depth));
+        let Some(open) = innermost.filter(|open| open.next >= self.chunk_first) else {
+            return 0;
+        };
+        let start = open.base.wrapping_add(u64::from(open.next) << span(open.level));
+        let Some(bytes) = self.last.offset_from(start) else {
+            return 0;
+        };
+        let most = usize::try_from(bytes >> span(open.level)).unwrap_or(usize::MAX);
+        let (from, to) = (open.next - self.chunk_first, self.chunk_count);
+        let at_hand = self.chunk.get(usize::from(from)..usize::from(to)).unwrap_or_default();
+        let mut passed = 0;
+        for &next in at_hand.iter().take(most.saturating_add(1)) {
+            if next != word.wrapping_add(step) || (next ^ word) & !ADDRESS != 0 {
+                break;
+            }
+            word = next;
+            passed += 1;
+        }
+        open.next += passed;
+        u64::from(passed)
+    }
+
     fn geometry(&self) -> Geometry {
         self.tree.geometry
     }

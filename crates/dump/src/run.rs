@@ -176,6 +176,20 @@ pub(crate) fn run_of<E>(geometry: Geometry, entry: Entry<E>) -> Option<Run<E>> {
 }
 
 impl<R: ReadTable> Runs<'_, R> {
+    /// Adds to a run of one entry, whose word this is, what follows it among the words at hand.
+    fn lengthen(&mut self, run: &mut Run<R::Error>, word: u64) {
+        let span = self.geometry.span_bits(run.level);
+        let step = match &run.what {
+            What::Leaves(_) => 1 << span,
+            What::Gap | What::Reserved(_) => 0,
+            What::Skipped(_) => return,
+        };
+        let more = self.entries.pass_over(word, step);
+        // The entries are in one table, and no table translates so much that this overflows.
+        let bytes = run.range.bytes().saturating_add(more << span);
+        run.range = VirtRange::new(run.range.start(), bytes).unwrap_or(run.range);
+    }
+
     /// How many tables of each level were entered so far.
     pub(crate) const fn tables(&self) -> PerLevel<u64> {
         self.tables
@@ -186,14 +200,21 @@ impl<R: ReadTable> Iterator for Runs<'_, R> {
     type Item = Run<R::Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        for entry in &mut self.entries {
+        while let Some(entry) = self.entries.next() {
             let level = entry.level;
-            let Some(run) = run_of(self.geometry, entry) else {
+            let word = match &entry.found {
+                Found::Word { word, .. } => Some(*word),
+                Found::Skipped(_) => None,
+            };
+            let Some(mut run) = run_of(self.geometry, entry) else {
                 if let Some(below) = level.next() {
                     *self.tables.at_mut(below) += 1;
                 }
                 continue;
             };
+            if let Some(word) = word {
+                self.lengthen(&mut run, word);
+            }
             if self.held.as_mut().is_some_and(|held| held.absorb(&run)) {
                 continue;
             }

@@ -1,7 +1,7 @@
 //! Laws that hold for every tree: runs cover it once and in order, and say what a walk finds.
 
 use blockmap_dump::{
-    Found, Outcome, Run, Style, What,
+    Found, Mapped, Outcome, Run, Style, What,
     vmsa::{
         Geometry, Kind, Level, bits,
         machine::{PhysAddr, VirtAddr, VirtRange},
@@ -112,6 +112,63 @@ fn walk_agrees(arena: &Arena, run: &Run<Missing>, input: VirtAddr) {
     }
 }
 
+/// The runs of a tree, put together entry by entry.
+fn joined(arena: &Arena) -> Vec<(VirtRange, Level, What<Missing>)> {
+    let geometry = arena.tree().geometry();
+    let mut runs: Vec<(VirtRange, Level, What<Missing>)> = Vec::new();
+    for entry in arena.tree().entries() {
+        let what = match entry.found {
+            Found::Word { kind: Kind::Table, .. } => continue,
+            Found::Word { kind: Kind::Invalid, .. } => What::Gap,
+            Found::Word { kind: Kind::Reserved, word } => What::Reserved(word),
+            Found::Word { kind: Kind::Leaf | Kind::PresentInvalid, word } => {
+                What::Leaves(Mapped::of(geometry, entry.level, word, entry.limits))
+            }
+            Found::Skipped(skipped) => What::Skipped(skipped),
+        };
+        if let Some((range, level, held)) = runs.last_mut() {
+            let goes_on = match (&*held, &what) {
+                (What::Leaves(held), What::Leaves(more)) => {
+                    let output = held.output.checked_add(range.bytes()).unwrap();
+                    Mapped { output, ..*held } == *more
+                }
+                (held, more) => held == more,
+            };
+            if goes_on && *level == entry.level {
+                let bytes = range.bytes() + entry.range.bytes();
+                *range = VirtRange::new(range.start(), bytes).unwrap();
+                continue;
+            }
+        }
+        runs.push((entry.range, entry.level, what));
+    }
+    runs
+}
+
+/// The same as [`Tree::runs`] has them.
+fn runs(arena: &Arena) -> Vec<(VirtRange, Level, What<Missing>)> {
+    arena.tree().runs().map(|run| (run.range, run.level, run.what)).collect()
+}
+
+#[test]
+fn words_that_count_up_are_one_run_only_while_their_addresses_do() {
+    let valid = bits::VALID | bits::TABLE_OR_PAGE | bits::ACCESSED;
+    for geometry in geometries() {
+        let page = geometry.span_bytes(Level::L3);
+        // Where the address field ends, where it goes on elsewhere, and in its middle.
+        for end in [1 << 48, 1 << 50, 1 << 52, 1 << 40, 0] {
+            let mut arena = Arena::new(geometry);
+            let (lowest, _) = geometry.inputs();
+            let first = valid.wrapping_add(end).wrapping_sub(3 * page);
+            for number in 0..9 {
+                let input = lowest.checked_add((20 + number) * page).unwrap();
+                arena.put(Level::L3, input, first.wrapping_add(number * page));
+            }
+            assert_eq!(runs(&arena), joined(&arena), "{geometry:?} {end:#x}");
+        }
+    }
+}
+
 /// The ranges of the lines of a dump.
 fn lines(text: &str) -> Vec<(u64, u64)> {
     let address = |text: &str| u64::from_str_radix(&text[2..18], 16).unwrap();
@@ -119,6 +176,15 @@ fn lines(text: &str) -> Vec<(u64, u64)> {
 }
 
 proptest! {
+    #[test]
+    fn runs_are_the_entries_joined(
+        geometry in prop::sample::select(geometries()),
+        puts in prop::collection::vec(put(), 0..8),
+    ) {
+        let arena = build(geometry, &puts);
+        prop_assert_eq!(runs(&arena), joined(&arena));
+    }
+
     #[test]
     fn runs_cover_the_half_once_and_say_what_a_walk_finds(
         geometry in prop::sample::select(geometries()),
