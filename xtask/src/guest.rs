@@ -4,6 +4,7 @@
 //! that runs. Nothing of it needs root, and the machine's own packages stay as they are.
 
 mod archive;
+mod check;
 mod console;
 mod cpio;
 mod initramfs;
@@ -17,6 +18,7 @@ mod stock;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 
@@ -76,6 +78,17 @@ enum Verb {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         line: Vec<String>,
     },
+    /// Compares what `blockmap` reads of guests with everything else that knows their tables.
+    Check {
+        /// Which; all that are there, if none is named.
+        kinds: Vec<Kind>,
+        /// How many random addresses are asked of QEMU's MMU, for each guest.
+        #[arg(long, value_name = "COUNT", default_value_t = 1000)]
+        addresses: u32,
+        /// Where the random addresses begin; from the clock, if not given.
+        #[arg(long, value_name = "NUMBER")]
+        seed: Option<u64>,
+    },
     /// Ends guests, and removes what they left.
     Stop {
         /// Which; all, if none is named.
@@ -133,6 +146,14 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         Verb::Monitor { kind, line } => {
             let mut qmp = qmp::Qmp::connect(&running::place(*kind).join(QMP))?;
             print!("{}", qmp.human(&line.join(" "))?);
+        }
+        Verb::Check { kinds, addresses, seed } => {
+            let kinds = if kinds.is_empty() { &Kind::ALL[..] } else { kinds };
+            let seed = seed.unwrap_or_else(|| {
+                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                since.as_secs()
+            });
+            return check::run(kinds, check::Plan { addresses: *addresses, seed });
         }
         Verb::Stop { kinds } => {
             let kinds = if kinds.is_empty() { &Kind::ALL[..] } else { kinds };

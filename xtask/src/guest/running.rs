@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
-use super::console::READY;
+use super::console::{Console, READY};
 use super::kind::{Kernel, Kind};
 use super::qmp::Qmp;
 use super::{folder, initramfs, kernel, stock};
@@ -124,6 +124,16 @@ fn remove(folder: &Path) -> Result<()> {
 }
 
 impl Running {
+    /// A connection to the machine.
+    pub(super) fn qmp(&self) -> Result<Qmp> {
+        Qmp::connect(&self.folder.join(QMP))
+    }
+
+    /// A connection to the guest's program.
+    pub(super) fn console(&self) -> Result<Console> {
+        Console::connect(&self.folder.join(CONSOLE), REQUEST)
+    }
+
     /// Leaves the guest running after this program's end.
     pub(super) fn leave(mut self) -> PathBuf {
         self.machine = None;

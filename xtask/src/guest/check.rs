@@ -1,0 +1,101 @@
+//! `cargo xtask guest check`: what `blockmap` reads of each guest, against everything else that
+//! knows: QEMU's own MMU, the kernel's own text, and every other source of the same machine.
+
+mod address;
+mod blockmap;
+mod compare;
+mod report;
+mod source;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use serde_json::json;
+
+use super::initramfs;
+use super::kind::{Kernel, Kind};
+use super::running::{self, Running, Start};
+use crate::qemu::{Backing, RAM, Size};
+use crate::setup;
+use blockmap::Blockmap;
+use report::Report;
+
+/// Where QEMU's board has its memory.
+const RAM_BASE: &str = "0x40000000";
+
+/// The tables of a kernel with PTDUMP_DEBUGFS, in its own words.
+const OWN_TEXT: &str = "/sys/kernel/debug/kernel_page_tables";
+
+/// Turns KFENCE off, where it is: it changes the tables of an idle machine from time to time.
+const NO_KFENCE: &str = "write /sys/module/kfence/parameters/sample_interval 0";
+
+/// How a check goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plan {
+    /// How many addresses are asked of QEMU's MMU.
+    pub(super) addresses: u32,
+    /// Where the random addresses begin.
+    pub(super) seed: u64,
+}
+
+/// A guest that is stopped, and what is known of it.
+#[derive(Debug)]
+struct Bench<'a> {
+    kind: Kind,
+    guest: &'a Running,
+    blockmap: &'a Blockmap,
+    /// The source that everything else is compared with: the image of its memory.
+    image: String,
+    /// The dump of that.
+    expected: String,
+}
+
+/// Checks `kinds`; the status says whether anything differed.
+pub(super) fn run(kinds: &[Kind], plan: Plan) -> Result<ExitCode> {
+    setup::qemu()?;
+    let blockmap = Blockmap::build()?;
+    println!("random addresses: again by --seed {}", plan.seed);
+    let mut report = Report::default();
+    for &kind in kinds {
+        let whole = check(kind, &blockmap, plan, &mut report);
+        report.row(kind, "the whole", whole);
+    }
+    Ok(report.status())
+}
+
+/// Boots a guest, asks it what it knows, stops it, and compares.
+fn check(kind: Kind, blockmap: &Blockmap, plan: Plan, report: &mut Report) -> Result<String> {
+    let programs = vec![initramfs::built("blockmap-cli", "blockmap")?];
+    let memory: Size = "2G".parse().context("the size of a guest")?;
+    let guest = running::start(kind, &Start { backing: Backing::Shared, memory, programs })?;
+    let mut console = guest.console()?;
+    // Not every kernel has it.
+    let _ = console.ask(NO_KFENCE);
+    let inside = console.ask("run /blockmap dump kcore --quiet");
+    let own = match kind.kernel() {
+        Kernel::Built => Some(console.ask(&format!("cat {OWN_TEXT}"))?),
+        Kernel::Package(_) => None,
+    };
+    let mut qmp = guest.qmp()?;
+    qmp.execute("stop", &json!({}))?;
+    let image = format!("{}@{RAM_BASE}", guest.folder.join(RAM).display());
+    let expected = blockmap.run(&["dump", &image])?;
+    let bench = Bench { kind, guest: &guest, blockmap, image, expected };
+    if let Some(own) = own {
+        let same = compare::texts(&String::from_utf8_lossy(&own), &bench.expected);
+        report.row(kind, "the kernel's own text", same);
+    }
+    let inside =
+        inside.and_then(|text| compare::texts(&String::from_utf8_lossy(&text), &bench.expected));
+    report.row(kind, "kcore, inside the guest", inside);
+    report.row(kind, "QEMU's MMU", address::agree(&bench, &mut qmp, plan));
+    source::all(&bench, qmp, report)?;
+    report.row(kind, "audit", audit(&bench));
+    Ok(format!("{} lines", bench.expected.lines().count()))
+}
+
+/// What `audit` finds: nothing, but for what `rodata=noalias` leaves open.
+fn audit(bench: &Bench<'_>) -> Result<String> {
+    let found = bench.blockmap.finds(&["audit", &bench.image])?;
+    compare::findings(bench.kind, &found)
+}
