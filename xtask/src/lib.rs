@@ -13,6 +13,7 @@ pub mod guest;
 pub mod image;
 pub mod mutants;
 pub mod qemu;
+pub mod random;
 pub mod setup;
 pub mod stage;
 pub mod test;

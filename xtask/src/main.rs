@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{boot, check, demo, doc, guest, image, mutants, setup, test, tidy};
+use xtask::{boot, check, demo, doc, guest, image, mutants, random, setup, test, tidy};
 
 /// The project's commands. Each does the set-up it needs, and says what it installs.
 #[derive(Parser)]
@@ -34,6 +34,8 @@ enum Command {
     Image,
     /// Seeds known faults one at a time, and checks that a test notices each.
     Mutants(mutants::Options),
+    /// Random programs through the engine and the model; or, with a seed, one of them again.
+    Random(random::Options),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Command::Demo => demo::run(),
         Command::Guest(options) => guest::run(&options),
         Command::Mutants(options) => mutants::run(&options),
+        Command::Random(options) => random::run(options),
         Command::Tidy => tidy::run(),
         Command::Doc(options) => doc::run(options),
         Command::Image => setup::bare_metal_target().and_then(|()| image::build()).map(|image| {

@@ -216,7 +216,7 @@ impl<'p> Judge<'p> {
             }
             Step::Code(_)
             | Step::PastCaches(_)
-            | Step::Lock(_)
+            | Step::Lock { .. }
             | Step::Unlock(_)
             | Step::Signal(_)
             | Step::Wait(..) => {}

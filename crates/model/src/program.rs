@@ -66,8 +66,15 @@ pub enum Step {
     /// anything of it before.
     PastCaches(PhysRange),
     /// Waits until nobody holds the lock of this name, and takes it.
-    Lock(String),
-    /// Lets go of the lock.
+    Lock {
+        /// The lock.
+        name: String,
+        /// How often it must have been let go of before: whose turn it was in the run that was
+        /// written down. `None` is any order.
+        turn: Option<u32>,
+    },
+    /// Lets go of the lock. Everybody sees what this CPU stored before as soon as somebody can see
+    /// that: a store-release.
     Unlock(String),
     /// Adds one to the counter of this name. It orders nothing: barriers do.
     Signal(String),
@@ -93,7 +100,7 @@ impl Step {
             | Self::Achieved
             | Self::Free(_)
             | Self::Use(_)
-            | Self::Lock(_)
+            | Self::Lock { .. }
             | Self::Unlock(_)
             | Self::Signal(_)
             | Self::Wait(..)
@@ -113,7 +120,7 @@ impl Step {
             | Self::Part(..)
             | Self::Code(_)
             | Self::PastCaches(_)
-            | Self::Lock(_)
+            | Self::Lock { .. }
             | Self::Unlock(_)
             | Self::Signal(_)
             | Self::Wait(..)

@@ -50,6 +50,14 @@ pub enum First {
     Others,
 }
 
+/// A lock in an order.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lock {
+    is_held: bool,
+    /// How often it was let go of.
+    unlocked: u32,
+}
+
 /// One order in which the CPUs can take their steps; the steps of those that wait for ever are
 /// missing.
 #[must_use]
@@ -63,22 +71,24 @@ pub fn order(program: &Program, first: First) -> Vec<(usize, usize)> {
     let mut order = Vec::new();
     let mut next = vec![0; program.cpus.len()];
     let mut counters: HashMap<&str, u32> = HashMap::new();
-    let mut locks: HashMap<&str, usize> = HashMap::new();
+    let mut locks: HashMap<&str, Lock> = HashMap::new();
     loop {
         let can_go = |cpu: &usize| match program.cpus[*cpu].steps.get(next[*cpu]) {
             Some(Step::Wait(name, count)) => counters.get(&**name).unwrap_or(&0) >= count,
-            Some(Step::Lock(name)) => !locks.contains_key(&**name),
+            Some(Step::Lock { name, turn }) => {
+                let lock = locks.get(&**name).copied().unwrap_or_default();
+                !lock.is_held && turn.is_none_or(|turn| lock.unlocked >= turn)
+            }
             Some(_) => true,
             None => false,
         };
         let Some(cpu) = cpus.iter().copied().find(can_go) else { return order };
         let number = next[cpu];
         match &program.cpus[cpu].steps[number] {
-            Step::Lock(name) => {
-                locks.insert(name, cpu);
-            }
+            Step::Lock { name, .. } => locks.entry(name).or_default().is_held = true,
             Step::Unlock(name) => {
-                locks.remove(&**name);
+                let lock = locks.entry(name).or_default();
+                *lock = Lock { is_held: false, unlocked: lock.unlocked + 1 };
             }
             Step::Signal(name) => *counters.entry(name).or_default() += 1,
             Step::Effect(_)
@@ -174,7 +184,7 @@ pub fn judge_end(program: &Program) -> Vec<Verdict> {
             | Step::Part(..)
             | Step::Code(_)
             | Step::PastCaches(_)
-            | Step::Lock(_)
+            | Step::Lock { .. }
             | Step::Unlock(_)
             | Step::Signal(_)
             | Step::Wait(..)

@@ -23,7 +23,9 @@
 //! achieved
 //! free 0x40003000
 //! use 0xffff000000001000+0x1000
-//! lock NAME, unlock NAME, signal NAME, wait NAME COUNT
+//! lock NAME [TURN]                     as soon as it is free, and has been let go of TURN times
+//! unlock NAME                          whoever takes it then sees what was stored before
+//! signal NAME, wait NAME COUNT         of a counter; they order nothing else
 //! context reserved                     or `context live`
 //! ```
 //!

@@ -6,11 +6,15 @@
 #![expect(clippy::unwrap_used, reason = "this crate is tests only")]
 
 pub mod console;
+pub mod crew;
+pub mod draw;
+pub mod drawn;
 mod loading;
 pub mod machine;
 pub mod program;
 pub mod recorder;
 pub mod reference;
 pub mod scenario;
+pub mod shape;
 pub mod symbol;
 pub mod tree;

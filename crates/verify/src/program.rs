@@ -1,9 +1,10 @@
 //! Random programs: sequences of operations, run on the engine and on the reference side by side.
 
 use std::cell::Cell;
+use std::sync::Mutex;
 
 use blockmap::host::{Host, MAY_PARK};
-use blockmap::{MapError, Mapping, ProtectError, Space, SplitError, Terms, UnmapError};
+use blockmap::{MapError, Mapping, Platform, ProtectError, Space, SplitError, Terms, UnmapError};
 use blockmap_layout::Strategy;
 use blockmap_machine::{Event, PhysAddr, VirtAddr, VirtRange};
 use blockmap_vmsa::{
@@ -85,16 +86,16 @@ pub fn run(geometry: Geometry, window: u64, steps: &[Step]) {
     let host = Host::new(geometry, &words, &ignore);
     host.set_terms(Terms { strategy: Strategy::Live, tlbi: TlbiForm::Ranged });
     let space = Space::new(&host, host.new_root().unwrap());
-    let mut reference = Reference::new(geometry);
+    let reference = Mutex::new(Reference::new(geometry));
     for (number, step) in steps.iter().enumerate() {
         let Some(range) = place(geometry, window, step) else { continue };
         let before = Tree::read(&space);
-        let done = perform(&space, &mut reference, range, step.action);
+        let done = perform((&space, &MAY_PARK), &reference, range, step.action);
         host.assert_idle();
         let after = Tree::read(&space);
         let context = format!("step {number} of {steps:#x?} on {geometry:?}");
         if done {
-            let pair = first_difference(&after.units, reference.units());
+            let pair = first_difference(&after.units, reference.lock().unwrap().units());
             assert_eq!(pair, None, "(made, expected) in {context}");
         } else {
             assert_eq!(after, before, "an error changed something: {context}");
@@ -138,7 +139,8 @@ pub fn sizes(geometry: Geometry) -> Vec<u64> {
     sizes
 }
 
-fn place(geometry: Geometry, window: u64, step: &Step) -> Option<VirtRange> {
+/// Where a step is, of a geometry and a window; `None` if that is no range.
+pub(crate) fn place(geometry: Geometry, window: u64, step: &Step) -> Option<VirtRange> {
     let sizes = sizes(geometry);
     let size = |grain: usize| match grain {
         LARGEST => sizes[sizes.len() - 1],
@@ -157,16 +159,18 @@ fn place(geometry: Geometry, window: u64, step: &Step) -> Option<VirtRange> {
 }
 
 /// Performs a step on both; says whether it was done. What is refused must deserve it.
-fn perform(
-    space: &Space<'_, Host<'_>>,
-    reference: &mut Reference,
+pub(crate) fn perform<P: Platform>(
+    (space, may_park): (&Space<'_, P>, &P::MayPark),
+    reference: &Mutex<Reference>,
     range: VirtRange,
     action: Action,
 ) -> bool {
     match action {
         Action::Map { leaves, access, skew, skew_grain } => {
             let mapping = mapping(space.geometry(), range, (leaves, access), (skew, skew_grain));
-            match space.map(mapping) {
+            let result = space.map(mapping);
+            let mut reference = reference.lock().unwrap();
+            match result {
                 Ok(()) => assert!(!reference.touches(range), "mapped over {range}"),
                 Err(MapError::AlreadyMapped(at)) => {
                     assert!(range.contains(at) && reference.touches(range), "{range} is free");
@@ -177,37 +181,43 @@ fn perform(
             }
             reference.map(mapping);
         }
-        Action::Unmap => match space.unmap(range, &MAY_PARK) {
-            Ok(()) => {
-                assert!(reference.covers(range), "unmapped a hole in {range}");
-                reference.unmap(range);
+        Action::Unmap => {
+            let result = space.unmap(range, may_park);
+            let mut reference = reference.lock().unwrap();
+            match result {
+                Ok(()) => {
+                    assert!(reference.covers(range), "unmapped a hole in {range}");
+                    reference.unmap(range);
+                }
+                Err(UnmapError::NotMapped(at)) => {
+                    assert!(range.contains(at) && !reference.covers(range), "{range} is mapped");
+                    return false;
+                }
+                Err(UnmapError::OutOfTables(_) | UnmapError::SizeChange(_)) => return false,
+                Err(error) => panic!("{error}"),
             }
-            Err(UnmapError::NotMapped(at)) => {
-                assert!(range.contains(at) && !reference.covers(range), "{range} is mapped");
-                return false;
-            }
-            Err(UnmapError::OutOfTables(_)) => return false,
-            Err(error) => panic!("{error}"),
-        },
-        Action::Protect(change) => return protect(space, reference, range, change),
-        Action::Split => match space.split(range, &MAY_PARK) {
-            Ok(()) => reference.split(range),
-            Err(SplitError::OutOfTables(_)) => return false,
+        }
+        Action::Protect(change) => return protect((space, may_park), reference, range, change),
+        Action::Split => match space.split(range, may_park) {
+            Ok(()) => reference.lock().unwrap().split(range),
+            Err(SplitError::OutOfTables(_) | SplitError::SizeChange(_)) => return false,
             Err(error) => panic!("{error}"),
         },
     }
     true
 }
 
-fn protect(
-    space: &Space<'_, Host<'_>>,
-    reference: &mut Reference,
+fn protect<P: Platform>(
+    (space, may_park): (&Space<'_, P>, &P::MayPark),
+    reference: &Mutex<Reference>,
     range: VirtRange,
     change: Change,
 ) -> bool {
     let regime = space.geometry().regime();
     let never = bits::privileged_execute_never(regime);
-    match space.protect(range, change, &MAY_PARK) {
+    let result = space.protect(range, change, may_park);
+    let mut reference = reference.lock().unwrap();
+    match result {
         Ok(()) => {
             assert!(reference.covers(range), "protected a hole in {range}");
             reference.protect(range, change);
@@ -225,7 +235,7 @@ fn protect(
             assert!(reference.meanings(range).any(|meaning| meaning & needs == 0));
             false
         }
-        Err(ProtectError::OutOfTables(_)) => false,
+        Err(ProtectError::OutOfTables(_) | ProtectError::SizeChange(_)) => false,
         Err(error) => panic!("{error}"),
     }
 }

@@ -35,6 +35,12 @@ impl Reference {
         Self { geometry, units: Vec::new() }
     }
 
+    /// The shape of the tree.
+    #[must_use]
+    pub const fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
     /// The leaves in ascending order.
     #[must_use]
     pub fn units(&self) -> &[Unit] {

@@ -1,7 +1,6 @@
 //! What a table tree says, read entry by entry.
 
-use blockmap::Space;
-use blockmap::host::Host;
+use blockmap::{Platform, Space};
 use blockmap_machine::{PhysAddr, VirtAddr};
 use blockmap_vmsa::{Geometry, Kind, Level, bits};
 
@@ -23,7 +22,7 @@ pub struct Tree {
 impl Tree {
     /// Reads the whole tree.
     #[must_use]
-    pub fn read(space: &Space<'_, Host<'_>>) -> Self {
+    pub fn read<P: Platform>(space: &Space<'_, P>) -> Self {
         let mut tree = Self::default();
         let geometry = space.geometry();
         let root = (geometry.root_level(), space.root());
@@ -31,9 +30,9 @@ impl Tree {
         tree
     }
 
-    fn read_table(
+    fn read_table<P: Platform>(
         &mut self,
-        space: &Space<'_, Host<'_>>,
+        space: &Space<'_, P>,
         (level, table): (Level, PhysAddr),
         start: VirtAddr,
     ) {

@@ -5,8 +5,8 @@ use blockmap_machine::{PhysAddr, VirtAddr, VirtRange};
 use blockmap_model::decode::Word;
 use blockmap_model::maintenance::{Depth, Reach as Named};
 use blockmap_model::rights::Rights;
-use blockmap_model::shape as model;
 use blockmap_verify::program::geometries;
+use blockmap_verify::shape::shape;
 use blockmap_vmsa::descriptor::{
     AccessFlag, Asids, Contiguity, Execution, Sharing, Stores, Unprivileged, Validity,
 };
@@ -14,35 +14,6 @@ use blockmap_vmsa::{Descriptor, Format, Geometry, Granule, Half, Level, Reach, R
 use proptest::prelude::*;
 
 const LINUX: &str = include_str!("../../vmsa/tests/linux-descriptors.txt");
-
-/// The same shape in the model's words.
-fn shape(geometry: Geometry) -> model::Shape {
-    model::Shape {
-        granule: match geometry.granule() {
-            Granule::Kib4 => model::Granule::Kib4,
-            Granule::Kib16 => model::Granule::Kib16,
-            Granule::Kib64 => model::Granule::Kib64,
-        },
-        format: match geometry.format() {
-            Format::Base => model::Format::Base,
-            Format::Lpa => model::Format::Lpa,
-            Format::Lpa2 => model::Format::Lpa2,
-        },
-        input_bits: geometry.input_bits(),
-        output_bits: geometry.output_bits(),
-        regime: match geometry.regime() {
-            Regime::El1And0 => model::Regime::El1,
-            Regime::El2 => model::Regime::El2,
-            Regime::El2And0 => model::Regime::El2Host,
-            Regime::El3 => model::Regime::El3,
-        },
-        updates: model::Updates::BySoftware,
-        half: match geometry.half() {
-            Half::Lower => model::Half::Lower,
-            Half::Upper => model::Half::Upper,
-        },
-    }
-}
 
 fn levels(geometry: Geometry) -> impl Iterator<Item = Level> {
     Level::ALL.into_iter().filter(move |level| *level >= geometry.root_level())

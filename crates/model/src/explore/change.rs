@@ -198,10 +198,9 @@ impl Explorer<'_, '_> {
                 self.free(&mut after, *table);
             }
             Op::Use(addresses) => cause.moment = Moment::Used(*addresses),
-            Op::Lock(name) if after.names[*name] != 0 => return,
-            Op::Lock(name) => after.names[*name] = 1,
-            Op::Unlock(name) => after.names[*name] = 0,
-            Op::Signal(name) => after.names[*name] += 1,
+            Op::Lock(name, turn) if !is_free(after.names[*name], *turn) => return,
+            Op::Unlock(name) => after.release(cpu, *name),
+            Op::Lock(name, _) | Op::Signal(name) => after.names[*name] += 1,
             Op::Wait(name, count) if after.names[*name] < *count => return,
             Op::Wait(..) => {}
             Op::Context(context) => after.choose(cpu, *context),
@@ -288,6 +287,11 @@ impl State {
             cpu.context = context;
         }
     }
+}
+
+/// Whether a lock can be taken that is in this state, as [`State::names`] has it.
+const fn is_free(lock: u32, turn: u32) -> bool {
+    lock & 1 == 0 && lock / 2 >= turn
 }
 
 /// Whether an operation waits for the invalidations of a domain that were sent before it.

@@ -1,6 +1,6 @@
 //! A program as a few addresses see it: the entries on their paths, and what concerns those.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use blockmap_machine::{Barrier, Entry, Event, PhysAddr, PhysRange, VirtAddr, VirtRange};
 
@@ -25,7 +25,8 @@ pub(super) enum Op {
     Free(PhysAddr),
     /// The addresses, a bit each.
     Use(u64),
-    Lock(usize),
+    /// Which, and how often it must have been let go of before.
+    Lock(usize, u32),
     Unlock(usize),
     Signal(usize),
     Wait(usize, u32),
@@ -84,11 +85,12 @@ impl<'p> Projected<'p> {
             lines: coherence::pieces(program),
         };
         let initially = project_initial(program, &indices);
+        let shared = shared_locks(program);
         let mut names = HashMap::new();
         for (cpu, steps) in program.cpus.iter().enumerate() {
             let mut ops = Vec::new();
             for (number, step) in steps.steps.iter().enumerate() {
-                projected.take(&mut ops, (cpu, number), step, (&indices, &mut names));
+                projected.take(&mut ops, (cpu, number), step, (&indices, &shared, &mut names));
             }
             projected.ops.push(ops);
         }
@@ -118,7 +120,7 @@ impl<'p> Projected<'p> {
         ops: &mut Vec<(usize, Op)>,
         (cpu, number): (usize, usize),
         step: &'s Step,
-        (indices, names): (&BTreeSet<u16>, &mut HashMap<&'s str, usize>),
+        (indices, shared, names): (&BTreeSet<u16>, &BTreeSet<&str>, &mut HashMap<&'s str, usize>),
     ) {
         let mut name = |name: &'s str| {
             let fresh = names.len();
@@ -134,7 +136,11 @@ impl<'p> Projected<'p> {
             Step::Achieved => Op::Achieved,
             Step::Free(table) => Op::Free(*table),
             Step::Use(range) => Op::Use(self.bits(*range)),
-            Step::Lock(lock) => Op::Lock(name(lock)),
+            // Nobody else waits for it.
+            Step::Lock { name: lock, .. } | Step::Unlock(lock) if !shared.contains(&**lock) => {
+                return;
+            }
+            Step::Lock { name: lock, turn } => Op::Lock(name(lock), turn.unwrap_or(0)),
             Step::Unlock(lock) => Op::Unlock(name(lock)),
             Step::Signal(counter) => Op::Signal(name(counter)),
             Step::Wait(counter, count) => Op::Wait(name(counter), *count),
@@ -274,6 +280,22 @@ impl<'p> Projected<'p> {
             Domain::Every => u64::MAX >> (64 - self.program.cpus.len()),
         }
     }
+}
+
+/// The locks that more than one CPU takes: one that only one CPU takes holds nobody up.
+fn shared_locks(program: &Program) -> BTreeSet<&str> {
+    let mut takers: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut shared = BTreeSet::new();
+    for (number, cpu) in program.cpus.iter().enumerate() {
+        for step in &cpu.steps {
+            if let Step::Lock { name, .. } = step
+                && *takers.entry(name).or_insert(number) != number
+            {
+                shared.insert(&**name);
+            }
+        }
+    }
+    shared
 }
 
 /// Memory before the first step, of the entries with these indices.

@@ -15,7 +15,8 @@ pub(super) struct State {
     /// What walkers of all CPUs read at each place; `None` is anything.
     pub(super) memory: Vec<Option<u64>>,
     pub(super) cpus: Vec<CpuState>,
-    /// Locks and counters by name: a lock's holder and one, or a count.
+    /// Locks and counters by name: twice how often a lock was let go of, and one if it is held; or
+    /// a count.
     pub(super) names: Vec<u32>,
     /// The tables that have been given back and not been written since.
     pub(super) freed: Vec<PhysAddr>,
@@ -34,6 +35,9 @@ pub(super) struct CpuState {
     pub(super) next: usize,
     /// Its stores that are not visible to others, in program order.
     pub(super) buffer: Vec<Pending>,
+    /// The locks it has let go of that the others still see held, and how many of its stores, from
+    /// the first on, must be visible before they see otherwise.
+    pub(super) releases: Vec<(usize, usize)>,
     /// Its invalidations that have not taken effect everywhere: which, and where not yet.
     pub(super) sent: Vec<(usize, u64)>,
     /// What its TLB holds, or could.
@@ -130,6 +134,7 @@ impl State {
         let cpu = CpuState {
             next: 0,
             buffer: Vec::new(),
+            releases: Vec::new(),
             sent: Vec::new(),
             tlb: Set::default(),
             pipeline: Set::default(),
@@ -168,8 +173,28 @@ impl State {
         own.map_or(memory, |pending| pending.extent)
     }
 
-    /// A store becomes visible.
-    pub(super) fn show(&mut self, store: Pending) {
+    /// A store becomes visible, and the locks that only it held back are seen to be free.
+    pub(super) fn show(&mut self, cpu: usize, at: usize) -> Pending {
+        let store = self.cpus[cpu].buffer.remove(at);
+        let Self { cpus, names, .. } = self;
+        cpus[cpu].releases.retain_mut(|(name, behind)| {
+            *behind -= usize::from(at < *behind);
+            names[*name] += u32::from(*behind == 0);
+            *behind != 0
+        });
+        self.store(store);
+        store
+    }
+
+    /// A CPU lets go of a lock; others see it once they see what it stored before.
+    pub(super) fn release(&mut self, cpu: usize, name: usize) {
+        match self.cpus[cpu].buffer.len() {
+            0 => self.names[name] += 1,
+            behind => self.cpus[cpu].releases.push((name, behind)),
+        }
+    }
+
+    fn store(&mut self, store: Pending) {
         let was_torn = self.torn.contains(&store.place);
         self.torn.retain(|place| *place != store.place);
         match store.half {

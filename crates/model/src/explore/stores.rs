@@ -19,14 +19,14 @@ impl Explorer<'_, '_> {
                 earlier.place == pending.place && !are_halves
             };
             let is_first = !buffer[..at].iter().any(holds_back);
-            if is_first && self.is_reachable(state, pending.place) {
+            let is_awaited = !state.cpus[cpu].releases.is_empty();
+            if is_first && (is_awaited || self.is_reachable(state, pending.place)) {
                 let mut after = state.clone();
-                let store = after.cpus[cpu].buffer.remove(at);
+                let store = after.show(cpu, at);
                 let has_changed =
                     store.made_from.is_some() && state.memory[store.place] != store.made_from;
                 let moment =
                     if has_changed && self.is_updated() { Moment::Lost } else { Moment::Any };
-                after.show(store);
                 next.push((after, Cause { cpu, step: store.step, moment }));
             }
         }
@@ -47,8 +47,7 @@ impl Explorer<'_, '_> {
                     && faults(state.memory[store.place])
             })?;
             let mut after = state.clone();
-            let store = after.cpus[cpu].buffer.remove(at);
-            after.show(store);
+            let store = after.show(cpu, at);
             Some((after, Cause { cpu, step: store.step, moment: Moment::Any }))
         })
     }
@@ -99,13 +98,12 @@ impl Explorer<'_, '_> {
 
     /// Makes the CPU's stores visible if no walk can enter the tables of any; says whether it has.
     pub(super) fn drain(&self, state: &mut State, cpu: usize) -> bool {
-        let buffer = std::mem::take(&mut state.cpus[cpu].buffer);
+        let buffer = &state.cpus[cpu].buffer;
         if buffer.iter().any(|store| self.is_reachable(state, store.place)) {
-            state.cpus[cpu].buffer = buffer;
             return false;
         }
-        for store in buffer {
-            state.show(store);
+        while !state.cpus[cpu].buffer.is_empty() {
+            state.show(cpu, 0);
         }
         true
     }

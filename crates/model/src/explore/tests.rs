@@ -111,3 +111,37 @@ fn slices_find_what_all_addresses_at_once_find() {
         assert_eq!(rule(steps, whole).first().copied(), expected, "{steps}");
     }
 }
+
+/// One CPU splits the first GiB, and another makes all of it read-only.
+fn split_then_protect(hand_over: [&str; 4]) -> String {
+    let [before, after, first, last] = hand_over;
+    format!(
+        "cpu 0:\n{before}\nfill 0x40003000[0..512] 0x60000080000701 step 0x200000\ndsb ishst\n\
+         store 0x40001000[0] 0x40003003\n{after}\n\
+         cpu 1:\n{first}\nintend 0xffff000000000000+0x40000000 rights r--\n\
+         update 0x40003000[0..512] clear 0 set 0x80\ndsb ishst\n\
+         tlbi vmalle1is\ndsb ish\nisb\nachieved\n{last}"
+    )
+}
+
+#[test]
+fn what_was_stored_under_a_lock_is_visible_to_who_takes_it_next() {
+    let rules = |hand_over| rule(&split_then_protect(hand_over), Options::QUICK);
+    assert_eq!(rules(["lock a 0", "unlock a", "lock a 1", "unlock a"]), []);
+    let unordered = rules(["", "signal a", "wait a 1", ""]);
+    assert_eq!(unordered.len(), 1, "the block may be read after the invalidation");
+    assert_eq!(rules(["", "dsb ish\nsignal a", "wait a 1", ""]), []);
+    let in_any_order = split_then_protect(["lock a", "unlock a", "lock a", "unlock a"]);
+    let program = read(&format!("{HEADING}{in_any_order}")).unwrap();
+    let verdicts = explore(&program, Options::QUICK).unwrap().verdicts;
+    assert!(verdicts.iter().any(|verdict| verdict.rule == Rule::MapMeansWhatWasAsked));
+}
+
+#[test]
+fn a_lock_is_taken_by_one_and_in_turn() {
+    let deadlock = |steps| rule(steps, Options::QUICK) == [Rule::NoDeadlock];
+    assert!(!deadlock("cpu 0:\nlock a 1\nunlock a\ncpu 1:\nlock a 0\nunlock a"));
+    assert!(deadlock("cpu 0:\nlock a 1\nunlock a\ncpu 1:\nlock a 1\nunlock a"));
+    assert!(deadlock("cpu 0:\nlock a\nlock a"));
+    assert!(deadlock("cpu 0:\nlock a\nlock b\ncpu 1:\nlock b\nlock a"));
+}

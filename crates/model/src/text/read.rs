@@ -221,7 +221,11 @@ fn step(line: &str) -> Result<Step, Line> {
         "store-high" => return half(Part::High, line),
         "code" => Step::Code(memory(next(&mut words)?)?),
         "past-caches" => Step::PastCaches(memory(next(&mut words)?)?),
-        "lock" => Step::Lock(name(&mut words)?),
+        "lock" => {
+            let name = name(&mut words)?;
+            let turn = words.next().map(parse).transpose()?;
+            Step::Lock { name, turn }
+        }
         "unlock" => Step::Unlock(name(&mut words)?),
         "signal" => Step::Signal(name(&mut words)?),
         "wait" => Step::Wait(name(&mut words)?, number(&mut words)?),

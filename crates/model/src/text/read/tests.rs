@@ -38,6 +38,15 @@ context live
 ";
 
 #[test]
+fn a_lock_may_say_whose_turn_it_is() {
+    let program = read("cpu 0:\nlock a\nlock b 3").unwrap();
+    let lock = |name: &str, turn| Step::Lock { name: name.to_owned(), turn };
+    assert_eq!(program.cpus[0].steps, [lock("a", None), lock("b", Some(3))]);
+    assert_eq!(read(&program.to_string()), Ok(program));
+    assert_eq!(read("cpu 0:\nlock b x").unwrap_err().what, Line::Number);
+}
+
+#[test]
 fn a_program_survives_text() {
     let program = read(EXAMPLE).unwrap();
     assert_eq!(program.cpus[0].steps.len(), 16);
