@@ -96,8 +96,8 @@ const fn half_name(half: Half) -> &'static str {
 pub(crate) struct Evidence<'a> {
     pub(crate) registers: Option<Registers>,
     pub(crate) linux: Option<&'a VmCoreInfo>,
-    /// The number of frames in the source: more tables than four times that no tree has.
-    pub(crate) frames: u64,
+    /// The number of frames in the source, where that is known.
+    pub(crate) frames: Option<u64>,
 }
 
 /// What was found.
@@ -129,7 +129,8 @@ pub(crate) fn find(
     }
     for (tree, from) in &mut trees {
         // A table may be reached from several places, and no kernel does so often.
-        tree.most_tables = evidence.frames.saturating_mul(4).clamp(1 << 12, 1 << 24);
+        let most = evidence.frames.map_or(1 << 20, |frames| frames.saturating_mul(4));
+        tree.most_tables = most.clamp(1 << 12, 1 << 24);
         origin.add(Topic::Tables, format!("{tree} ({from})"));
     }
     let mair = overrides.mair.or_else(|| evidence.registers?.mair).map(Mair::new);

@@ -22,13 +22,20 @@
 //! ends in an error that says so, in bounded time and memory.
 #![forbid(unsafe_code)]
 
+mod file;
 mod find;
+mod folder;
+mod frozen;
+mod gdb;
 mod inspected;
+mod interrupt;
 mod linux;
 mod memory;
 mod open;
+mod opened;
 mod overrides;
 mod provenance;
+mod qmp;
 mod raw;
 mod reader;
 mod registers;
@@ -38,12 +45,14 @@ mod spec;
 pub use blockmap_dump as dump;
 pub use blockmap_vmsa as vmsa;
 pub use find::{FindError, FoundTree};
+pub use gdb::GdbError;
 pub use inspected::{Inspected, Outputs};
 pub use linux::{Area, VmCoreInfo};
-pub use memory::{Life, PhysicalMemory, ReadError};
+pub use memory::{Life, Pace, PhysicalMemory, ReadError};
 pub use open::{OpenError, open};
 pub use overrides::{Overrides, Search};
 pub use provenance::{Line, Provenance, Topic};
+pub use qmp::QmpError;
 pub use reader::TableReader;
 pub use registers::Registers;
 pub use spec::{FileAt, GdbAddress, SourceSpec, SpecError};

@@ -15,6 +15,15 @@ pub enum Life {
     Running,
 }
 
+/// How long a read takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Pace {
+    /// So little that all memory can be looked through.
+    Quick,
+    /// A request to another program each.
+    Slow,
+}
+
 /// Why bytes of memory could not be read. What was to be filled may hold anything then.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -46,7 +55,7 @@ impl ReadError {
 
 /// Physical memory, or those parts of it that a source has.
 pub trait PhysicalMemory: fmt::Debug {
-    /// What the source has, in ascending order. A source that has parts of these only, such as a
+    /// What the source has, in ascending order; none where it does not know. A source that has parts of these only, such as a
     /// dump without free pages, says so when such a part is read.
     fn ranges(&self) -> &[PhysRange];
 
@@ -60,6 +69,11 @@ pub trait PhysicalMemory: fmt::Debug {
     /// What fails here fails again when it is read.
     fn expect(&self, wanted: &[PhysRange]) {
         let _ = wanted;
+    }
+
+    /// How long a read takes.
+    fn pace(&self) -> Pace {
+        Pace::Quick
     }
 
     /// Whether the memory may change between two reads.

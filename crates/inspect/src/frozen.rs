@@ -1,0 +1,261 @@
+//! Tables taken out of a source: read level by level, and read again until they stay the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use blockmap_dump::vmsa::{
+    Geometry, Kind, Level,
+    machine::{PhysAddr, PhysRange},
+};
+
+use crate::{FoundTree, Life, PhysicalMemory, ReadError, reader::fill};
+
+/// Bytes of tables that are kept at most: tables of four terabytes in 4 KiB pages.
+const MOST_BYTES: u64 = 8 << 30;
+
+/// How often all tables are read again while some of them changed.
+const ROUNDS: usize = 8;
+
+/// How often a table that does not stay the same is read in a row.
+const READINGS: usize = 16;
+
+/// A copy of the tables of some trees.
+#[derive(Debug)]
+pub(crate) struct Frozen {
+    ranges: Vec<PhysRange>,
+    /// The bytes of each range, one after the other.
+    contents: Vec<Vec<u8>>,
+    failed: BTreeMap<PhysAddr, ReadError>,
+}
+
+/// What happened while tables were read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) struct Stillness {
+    /// Tables that were read.
+    pub(crate) tables: usize,
+    /// Times that all of them were read again.
+    pub(crate) rounds: usize,
+    /// Tables that had changed in the last of them.
+    pub(crate) changed: usize,
+    /// Tables of which no two readings in a row were equal: they are left out.
+    pub(crate) torn: usize,
+}
+
+/// The tables as they are gathered.
+struct Gathering<'m> {
+    memory: &'m dyn PhysicalMemory,
+    tables: BTreeMap<PhysAddr, Vec<u8>>,
+    failed: BTreeMap<PhysAddr, ReadError>,
+    bytes: u64,
+}
+
+/// Copies every table of `trees`. What could not be read is part of the copy, as an error.
+pub(crate) fn freeze(memory: &dyn PhysicalMemory, trees: &[FoundTree]) -> (Frozen, Stillness) {
+    let mut gathering =
+        Gathering { memory, tables: BTreeMap::new(), failed: BTreeMap::new(), bytes: 0 };
+    gathering.gather(trees);
+    let mut stillness = Stillness::default();
+    if memory.life() == Life::Running {
+        let mut changed = gathering.changed();
+        while !changed.is_empty() && stillness.rounds < ROUNDS {
+            stillness.rounds += 1;
+            gathering.gather(trees);
+            changed = gathering.changed();
+        }
+        stillness.changed = changed.len();
+        stillness.torn = gathering.still(&changed);
+        if !changed.is_empty() {
+            gathering.gather(trees);
+        }
+    }
+    stillness.tables = gathering.tables.len();
+    (gathering.frozen(), stillness)
+}
+
+impl Gathering<'_> {
+    /// Reads what is reachable from the roots and not there yet.
+    fn gather(&mut self, trees: &[FoundTree]) {
+        for tree in trees {
+            let mut wanted = BTreeSet::from([tree.root]);
+            let mut level = Some(tree.geometry.root_level());
+            while let Some(at) = level {
+                let bytes = 8 * usize::from(tree.geometry.entries(at));
+                self.read(&wanted, bytes, tree.most_tables);
+                wanted = self.children(&wanted, tree.geometry, at);
+                level = at.next().filter(|_| !wanted.is_empty());
+            }
+        }
+    }
+
+    /// Reads tables of `bytes` bytes each, as long as there are no more than `most` in all.
+    fn read(&mut self, wanted: &BTreeSet<PhysAddr>, bytes: usize, most: u64) {
+        let is_new = |at: &PhysAddr| {
+            self.tables.get(at).is_none_or(|table| table.len() < bytes)
+                && !self.failed.contains_key(at)
+        };
+        let new: Vec<PhysAddr> = wanted.iter().copied().filter(is_new).collect();
+        let each = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let known = u64::try_from(self.tables.len()).unwrap_or(u64::MAX);
+        let room = MOST_BYTES.saturating_sub(self.bytes) / each;
+        let most = usize::try_from(room.min(most.saturating_sub(known))).unwrap_or(0);
+        let (now, left_out) = new.split_at(most.min(new.len()));
+        self.memory.expect(&ranges(now, each));
+        for &at in now {
+            let mut table = vec![0; bytes];
+            match self.memory.read(at, &mut table) {
+                Ok(()) => {
+                    self.tables.insert(at, table);
+                    self.bytes = self.bytes.saturating_add(each);
+                }
+                Err(error) => {
+                    self.failed.insert(at, error);
+                }
+            }
+        }
+        self.failed.extend(left_out.iter().map(|&at| (at, ReadError::TooMuch(at))));
+    }
+
+    /// The tables that those in `parents`, of `level`, lead to.
+    fn children(
+        &self,
+        parents: &BTreeSet<PhysAddr>,
+        geometry: Geometry,
+        level: Level,
+    ) -> BTreeSet<PhysAddr> {
+        let mut children = BTreeSet::new();
+        let mut words = vec![0; usize::from(geometry.entries(level))];
+        if level.next().is_none() {
+            return children;
+        }
+        for table in parents.iter().filter_map(|at| self.tables.get(at)) {
+            fill(&mut words, table);
+            let tables = words.iter().filter(|word| geometry.kind(level, **word) == Kind::Table);
+            children.extend(
+                tables
+                    .map(|word| geometry.table_address(*word))
+                    .filter(|table| *table <= geometry.highest_output()),
+            );
+        }
+        children
+    }
+
+    /// Reads every table again, keeps the newer contents, and says which differ.
+    fn changed(&mut self) -> Vec<PhysAddr> {
+        let all: Vec<PhysAddr> = self.tables.keys().copied().collect();
+        self.memory.expect(&ranges(&all, 4096));
+        let mut changed = Vec::new();
+        let mut again = Vec::new();
+        for (&at, table) in &mut self.tables {
+            again.resize(table.len(), 0);
+            if self.memory.read(at, &mut again).is_ok() && again != *table {
+                table.copy_from_slice(&again);
+                changed.push(at);
+            }
+        }
+        changed
+    }
+
+    /// Reads each of `tables` until two readings in a row are equal, leaves out those for which
+    /// that never happens, and says how many they are.
+    fn still(&mut self, tables: &[PhysAddr]) -> usize {
+        let mut torn = 0;
+        for at in tables {
+            let Some(table) = self.tables.get_mut(at) else {
+                continue;
+            };
+            let is_still = (0..READINGS).any(|_| {
+                let mut again = vec![0; table.len()];
+                let is_read = self.memory.read(*at, &mut again).is_ok();
+                let is_same = is_read && again == *table;
+                *table = again;
+                is_same
+            });
+            if !is_still {
+                self.tables.remove(at);
+                self.failed.insert(*at, ReadError::Torn(*at));
+                torn += 1;
+            }
+        }
+        torn
+    }
+
+    fn frozen(self) -> Frozen {
+        Frozen::new(self.tables, self.failed)
+    }
+}
+
+/// The ranges of `tables`, of `bytes` bytes each; neighbours are one.
+fn ranges(tables: &[PhysAddr], bytes: u64) -> Vec<PhysRange> {
+    let mut ranges: Vec<PhysRange> = Vec::new();
+    for range in tables.iter().filter_map(|&at| PhysRange::new(at, bytes)) {
+        match ranges.last_mut() {
+            Some(last) if last.end() == range.start() => {
+                *last = PhysRange::new(last.start(), last.bytes() + bytes).unwrap_or(*last);
+            }
+            Some(last) if last.contains(range.start()) => {}
+            Some(_) | None => ranges.push(range),
+        }
+    }
+    ranges
+}
+
+impl Frozen {
+    /// A copy of the tables with these contents. Those that overlap, as a small root may another
+    /// table, are kept apart.
+    pub(crate) fn new(
+        tables: BTreeMap<PhysAddr, Vec<u8>>,
+        failed: BTreeMap<PhysAddr, ReadError>,
+    ) -> Self {
+        let (mut ranges, mut contents): (Vec<PhysRange>, Vec<Vec<u8>>) = (Vec::new(), Vec::new());
+        for (at, bytes) in tables {
+            let Some(range) = PhysRange::new(at, u64::try_from(bytes.len()).unwrap_or(0)) else {
+                continue;
+            };
+            match (ranges.last_mut(), contents.last_mut()) {
+                (Some(last), Some(content)) if last.contains(at) || last.end() == at => {
+                    let known = last.end().offset_from(at).unwrap_or(0);
+                    let known = usize::try_from(known).unwrap_or(usize::MAX);
+                    content.extend_from_slice(bytes.get(known..).unwrap_or_default());
+                    let whole = u64::try_from(content.len()).unwrap_or(0);
+                    *last = PhysRange::new(last.start(), whole).unwrap_or(*last);
+                }
+                _ => {
+                    ranges.push(range);
+                    contents.push(bytes);
+                }
+            }
+        }
+        Self { ranges, contents, failed }
+    }
+
+    /// Every stretch of tables with its bytes.
+    pub(crate) fn stretches(&self) -> impl Iterator<Item = (PhysAddr, &[u8])> {
+        self.ranges
+            .iter()
+            .map(|range| range.start())
+            .zip(self.contents.iter().map(|bytes| &**bytes))
+    }
+}
+
+impl PhysicalMemory for Frozen {
+    fn ranges(&self) -> &[PhysRange] {
+        &self.ranges
+    }
+
+    fn read(&self, at: PhysAddr, into: &mut [u8]) -> Result<(), ReadError> {
+        let absent = || {
+            let known = self.failed.range(..=at).next_back();
+            let near = known.filter(|(failed, _)| {
+                at.offset_from(**failed).is_some_and(|offset| offset < 1 << 16)
+            });
+            near.map_or(ReadError::Absent(at), |(_, error)| error.clone())
+        };
+        let after = self.ranges.partition_point(|range| range.start() <= at);
+        let found = after.checked_sub(1).and_then(|index| {
+            let offset = at.offset_from(self.ranges.get(index)?.start())?;
+            let offset = usize::try_from(offset).ok()?;
+            self.contents.get(index)?.get(offset..)?.get(..into.len())
+        });
+        into.copy_from_slice(found.ok_or_else(absent)?);
+        Ok(())
+    }
+}

@@ -1,0 +1,133 @@
+//! From memory that can be read to trees with all that is known of them.
+
+use blockmap_vmsa::Half;
+
+use crate::{
+    Area, FoundTree, Inspected, Life, OpenError, Outputs, Overrides, Pace, PhysicalMemory,
+    Provenance, Registers, Search, Topic, VmCoreInfo,
+    find::{Evidence, find},
+    frozen::{Stillness, freeze},
+    linux::{areas, areas_by_size},
+    search::search,
+};
+
+/// What is kept of a source once its trees are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// The source: tables are read from it when they are needed.
+    Source,
+    /// A copy of the tables: the source may change, or is to be let go.
+    Copy,
+}
+
+/// A source whose memory can be read.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) memory: Box<dyn PhysicalMemory>,
+    pub(crate) registers: Option<Registers>,
+    pub(crate) linux: Option<VmCoreInfo>,
+    pub(crate) keep: Keep,
+}
+
+impl Opened {
+    /// Finds the trees and what is known of their kernel.
+    pub(crate) fn finish(
+        mut self,
+        mut origin: Provenance,
+        overrides: &Overrides,
+    ) -> Result<Inspected, OpenError> {
+        if self.linux.is_none() && self.is_searched(overrides) {
+            self.linux = search(&*self.memory, &mut origin);
+        }
+        let evidence = Evidence {
+            registers: self.registers,
+            linux: self.linux.as_ref(),
+            frames: frames(&*self.memory),
+        };
+        let found = find(evidence, overrides, &mut origin)?;
+        let areas = name_areas(self.linux.as_ref(), &found.trees, overrides, &mut origin);
+        let memory = match self.keep {
+            Keep::Source => self.memory,
+            Keep::Copy => {
+                let (frozen, stillness) = freeze(&*self.memory, &found.trees);
+                say_still(stillness, self.memory.life(), &mut origin);
+                Box::new(frozen)
+            }
+        };
+        Ok(Inspected {
+            origin,
+            memory,
+            trees: found.trees,
+            mair: found.mair,
+            registers: self.registers,
+            linux: self.linux,
+            areas,
+            outputs: Outputs::Known,
+        })
+    }
+
+    /// Whether memory is looked through for what Linux wrote down.
+    fn is_searched(&self, overrides: &Overrides) -> bool {
+        let is_needed = self.registers.is_none() && overrides.tcr.is_none();
+        match overrides.search {
+            Search::Always => true,
+            Search::Never => false,
+            Search::WhenQuick => self.memory.pace() == Pace::Quick || is_needed,
+        }
+    }
+}
+
+/// How many 4 KiB frames a source has, if it says.
+fn frames(memory: &dyn PhysicalMemory) -> Option<u64> {
+    let ranges = memory.ranges();
+    let bytes = ranges.iter().fold(0_u64, |sum, range| sum.saturating_add(range.bytes()));
+    (!ranges.is_empty()).then_some(bytes >> 12)
+}
+
+/// Says how tables that may have changed were read.
+fn say_still(stillness: Stillness, life: Life, origin: &mut Provenance) {
+    let Stillness { tables, rounds, changed, torn } = stillness;
+    let how = match life {
+        Life::Still => "copied".to_owned(),
+        Life::Running if changed == 0 => format!(
+            "copied while the kernel ran, and read again \
+             {} times until none of them changed",
+            rounds + 1
+        ),
+        Life::Running => "copied while the kernel ran".to_owned(),
+    };
+    origin.add(Topic::Memory, format!("{tables} tables {how}"));
+    if changed > 0 {
+        let text = format!(
+            "{changed} tables kept changing while they were read: what is said of them is of \
+             different moments"
+        );
+        origin.add(Topic::Warning, text);
+    }
+    if torn > 0 {
+        let text = format!("{torn} tables changed at every reading, and were left out");
+        origin.add(Topic::Warning, text);
+    }
+}
+
+/// The areas of the upper half, and where their names are from.
+fn name_areas(
+    linux: Option<&VmCoreInfo>,
+    trees: &[FoundTree],
+    overrides: &Overrides,
+    origin: &mut Provenance,
+) -> Vec<Area> {
+    let upper = trees.iter().find(|tree| tree.geometry.half() == Half::Upper);
+    let (Some(upper), Some(linux)) = (upper, linux) else {
+        return Vec::new();
+    };
+    let fixmap = overrides.fixmap_start;
+    let text = if fixmap.is_some() { "as given" } else { "that of a usual configuration" };
+    if let Some(areas) = areas(linux, upper.geometry, fixmap) {
+        origin.add(Topic::Areas, format!("from VMCOREINFO; start of the fixmap {text}"));
+        areas
+    } else {
+        origin.add(Topic::Areas, "from the sizes of addresses, as Linux 7 has them");
+        areas_by_size(upper.geometry, fixmap)
+    }
+}
