@@ -226,14 +226,6 @@ impl Frozen {
         }
         Self { ranges, contents, failed }
     }
-
-    /// Every stretch of tables with its bytes.
-    pub(crate) fn stretches(&self) -> impl Iterator<Item = (PhysAddr, &[u8])> {
-        self.ranges
-            .iter()
-            .map(|range| range.start())
-            .zip(self.contents.iter().map(|bytes| &**bytes))
-    }
 }
 
 impl PhysicalMemory for Frozen {

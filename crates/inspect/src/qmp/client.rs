@@ -2,9 +2,10 @@
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::net::sockopt::socket_peercred;
 use serde_json::{Value, json};
 
 use super::QmpError;
@@ -71,6 +72,12 @@ impl Client {
         let arguments = json!({ "command-line": line });
         let answer = self.execute("human-monitor-command", &arguments)?;
         Ok(answer.as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Where QEMU's process has its current folder, to which the names of its files are relative.
+    pub(super) fn folder(&self) -> Option<PathBuf> {
+        let peer = socket_peercred(self.reader.get_ref()).ok()?;
+        std::fs::read_link(format!("/proc/{}/cwd", peer.pid.as_raw_nonzero())).ok()
     }
 
     fn line(&mut self) -> Result<Value, QmpError> {

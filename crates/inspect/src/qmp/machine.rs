@@ -92,7 +92,8 @@ impl Machine {
             devices.iter().find(|device| device.get("label").is_some_and(|label| label == "gdb"))
         });
         if let Some(name) = stub.and_then(|stub| stub.get("filename")).and_then(Value::as_str) {
-            return listening(name).ok_or_else(|| QmpError::Refused {
+            let folder = self.client.folder().unwrap_or_default();
+            return listening(name, &folder).ok_or_else(|| QmpError::Refused {
                 command: "its gdbstub".to_owned(),
                 answer: format!("it is in use: {name}"),
             });
@@ -153,12 +154,12 @@ impl Drop for Machine {
 }
 
 /// The address of a gdbstub that nobody is connected to, by the name of its character device:
-/// `disconnected:tcp:0.0.0.0:1234,server=on`.
-fn listening(name: &str) -> Option<GdbAddress> {
+/// `disconnected:tcp:0.0.0.0:1234,server=on`. Names of sockets are relative to `folder`.
+fn listening(name: &str, folder: &Path) -> Option<GdbAddress> {
     let name = name.strip_prefix("disconnected:")?;
     let name = name.split(',').next()?;
     if let Some(path) = name.strip_prefix("unix:") {
-        return Some(GdbAddress::Unix(PathBuf::from(path)));
+        return Some(GdbAddress::Unix(folder.join(path)));
     }
     let (_, port) = name.strip_prefix("tcp:")?.rsplit_once(':')?;
     Some(GdbAddress::Tcp(format!("localhost:{port}")))
@@ -218,5 +219,9 @@ fn backing_file(client: &mut Client, backend: &str) -> Result<Option<PathBuf>, Q
         return Ok(None);
     }
     let file = property("mem-path")?;
-    Ok(file.as_ref().and_then(Value::as_str).map(PathBuf::from))
+    let file = file.as_ref().and_then(Value::as_str).map(PathBuf::from);
+    Ok(file.map(|file| match client.folder() {
+        Some(folder) if file.is_relative() => folder.join(file),
+        Some(_) | None => file,
+    }))
 }

@@ -93,9 +93,14 @@ pub(crate) struct Temporary(PathBuf);
 
 impl Temporary {
     pub(crate) fn new(name: &str, bytes: &[u8]) -> Self {
-        let path = std::env::temp_dir().join(format!("blockmap-{}-{name}", std::process::id()));
-        fs::write(&path, bytes).unwrap();
-        Self(path)
+        let file = Self::name(name);
+        fs::write(&file.0, bytes).unwrap();
+        file
+    }
+
+    /// A name for one that is made later.
+    pub(crate) fn name(name: &str) -> Self {
+        Self(std::env::temp_dir().join(format!("blockmap-test-{}-{name}", std::process::id())))
     }
 
     pub(crate) fn path(&self) -> &Path {
