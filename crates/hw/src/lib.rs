@@ -25,6 +25,8 @@ mod cpu;
 mod entries;
 #[cfg(target_arch = "aarch64")]
 mod identity;
+#[cfg(any(target_arch = "aarch64", test))]
+mod lines;
 mod syndrome;
 #[cfg(target_arch = "aarch64")]
 mod tlb;
