@@ -12,7 +12,7 @@ const ROOT: u64 = 1 << SLOT_LOCKS;
 /// All locks in one word, a bit each.
 ///
 /// A caller takes all locks of its scope in one step, or waits and holds none, so the order in
-/// which they are taken is no one's concern and nobody can wait in a circle.
+/// which they are taken is no one's concern and nobody can wait in a circle. [no-deadlock]
 #[derive(Debug, Default)]
 pub struct SlotLocks {
     held: AtomicU64,

@@ -3,7 +3,7 @@
 //! The faults are in `crates/verify/mutants.txt`. They are seeded in a copy of the tree, so that the
 //! tree itself is never wrong; the copy is kept, which makes the next run faster.
 
-mod list;
+pub(crate) mod list;
 mod tree;
 
 use std::fs;

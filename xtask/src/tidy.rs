@@ -9,6 +9,7 @@ mod edges;
 mod exceptions;
 mod form;
 mod functions;
+mod links;
 mod rules;
 mod source;
 mod tree;
@@ -124,6 +125,7 @@ pub fn examine(root: &Path) -> Result<Report> {
     let facts = form::check(&tree, &mut problems);
     words::check(&tree, &mut problems);
     rules::check(&tree, &mut problems);
+    links::check(&tree, &mut problems);
     edges::check(&packages, &tree, &mut problems);
     documents::check(&tree, &mut problems);
     let problems = exceptions::apply(EXCEPTIONS, problems);

@@ -34,7 +34,8 @@ impl<P: Platform> Space<'_, P> {
     /// dsb ish         all of them have
     /// isb             this CPU's later instructions too
     /// ```
-    /// [invalidate-after-publish] [complete-after-invalidate]
+    /// [stale-until-invalidated] [invalidate-after-publish] [complete-after-invalidate]
+    /// [synchronise-after-invalidate]
     #[inline]
     pub(crate) fn complete(&self, range: VirtRange, reach: Reach, extent: Extent, terms: Terms) {
         let machine = self.machine();
@@ -53,7 +54,8 @@ impl<P: Platform> Space<'_, P> {
     }
 
     /// Invalidates what TLBs hold of `range`: no level hint, because leaves that were larger once
-    /// may linger. [no-ttl-across-sizes]
+    /// may linger. [no-ttl-across-sizes] By address, it is taken to remove those too, read as
+    /// docs/caveats.md says. [several-sizes-need-everything]
     #[inline]
     fn invalidate(&self, range: VirtRange, reach: Reach, extent: Extent, terms: Terms) {
         let geometry = self.geometry();

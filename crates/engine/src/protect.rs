@@ -37,6 +37,7 @@ pub enum ProtectError {
     #[error("nothing is mapped at {0}")]
     NotMapped(VirtAddr),
     /// The leaf at this address would be writable and executable: take one right away first.
+    /// [narrow-then-widen]
     #[error("the leaf at {0} would be writable and executable: take one of the two away first")]
     WritableAndExecutable(VirtAddr),
     /// The leaf at this address is not global: its bit 11 says so, and where the leaf is invalid

@@ -21,6 +21,9 @@ const ATTEMPTS: u32 = 3;
 /// | `plan_…` | yes | locks; checks everything; counts the tables needed; changes nothing |
 /// | [`Plan::reserve`] | yes | sets the tables aside |
 /// | [`Ready::commit`](crate::Ready::commit) | only where CPUs must be parked | performs the effects |
+///
+/// When it returns, the tables say what was asked for, and nothing else has changed.
+/// [map-means-what-was-asked]
 #[derive(Debug)]
 pub struct Space<'p, P: Platform> {
     platform: &'p P,

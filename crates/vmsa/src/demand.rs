@@ -37,7 +37,7 @@ pub enum Why {
     /// The output address differs, or its address space. It would be permitted where neither word
     /// allows stores and both places hold the same bytes; that can't be seen in the words.
     OutputAddress,
-    /// The memory type differs, by index. Two indices may mean the same type; that can't be seen
+    /// The memory type differs, by index. [type-change-breaks] Two indices may mean the same type; that can't be seen
     /// either.
     MemoryType,
     /// The shareability differs.

@@ -96,7 +96,8 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// Every CPU, every ASID, no hint: right whatever the entries were.
+    /// Every CPU, every ASID, no hint: right whatever the entries were. [invalidate-every-cpu]
+    /// [invalidate-every-asid]
     #[inline]
     #[must_use]
     pub const fn broadcast(reach: Reach) -> Self {

@@ -16,19 +16,19 @@ use anyhow::{Context, Result, bail};
 
 /// A fault to seed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Mutant {
-    pub(super) name: String,
-    pub(super) file: String,
+pub(crate) struct Mutant {
+    pub(crate) name: String,
+    pub(crate) file: String,
     /// The rule that the fault breaks, if it breaks one that has a key.
-    pub(super) rule: Option<String>,
+    pub(crate) rule: Option<String>,
     tests: String,
-    pub(super) old: String,
-    pub(super) new: String,
+    pub(crate) old: String,
+    pub(crate) new: String,
 }
 
 impl Mutant {
     /// The tests that must notice, each as `PACKAGE:TEST`.
-    pub(super) fn tests(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn tests(&self) -> impl Iterator<Item = &str> {
         self.tests.split_whitespace()
     }
 
@@ -41,7 +41,7 @@ impl Mutant {
 }
 
 /// Reads a list.
-pub(super) fn parse(text: &str) -> Result<Vec<Mutant>> {
+pub(crate) fn parse(text: &str) -> Result<Vec<Mutant>> {
     let mut mutants = Vec::new();
     let mut current: Option<Mutant> = None;
     for (line, number) in text.lines().zip(1..) {

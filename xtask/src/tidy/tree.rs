@@ -11,7 +11,7 @@ use super::source::Source;
 const LEFT_OUT: [&str; 2] = ["target", ".git"];
 
 /// Name endings of files that are read; scripts without one are too.
-const READ: [&str; 7] = ["rs", "S", "ld", "md", "toml", "sh", ""];
+const READ: [&str; 9] = ["rs", "S", "ld", "md", "toml", "sh", "txt", "trace", ""];
 
 /// One text file.
 pub(super) struct TextFile {

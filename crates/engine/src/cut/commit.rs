@@ -61,7 +61,8 @@ impl<P: Platform> Space<'_, P> {
         [start, end]
     }
 
-    /// Links new tables while every CPU uses the leaves they replace.
+    /// Links new tables while every CPU uses the leaves they replace: no entry becomes invalid in
+    /// between. [mapped-stays-mapped]
     #[inline]
     fn link_live(&self, cuts: Cuts, links: [Option<Link>; 2]) {
         self.leave_runs(cuts);
@@ -153,6 +154,9 @@ impl<P: Platform> Space<'_, P> {
 
     /// Fills `table`, of `level`, with the leaves that `leaf` becomes: in contiguous runs, but for
     /// the run that `at` lies within. Returns the word of the leaf that `at` lies in.
+    ///
+    /// They lead where `leaf` leads, grant what it grants, and have its memory type.
+    /// [output-as-intended] [rights-as-intended] [type-as-intended]
     #[inline]
     fn fill_children(&self, table: PhysAddr, level: Level, leaf: Place, at: VirtAddr) -> u64 {
         let geometry = self.geometry();
