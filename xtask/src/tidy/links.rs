@@ -148,7 +148,7 @@ fn check_model(
                 expected = other;
             }
             Some(_) | None => {
-                say("`Under` names no key that the model has a verdict for".to_owned())
+                say("`Under` names no key that the model has a verdict for".to_owned());
             }
         },
         (Some(_), false) => return,
