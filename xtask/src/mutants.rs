@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 
 use crate::workspace::root;
-use list::Mutant;
+use list::{Canary, Mutant};
 use tree::{Outcome, Tree};
 
 /// Which faults to seed.
@@ -33,6 +33,7 @@ const LIST: &str = "crates/verify/mutants.txt";
 pub fn run(options: &Options) -> Result<ExitCode> {
     let text = fs::read_to_string(root().join(LIST)).with_context(|| format!("no {LIST}"))?;
     let mut mutants = list::parse(&text).with_context(|| LIST.to_owned())?;
+    let canaries: Vec<Mutant> = mutants.extract_if(.., |mutant| mutant.canary.is_some()).collect();
     if let Some(part) = &options.only {
         mutants.retain(|mutant| mutant.name.contains(part));
     }
@@ -40,6 +41,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         bail!("no mutant has a name like that; see {LIST}");
     }
     let tree = Tree::copy()?;
+    sing(&tree, &canaries)?;
     healthy(&tree, &mutants)?;
     let mut survivors = 0;
     println!("{:<44} {:<28} noticed by", "mutant", "rule");
@@ -50,6 +52,25 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     }
     println!("{} mutants, {survivors} survived", mutants.len());
     Ok(if survivors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Checks that faults are told from what is none: one that no test can notice survives, and one that
+/// is known to be noticed is.
+fn sing(tree: &Tree, canaries: &[Mutant]) -> Result<()> {
+    for known in [Canary::Survives, Canary::Noticed] {
+        let canary = canaries.iter().find(|mutant| mutant.canary == Some(known));
+        let canary = canary.with_context(|| format!("{LIST} has no canary for {known:?}"))?;
+        let outcome = tree.with_fault(canary)?;
+        match (known, &outcome) {
+            (Canary::Survives, Outcome::Survived) | (Canary::Noticed, Outcome::Noticed(_)) => {
+                println!("{:<44} {:<28} {outcome}, as it must", canary.name, "(canary)");
+            }
+            (Canary::Survives | Canary::Noticed, _) => {
+                bail!("{}: {outcome}: the outcomes of this command mean nothing", canary.name);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Checks that the tests pass while nothing is wrong: else they would notice anything.

@@ -22,8 +22,19 @@ pub(crate) struct Mutant {
     /// The rule that the fault breaks, if it breaks one that has a key.
     pub(crate) rule: Option<String>,
     tests: String,
+    /// What must become of it if it is seeded to try the tests of it, and not the tree's.
+    pub(crate) canary: Option<Canary>,
     pub(crate) old: String,
     pub(crate) new: String,
+}
+
+/// What must become of a fault that is known beforehand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Canary {
+    /// No test can notice it.
+    Survives,
+    /// Its tests notice it.
+    Noticed,
 }
 
 impl Mutant {
@@ -63,9 +74,16 @@ fn field(mutant: &mut Mutant, line: &str) -> Result<()> {
         "file" => value.trim().clone_into(&mut mutant.file),
         "rule" => mutant.rule = Some(value.trim().to_owned()),
         "tests" => value.trim().clone_into(&mut mutant.tests),
+        "canary" => {
+            mutant.canary = Some(match value.trim() {
+                "survives" => Canary::Survives,
+                "noticed" => Canary::Noticed,
+                other => bail!("a canary survives or is noticed, not `{other}`"),
+            });
+        }
         "-" => add_line(&mut mutant.old, value),
         "+" => add_line(&mut mutant.new, value),
-        other => bail!("`{other}` is none of file, rule, tests, - and +"),
+        other => bail!("`{other}` is none of file, rule, canary, tests, - and +"),
     }
     Ok(())
 }
@@ -98,5 +116,6 @@ mod tests {
         assert!(parse("file a.rs").is_err());
         assert!(parse("== one\nfile a.rs\n- x").is_err());
         assert!(parse("== one\nfold a.rs").is_err());
+        assert!(parse("== one\ncanary sings").is_err());
     }
 }
