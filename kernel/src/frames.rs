@@ -34,8 +34,9 @@ pub use place::place;
 pub const FRAME_BYTES: u64 = Geometry::KERNEL_4K_48.page_bytes();
 /// Banks of memory that [`Frames`] can keep apart. Adjacent banks may be given as one.
 pub const MAX_BANKS: usize = 128;
-/// Log2 of the most frames that can be allocated together: 128 MiB.
-pub const MAX_ORDER: u32 = 15;
+/// Log2 of the most frames that can be allocated together: 128 MiB. Every order of accesses is tried
+/// of much smaller chunks.
+pub const MAX_ORDER: u32 = if cfg!(loom) { 6 } else { 15 };
 
 /// Frames whose states one chunk holds.
 const CHUNK_FRAMES: u64 = 1 << MAX_ORDER;

@@ -28,11 +28,16 @@ impl SlotLocks {
     /// Waits until no lock of `scope` is held, and takes them. `relax` is called between two
     /// attempts.
     pub fn lock(&self, scope: Scope, relax: impl Fn()) {
-        let wanted = bits(scope);
-        let free = |held: u64| (held & wanted == 0).then_some(held | wanted);
-        while self.held.fetch_update(Ordering::Acquire, Ordering::Relaxed, free).is_err() {
+        while !self.try_lock(scope) {
             relax();
         }
+    }
+
+    /// Takes all locks of `scope`, or none when one of them is held; tells whether it did.
+    pub fn try_lock(&self, scope: Scope) -> bool {
+        let wanted = bits(scope);
+        let free = |held: u64| (held & wanted == 0).then_some(held | wanted);
+        self.held.fetch_update(Ordering::Acquire, Ordering::Relaxed, free).is_ok()
     }
 
     /// Lets go of the locks of `scope`, which the caller holds.

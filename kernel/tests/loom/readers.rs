@@ -1,0 +1,67 @@
+//! Readers of the tables: none ever finds a table that has been freed.
+
+use blockmap_kernel::readers::Readers;
+use blockmap_kernel::sync::{AtomicU64, Ordering};
+use loom::sync::Arc;
+use loom::thread::yield_now;
+
+use super::{every_order, on_another_cpu, overtaken};
+
+const LINKED: u64 = 1;
+const GONE: u64 = 0;
+const A_TABLE: u64 = 0x711;
+const SOMETHING_ELSE: u64 = 0xdead;
+
+/// An entry that may lead to a table, and the table's memory.
+struct Tables {
+    readers: Readers,
+    entry: AtomicU64,
+    memory: AtomicU64,
+}
+
+impl Tables {
+    fn new() -> Arc<Self> {
+        let (entry, memory) = (AtomicU64::new(LINKED), AtomicU64::new(A_TABLE));
+        Arc::new(Self { readers: Readers::new(), entry, memory })
+    }
+
+    fn read(&self) {
+        self.readers.enter();
+        if self.entry.load(Ordering::Relaxed) == LINKED {
+            assert_eq!(self.memory.load(Ordering::Relaxed), A_TABLE, "the table is gone");
+        }
+        self.readers.leave();
+    }
+
+    /// Takes the table out, waits, and uses its memory for something else.
+    fn free(&self) {
+        self.entry.store(GONE, Ordering::Relaxed);
+        self.readers.wait(yield_now);
+        self.memory.store(SOMETHING_ELSE, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_table_is_freed_after_the_readers_that_may_have_found_it() {
+    every_order(|| {
+        let tables = Tables::new();
+        let cpu = on_another_cpu(&tables, |tables| {
+            tables.read();
+            tables.read();
+        });
+        tables.free();
+        cpu.join().unwrap();
+    });
+}
+
+#[test]
+fn one_reader_that_leaves_does_not_end_the_wait_for_another() {
+    overtaken(3, || {
+        let tables = Tables::new();
+        let cpus = [(); 2].map(|()| on_another_cpu(&tables, Tables::read));
+        tables.free();
+        for cpu in cpus {
+            cpu.join().unwrap();
+        }
+    });
+}
