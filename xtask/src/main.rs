@@ -4,7 +4,10 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{boot, check, demo, doc, guest, image, mutants, random, setup, test, tidy};
+use xtask::{
+    boot, check, demo, doc, fuzz, guest, image, loom, miri, mutants, random, setup, survivors,
+    test, tidy,
+};
 
 /// The project's commands. Each does the set-up it needs, and says what it installs.
 #[derive(Parser)]
@@ -36,6 +39,14 @@ enum Command {
     Mutants(mutants::Options),
     /// Random programs through the engine and the model; or, with a seed, one of them again.
     Random(random::Options),
+    /// Changes the engine or the facts in every way that cargo-mutants knows; takes hours.
+    Survivors(survivors::Options),
+    /// Searches for input that breaks a reader of it.
+    Fuzz(fuzz::Options),
+    /// Tries locks, frames and trace in every order of accesses by several CPUs.
+    Loom,
+    /// Runs host tests in Rust's interpreter, which sees undefined behaviour.
+    Miri,
 }
 
 fn main() -> ExitCode {
@@ -47,6 +58,10 @@ fn main() -> ExitCode {
         Command::Guest(options) => guest::run(&options),
         Command::Mutants(options) => mutants::run(&options),
         Command::Random(options) => random::run(options),
+        Command::Survivors(options) => survivors::run(&options),
+        Command::Fuzz(options) => fuzz::run(&options),
+        Command::Loom => loom::run_all(),
+        Command::Miri => miri::run_all(),
         Command::Tidy => tidy::run(),
         Command::Doc(options) => doc::run(options),
         Command::Image => setup::bare_metal_target().and_then(|()| image::build()).map(|image| {

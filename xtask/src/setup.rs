@@ -1,17 +1,17 @@
-//! What a fresh machine lacks: the bare-metal target, and QEMU.
+//! What a fresh machine lacks: the bare-metal target, QEMU, and what single commands need.
 //!
-//! Nothing is installed unannounced, and the Rust toolchain is never changed: only a target's
-//! standard library is added to it.
+//! Nothing is installed unannounced, and the Rust toolchain at hand is never changed: only a
+//! target's standard library is added to it.
 
 use std::env;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
 use crate::qemu;
-use crate::workspace::{BARE_METAL, root};
+use crate::workspace::{BARE_METAL, cargo, root, target_dir};
 
 /// The Debian package that has the arm64 machine.
 const QEMU_PACKAGE: &str = "qemu-system-arm";
@@ -89,6 +89,56 @@ pub fn lint_tools() -> Result<()> {
         return Ok(());
     }
     bail!("this toolchain is without {0}; type: rustup component add {0}", missing.join(" "))
+}
+
+/// Sees to it that `toolchain` is there and has the interpreter. The toolchain at hand stays as it
+/// is.
+///
+/// # Errors
+/// When it is missing and `rustup` cannot install it.
+pub fn miri(toolchain: &str) -> Result<()> {
+    let version = [&format!("+{toolchain}"), "miri", "--version"];
+    if runs("cargo", &version) {
+        return Ok(());
+    }
+    announce(&format!("the Rust toolchain {toolchain} with miri and rust-src, by rustup"));
+    let components = ["--component", "miri", "--component", "rust-src"];
+    let status = Command::new("rustup")
+        .args(["toolchain", "install", toolchain, "--profile", "minimal", "--no-self-update"])
+        .args(components)
+        .status()
+        .context("there is no rustup to install a toolchain with miri; see https://rustup.rs")?;
+    if !status.success() || !runs("cargo", &version) {
+        bail!(
+            "cargo +{toolchain} miri does not run; type: rustup component add miri --toolchain {toolchain}"
+        );
+    }
+    Ok(())
+}
+
+/// Where a tool is that only one command of ours needs: in the target folder, not in the person's
+/// own, built from crates.io when it is missing.
+///
+/// # Errors
+/// When cargo can't install it.
+pub fn tool(name: &str, version: &str) -> Result<PathBuf> {
+    let folder = target_dir().join("blockmap/tools").join(format!("{name}-{version}"));
+    let program = folder.join("bin").join(name);
+    if program.exists() {
+        return Ok(program);
+    }
+    announce(&format!("{name} {version}, by cargo install, in the target folder"));
+    let status = cargo()
+        .args(["install", name, "--version", version, "--locked", "--root"])
+        .arg(&folder)
+        .env("CARGO_TARGET_DIR", folder.join("build"))
+        .status()
+        .context("cannot run cargo")?;
+    if !status.success() {
+        bail!("{name} {version} can't be installed");
+    }
+    fs::remove_dir_all(folder.join("build")).ok();
+    Ok(program)
 }
 
 fn announce(what: &str) {

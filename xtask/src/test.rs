@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::check::{self, BOOTING};
 use crate::stage::{Show, run, run_work};
 use crate::workspace::packages;
-use crate::{image, setup};
+use crate::{image, loom, setup};
 
 /// Sets up what is missing and runs every test, up to the first stage that fails.
 ///
@@ -19,6 +19,7 @@ pub fn run_all() -> Result<ExitCode> {
     setup::qemu()?;
     check::run_stages()?;
     run("doctests", Show::Closings, &["test", "--workspace", "--doc"])?;
+    loom::run_stage()?;
     run_work("image", || image::build().map(|_image| ExitCode::SUCCESS))?;
     boot_tests()?;
     println!("test: all passed");

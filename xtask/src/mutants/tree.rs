@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use super::list::Mutant;
+use crate::loom;
 use crate::workspace::{cargo, root, target_dir};
 
 /// How long tests may take to notice a fault: a fault may well be an endless loop.
@@ -19,6 +20,15 @@ const PATIENCE: Duration = Duration::from_secs(300);
 pub(super) struct Tree {
     folder: PathBuf,
     target: PathBuf,
+}
+
+/// In which order the accesses of several CPUs are made in a test.
+#[derive(Clone, Copy)]
+enum Order {
+    /// As it happens.
+    Any,
+    /// In every one, by loom.
+    Every,
 }
 
 /// What the tests made of a fault.
@@ -105,8 +115,9 @@ impl Tree {
             };
             let which = if name == "lib" { vec!["--lib"] } else { vec!["--test", name] };
             let arguments = [&["test", "--quiet", "--package", &package], &which[..]].concat();
-            self.compile(&arguments)?;
-            match self.run(&arguments)? {
+            let order = if name == "loom" { Order::Every } else { Order::Any };
+            self.compile(order, &arguments)?;
+            match self.run(order, &arguments)? {
                 Outcome::Survived => {}
                 noticed @ (Outcome::Noticed(_) | Outcome::Hung) => return Ok(noticed),
             }
@@ -115,18 +126,18 @@ impl Tree {
     }
 
     /// A fault that does not compile is none.
-    fn compile(&self, arguments: &[&str]) -> Result<()> {
-        let output = self.cargo().args(arguments).arg("--no-run").output()?;
+    fn compile(&self, order: Order, arguments: &[&str]) -> Result<()> {
+        let output = self.cargo(order).args(arguments).arg("--no-run").output()?;
         if !output.status.success() {
             bail!("does not compile:\n{}", String::from_utf8_lossy(&output.stderr));
         }
         Ok(())
     }
 
-    fn run(&self, arguments: &[&str]) -> Result<Outcome> {
+    fn run(&self, order: Order, arguments: &[&str]) -> Result<Outcome> {
         let log = self.target.join("last-test.txt");
         let file = fs::File::create(&log)?;
-        let mut command = self.cargo();
+        let mut command = self.cargo(order);
         command.args(arguments).stdout(file.try_clone()?).stderr(file).stdin(Stdio::null());
         let mut child = command.spawn()?;
         let start = Instant::now();
@@ -147,12 +158,19 @@ impl Tree {
         Ok(Outcome::Noticed(failed_test(&fs::read_to_string(&log)?)))
     }
 
-    fn cargo(&self) -> Command {
+    fn cargo(&self, order: Order) -> Command {
         let mut cargo = cargo();
         cargo.current_dir(&self.folder).env("CARGO_TARGET_DIR", &self.target);
         // A fault that only ever shows in thousands of cases is one for a test of its own.
         cargo.env("PROPTEST_CASES", "128").env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "1");
         cargo.env("RUST_BACKTRACE", "0");
+        match order {
+            Order::Any => {}
+            Order::Every => {
+                loom::on_its_atomics(&mut cargo);
+                cargo.env("CARGO_TARGET_DIR", self.target.join("loom"));
+            }
+        }
         cargo
     }
 }
