@@ -5,7 +5,7 @@ use super::{Check, Problem};
 use crate::workspace::Package;
 
 /// What each of our packages may name, whatever for. Anything else needs a decision record first.
-const MAY_NAME: [(&str, &[&str]); 13] = [
+const MAY_NAME: [(&str, &[&str]); 14] = [
     ("blockmap-machine", &[]),
     ("blockmap-vmsa", &["blockmap-machine"]),
     ("blockmap-layout", &["blockmap-vmsa"]),
