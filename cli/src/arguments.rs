@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::screen::Form;
-use crate::{check, explain, manual, plan};
+use crate::{check, dump, explain, manual, plan, probe, stat, walk};
 
 /// What the status means, for the end of the help.
 const STATUS: &str = "\
@@ -46,6 +46,14 @@ impl Arguments {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// What a source is, what was found in it, and from where
+    Probe(probe::Options),
+    /// The tables as Linux's kernel_page_tables prints them
+    Dump(dump::Options),
+    /// Leaves of each size, memory of tables, TLB entries; and why there are not more blocks
+    Stat(stat::Options),
+    /// How an address is translated, each level's entry field by field
+    Walk(walk::Options),
     /// What a memory map costs in tables and TLB entries: in blocks, in pages, at each granule
     Plan(plan::Options),
     /// What one descriptor says, field by field, at every level and granule

@@ -1,6 +1,6 @@
 //! `explain`: what one descriptor says, at every level of every granule that gives it a meaning.
 
-mod field;
+pub(crate) mod field;
 mod hint;
 
 use std::io::Write as _;
@@ -105,7 +105,7 @@ impl From<FormatName> for Format {
 
 /// A regime as it is typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum RegimeName {
+pub(crate) enum RegimeName {
     /// EL1&0, a kernel's.
     El1,
     /// EL2, a hypervisor's.

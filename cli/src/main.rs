@@ -3,11 +3,20 @@
 
 mod arguments;
 mod check;
+mod dump;
 mod explain;
 mod manual;
 mod number;
 mod plan;
+mod probe;
+mod progress;
+mod region;
 mod screen;
+mod source;
+mod stat;
+mod survey;
+mod walk;
+mod words;
 
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;
@@ -20,6 +29,9 @@ use screen::{Outcome, Screen};
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     arguments.color.choose();
+    if arguments.quiet {
+        progress::be_quiet();
+    }
     let mut screen = Screen::new(arguments.form());
     match run(&arguments.command, &mut screen) {
         Ok(Outcome::Clean) => ExitCode::SUCCESS,
@@ -35,6 +47,10 @@ fn main() -> ExitCode {
 
 fn run(command: &Command, screen: &mut Screen) -> anyhow::Result<Outcome> {
     match command {
+        Command::Probe(options) => probe::run(options, screen),
+        Command::Dump(options) => dump::run(options, screen),
+        Command::Stat(options) => stat::run(options, screen),
+        Command::Walk(options) => walk::run(options, screen),
         Command::Explain(options) => explain::run(options, screen),
         Command::Plan(options) => plan::run(options, screen),
         Command::Check(options) => check::run(options, screen),

@@ -84,7 +84,7 @@ pub use alias::{Alias, AliasAudit, Protection};
 pub use blockmap_vmsa as vmsa;
 pub use column::level_name;
 pub use entry::{Entries, Entry, Found, Refusal, Skipped};
-pub use ptdump::{Marker, Style};
+pub use ptdump::{Marker, Outputs, Style};
 pub use rights::{Limits, Rights, RightsPair};
 pub use run::{Mapped, Run, Runs, What};
 pub use size::Size;

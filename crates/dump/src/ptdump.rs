@@ -4,7 +4,7 @@ use core::fmt;
 
 use blockmap_vmsa::{
     Geometry, Level, Mair,
-    machine::{VirtAddr, VirtRange},
+    machine::{PhysAddr, VirtAddr, VirtRange},
 };
 
 use crate::{ReadTable, Skipped, Tree, What, column::Shown, level_name, size::Size};
@@ -27,6 +27,16 @@ pub struct Style<'a> {
     pub markers: &'a [Marker<'a>],
 }
 
+/// Whether a dump's lines tell where their leaves lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Outputs {
+    /// They don't, as Linux's don't: a line goes on wherever its leaves lead.
+    #[default]
+    Hidden,
+    /// They do, after the input addresses: a line goes on as long as outputs follow each other.
+    Shown,
+}
+
 /// What is equal for all entries of a line.
 #[derive(Clone, Copy, PartialEq)]
 enum Shape {
@@ -42,12 +52,23 @@ struct Line {
     bytes: u64,
     level: Level,
     shape: Shape,
+    /// Where the first entry leads, if that is shown.
+    output: Option<PhysAddr>,
+}
+
+impl Line {
+    /// Whether the line goes on with entries of `level` that say `shape` and lead to `output`.
+    fn goes_on(&self, level: Level, shape: Shape, output: Option<PhysAddr>) -> bool {
+        let next = self.output.map(|output| output.wrapping_add(self.bytes));
+        self.level == level && self.shape == shape && next == output
+    }
 }
 
 /// Writes the lines of one dump.
 struct Writer<'a, 'o> {
     geometry: Geometry,
     mair: Mair,
+    outputs: Outputs,
     /// Those not written yet.
     markers: &'a [Marker<'a>],
     line: Option<Line>,
@@ -67,12 +88,26 @@ impl<R: ReadTable> Tree<'_, R> {
     /// # Errors
     /// Those of `out`; what was written by then stays.
     pub fn ptdump(&self, style: Style<'_>, out: &mut dyn fmt::Write) -> fmt::Result {
+        self.ptdump_with(style, Outputs::Hidden, out)
+    }
+
+    /// Writes the tree as [`Tree::ptdump`] does, with or without output addresses.
+    ///
+    /// # Errors
+    /// Those of `out`; what was written by then stays.
+    pub fn ptdump_with(
+        &self,
+        style: Style<'_>,
+        outputs: Outputs,
+        out: &mut dyn fmt::Write,
+    ) -> fmt::Result {
         let (lowest, _) = self.geometry.inputs();
         let first = self.within.map_or(lowest, VirtRange::start);
         let before = style.markers.partition_point(|marker| marker.start < first);
         let mut writer = Writer {
             geometry: self.geometry,
             mair: style.mair,
+            outputs,
             markers: style.markers.get(before..).unwrap_or_default(),
             line: None,
             out,
@@ -89,7 +124,11 @@ impl<R: ReadTable> Tree<'_, R> {
                     continue;
                 }
             };
-            writer.add(run.range, run.level, shape)?;
+            let output = match outputs {
+                Outputs::Hidden => None,
+                Outputs::Shown => run.mapped().map(|mapped| mapped.output),
+            };
+            writer.add((run.range, run.level), shape, output)?;
         }
         writer.finish_line()
     }
@@ -98,20 +137,26 @@ impl<R: ReadTable> Tree<'_, R> {
 impl Writer<'_, '_> {
     /// Adds entries: to the line at hand if they say the same, and piece by piece if markers come
     /// between.
-    fn add(&mut self, range: VirtRange, level: Level, shape: Shape) -> fmt::Result {
+    fn add(
+        &mut self,
+        (range, level): (VirtRange, Level),
+        shape: Shape,
+        mut output: Option<PhysAddr>,
+    ) -> fmt::Result {
         let (mut start, mut left) = (range.start(), range.bytes());
         while left > 0 {
             self.name_areas(start)?;
             let bytes = self.until_marker(start, level).map_or(left, |most| most.min(left));
             match &mut self.line {
-                Some(line) if line.level == level && line.shape == shape => line.bytes += bytes,
+                Some(line) if line.goes_on(level, shape, output) => line.bytes += bytes,
                 Some(_) | None => {
                     self.finish_line()?;
-                    self.line = Some(Line { start, bytes, level, shape });
+                    self.line = Some(Line { start, bytes, level, shape, output });
                 }
             }
             left -= bytes;
             start = start.wrapping_add(bytes);
+            output = output.map(|output| output.wrapping_add(bytes));
         }
         Ok(())
     }
@@ -125,7 +170,7 @@ impl Writer<'_, '_> {
     ) -> fmt::Result {
         self.name_areas(range.start())?;
         self.finish_line()?;
-        self.range(range.start(), range.bytes(), level)?;
+        self.range((range.start(), range.bytes()), level, None)?;
         let Skipped { table, refusal } = skipped;
         writeln!(self.out, " SKIPPED table {table}: {refusal}")
     }
@@ -154,7 +199,7 @@ impl Writer<'_, '_> {
         let Some(line) = self.line.take() else {
             return Ok(());
         };
-        self.range(line.start, line.bytes, line.level)?;
+        self.range((line.start, line.bytes), line.level, line.output)?;
         match line.shape {
             Shape::Gap => {}
             Shape::Leaves(shown) => shown.write(self.geometry, self.mair, self.out)?,
@@ -165,14 +210,20 @@ impl Writer<'_, '_> {
 
     /// Writes what every line starts with: addresses, size in the largest unit that divides it,
     /// and the level's name. The end of the address space is written as zero.
-    fn range(&mut self, start: VirtAddr, bytes: u64, level: Level) -> fmt::Result {
+    fn range(
+        &mut self,
+        (start, bytes): (VirtAddr, u64),
+        level: Level,
+        output: Option<PhysAddr>,
+    ) -> fmt::Result {
         let Size { number, unit } = Size::of(bytes);
-        write!(
-            self.out,
-            "{:#018x}-{:#018x}   {number:9}{unit} {}",
-            start.value(),
-            start.wrapping_add(bytes).value(),
-            level_name(self.geometry, level),
-        )
+        let end = start.wrapping_add(bytes);
+        write!(self.out, "{:#018x}-{:#018x}", start.value(), end.value())?;
+        match (self.outputs, output) {
+            (Outputs::Hidden, _) => {}
+            (Outputs::Shown, Some(output)) => write!(self.out, " {:#018x}", output.value())?,
+            (Outputs::Shown, None) => write!(self.out, " {:18}", "")?,
+        }
+        write!(self.out, "   {number:9}{unit} {}", level_name(self.geometry, level))
     }
 }

@@ -1,7 +1,7 @@
 //! The texts: markers, columns and walks.
 
 use blockmap_dump::{
-    Limits, Marker, Style, level_name,
+    Limits, Marker, Outputs, Style, level_name,
     vmsa::{
         Geometry, Level, Mair, bits,
         machine::{PhysAddr, VirtAddr, VirtRange},
@@ -185,4 +185,27 @@ level  3  0x1003000[1]  0x0070000080001707  page 0x80001000 attr=1:MEM/NORMAL-TA
     );
     let lower = arena.tree().walk(VirtAddr::new(0x1000));
     assert_eq!(lower.to_string(), "0x1000 is not in the upper half");
+}
+
+#[test]
+fn lines_with_outputs_end_where_outputs_do_not_follow() {
+    let mut arena = Arena::new(KERNEL);
+    for (page, frame) in [(0, 8), (1, 9), (2, 3), (4, 5)] {
+        let word = KERNEL.leaf_word(Level::L3, PhysAddr::new(frame << 12), DATA);
+        arena.put(Level::L3, at(page << 12), word);
+    }
+    let markers = [Marker { start: at(0x1000), name: "between" }];
+    let style = Style { mair: MAIR, markers: &markers };
+    let tree = arena.tree().within(VirtRange::new(at(0), 0x5000).unwrap());
+    let mut text = String::new();
+    tree.ptdump_with(style, Outputs::Shown, &mut text).unwrap();
+    let places: Vec<_> = text.lines().filter_map(|line| line.get(..56)).collect();
+    let expected = [
+        "0xffff000000000000-0xffff000000001000 0x0000000000008000",
+        "0xffff000000001000-0xffff000000002000 0x0000000000009000",
+        "0xffff000000002000-0xffff000000003000 0x0000000000003000",
+        "0xffff000000003000-0xffff000000004000                   ",
+        "0xffff000000004000-0xffff000000005000 0x0000000000005000",
+    ];
+    assert_eq!(places, expected, "{text}");
 }

@@ -1,0 +1,99 @@
+//! What the commands print.
+
+use crate::linux::{self, BLOCKS, PAGES, REPAINTED};
+use crate::run::{blockmap, json, text};
+
+#[test]
+fn a_dump_is_what_linux_printed() {
+    for (dump, name) in [(BLOCKS, "dump-1.ram"), (PAGES, "dump-2.ram"), (REPAINTED, "dump-3.ram")] {
+        let printed = text(&["dump", &linux::source(dump, name)]);
+        for (ours, theirs) in printed.lines().zip(dump.lines()) {
+            assert_eq!(ours, theirs);
+        }
+        assert!(printed == dump, "one is longer than the other");
+    }
+}
+
+#[test]
+fn a_map_in_blocks_is_counted_with_what_breaks_it() {
+    let source = linux::source(BLOCKS, "stat.ram");
+    let lines = text(&["stat", &source]);
+    // Linux's count of its own lines: see the statistics of the same dump in `blockmap-dump`.
+    assert!(lines.contains("DirectMap1G:    11534336 kB\n"), "{lines}");
+    assert!(lines.contains("1 broken by  5.37 MiB  r-- normal  also mapped in: image"), "{lines}");
+    let (status, document) = json(&["stat", &source]);
+    assert_eq!((status, &document["schema"]), (0, &"blockmap.stat/1".into()));
+    let parts = document["parts"].as_array().unwrap();
+    let linear = parts.iter().find(|part| part["name"] == "linear").unwrap();
+    assert_eq!(linear["tlb_entries"], 11 + 31 + 14 + 41 + 4);
+    assert_eq!(linear["tables"], 5);
+    assert_eq!(document["loss"]["tlb_entries_uniform"], 12);
+    let (_, document) = json(&["stat", &linux::source(PAGES, "stat-pages.ram")]);
+    let loss = &document["loss"];
+    assert_eq!((&loss["block_bytes"], &loss["tlb_entries_joined"]), (&0.into(), &101.into()));
+    assert_eq!(loss["sizes"][0]["joinable"], 11);
+}
+
+#[test]
+fn a_walk_ends_in_a_finding_where_nothing_is_mapped() {
+    let source = linux::source(BLOCKS, "walk.ram");
+    let done = blockmap(&["walk", &source, "0xffff000040001234"]);
+    assert_eq!(done.status, 0, "{}", done.errors);
+    assert!(done.text.contains("-> 0x80001234, 1G block, rw-, EL0 ---"), "{}", done.text);
+    let (status, document) = json(&["walk", &source, "0xffff0000007d0000", "0x1000"]);
+    assert_eq!(status, 1);
+    let [gone, lower] = &document["walks"].as_array().unwrap()[..] else { panic!("{document}") };
+    assert_eq!(gone["why"], "invalid at level 3, but present");
+    assert_eq!(gone["steps"].as_array().unwrap().len(), 4);
+    assert_eq!(lower["why"], "in neither half");
+}
+
+#[test]
+fn a_filter_and_output_addresses_narrow_a_dump() {
+    let source = linux::source(BLOCKS, "filter.ram");
+    let lines = text(&["dump", &source, "--filter", "ro x", "--phys"]);
+    let outputs: Vec<_> = lines.lines().skip(1).filter_map(|line| line.get(38..56)).collect();
+    assert_eq!(outputs, ["0x0000000040210000", "0x0000000040400000", "0x0000000040600000"]);
+    let linear = text(&["dump", &source, "--region", "linear", "--filter", "PUD"]);
+    assert_eq!(linear.lines().count(), 2, "{linear}");
+    let (_, document) = json(&["dump", &source, "--region", "fixmap"]);
+    assert_eq!(document["leaves"][0]["bytes"], 1 << 20);
+    assert_eq!(document["leaves"][0]["region"], "fixmap");
+}
+
+#[test]
+fn errors_say_what_was_tried_and_what_to_do() {
+    let missing = blockmap(&["stat", "no-such-file@0x40000000"]);
+    assert_eq!(missing.status, 2);
+    assert!(missing.errors.contains("cannot read tables from no-such-file"), "{}", missing.errors);
+    let region = blockmap(&["dump", &linux::source(BLOCKS, "error.ram"), "--filter", "wx"]);
+    assert_eq!(region.status, 2);
+    assert!(region.errors.contains("`wx` is in no line of a dump"), "{}", region.errors);
+}
+
+#[test]
+fn a_plan_costs_what_linux_was_measured_to_cost() {
+    let (status, document) = json(&["plan", "12G@0x40000000", "--granule", "4k"]);
+    assert_eq!(status, 0);
+    let pages = &document["costs"][1];
+    // Linux 7.3 with 12 GiB in pages: 1 + 12 + 6144 tables, 24,628 KiB.
+    assert_eq!((&pages["tables"], &pages["table_bytes"]), (&6157.into(), &(24_628 << 10).into()));
+    let (_, document) = json(&["plan", "256G@0x40000000", "--granule", "4k"]);
+    let saved = document["costs"][1]["table_bytes"].as_u64().unwrap() >> 20;
+    assert!((490..520).contains(&saved), "about 500 MiB: {saved}");
+    let (_, document) =
+        json(&["plan", "1G@0", "--cpu", "AmpereOne", "--cpu", "Neoverse N1", "--granule", "4k"]);
+    assert_eq!(document["boot"]["mode"], "repainted");
+}
+
+#[test]
+fn a_trace_that_breaks_a_rule_is_a_finding() {
+    let trace = |folder: &str, name: &str| {
+        format!("{}/../crates/verify/{folder}/{name}.trace", env!("CARGO_MANIFEST_DIR"))
+    };
+    let (status, document) = json(&["check", &trace("illegal", "publish-after-fill")]);
+    assert_eq!(status, 1);
+    assert_eq!(document["verdicts"][0]["rule"], "publish-after-fill");
+    let (status, document) = json(&["check", &trace("legal", "publish-after-fill"), "--explore"]);
+    assert_eq!((status, &document["passed"]), (0, &true.into()));
+}
