@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::screen::Form;
-use crate::{check, dump, explain, manual, plan, probe, stat, walk};
+use crate::{audit, check, dump, explain, manual, plan, probe, stat, walk};
 
 /// What the status means, for the end of the help.
 const STATUS: &str = "\
@@ -52,6 +52,8 @@ pub(crate) enum Command {
     Dump(dump::Options),
     /// Leaves of each size, memory of tables, TLB entries; and why there are not more blocks
     Stat(stat::Options),
+    /// Memory that is protected through one mapping and open through another
+    Audit(audit::Options),
     /// How an address is translated, each level's entry field by field
     Walk(walk::Options),
     /// What a memory map costs in tables and TLB entries: in blocks, in pages, at each granule

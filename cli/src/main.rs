@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod audit;
 mod check;
 mod dump;
 mod explain;
@@ -50,6 +51,7 @@ fn run(command: &Command, screen: &mut Screen) -> anyhow::Result<Outcome> {
         Command::Probe(options) => probe::run(options, screen),
         Command::Dump(options) => dump::run(options, screen),
         Command::Stat(options) => stat::run(options, screen),
+        Command::Audit(options) => audit::run(options, screen),
         Command::Walk(options) => walk::run(options, screen),
         Command::Explain(options) => explain::run(options, screen),
         Command::Plan(options) => plan::run(options, screen),

@@ -79,8 +79,15 @@ impl Screen {
         schema: &'static str,
         body: &T,
     ) -> io::Result<()> {
-        let document = Document { schema, body };
-        serde_json::to_writer_pretty(&mut self.out, &document).map_err(io::Error::from)?;
+        self.json(&Document { schema, body })
+    }
+
+    /// Writes JSON of somebody else's schema.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn json<T: Serialize>(&mut self, document: &T) -> io::Result<()> {
+        serde_json::to_writer_pretty(&mut self.out, document).map_err(io::Error::from)?;
         self.out.write_all(b"\n")?;
         self.out.flush()
     }

@@ -1,7 +1,10 @@
 //! What the commands print.
 
+use blockmap_dump::vmsa::{Level, bits};
+use serde_json::Value;
+
 use crate::linux::{self, BLOCKS, PAGES, REPAINTED};
-use crate::run::{blockmap, json, text};
+use crate::run::{blockmap, file, json, text};
 
 #[test]
 fn a_dump_is_what_linux_printed() {
@@ -96,4 +99,46 @@ fn a_trace_that_breaks_a_rule_is_a_finding() {
     assert_eq!(document["verdicts"][0]["rule"], "publish-after-fill");
     let (status, document) = json(&["check", &trace("legal", "publish-after-fill"), "--explore"]);
     assert_eq!((status, &document["passed"]), (0, &true.into()));
+}
+
+/// What stays writable in the linear map under `rodata=noalias`: code that was loaded.
+fn with_open_code(name: &str) -> String {
+    let mut image = linux::rebuilt(BLOCKS);
+    let code = bits::VALID | bits::READ_ONLY | bits::ACCESSED | bits::UXN | 0b11 << 8;
+    image.map(Level::L3, (0xffff_8000_0013_d000, 2 << 20), 0x43e0_0000, code);
+    image.map(Level::L3, (0xffff_8000_0053_d000, 8 << 10), 0x44b8_e000, code);
+    image.save(&file(name))
+}
+
+#[test]
+fn a_usual_boot_passes_an_audit_with_remarks() {
+    let done = blockmap(&["audit", &linux::source(BLOCKS, "audit.ram")]);
+    assert_eq!((done.status, &*done.errors), (0, ""), "{}", done.text);
+    assert!(done.text.contains("note  ro-alias     1 MiB  r--"), "{}", done.text);
+    assert!(done.text.contains("(fixmap)"), "{}", done.text);
+    assert!(done.text.contains("5.37 MiB read-only, 0 B writable"), "{}", done.text);
+    let strict = blockmap(&["audit", &linux::source(BLOCKS, "audit-strict.ram"), "--strict"]);
+    assert_eq!(strict.status, 1, "{}", strict.text);
+}
+
+#[test]
+fn code_that_is_writable_through_the_linear_map_is_found() {
+    let source = with_open_code("open.ram");
+    let (status, document) = json(&["audit", &source]);
+    assert_eq!((status, &document["denied"]), (1, &2.into()));
+    let found: Vec<_> = document["findings"].as_array().unwrap().iter().take(2).collect();
+    let seen = found.iter().map(|found| {
+        let alias = found["alias"]["start"].as_str().unwrap();
+        (found["kind"].as_str().unwrap(), found["bytes"].as_u64().unwrap(), alias)
+    });
+    let expected =
+        [("x-alias", 2 << 20, "0xffff000003e00000"), ("x-alias", 8 << 10, "0xffff000004b8e000")];
+    assert!(seen.eq(expected), "{found:?}");
+    let (status, _) = json(&["audit", &source, "--deny", "wx"]);
+    assert_eq!(status, 0, "Linux's own check passes");
+    let done = blockmap(&["audit", &source, "--sarif"]);
+    let sarif: Value = serde_json::from_str(&done.text).unwrap();
+    assert_eq!((done.status, &sarif["version"]), (1, &"2.1.0".into()));
+    let errors = sarif["runs"][0]["results"].as_array().unwrap();
+    assert_eq!(errors.iter().filter(|result| result["level"] == "error").count(), 2);
 }

@@ -53,13 +53,17 @@ pub(crate) fn rebuilt(dump: &str) -> Image {
 }
 
 /// Where an address of the machine leads.
-fn output(input: u64) -> u64 {
+fn output(input: u64, meaning: u64) -> u64 {
     match input {
+        _ if meaning & DEVICE != 0 => 0x0800_0000 + (input & 0xff_ffff),
         LINEAR..0xffff_8000_0000_0000 => RAM + (input - LINEAR),
         IMAGE..IMAGE_END => IMAGE_OUTPUT + (input - IMAGE),
         _ => (1 << 32) + (input & 0xffff_ffff),
     }
 }
+
+/// The memory index of devices: bit 2 of three.
+const DEVICE: u64 = 4 << 2;
 
 const IMAGE_END: u64 = IMAGE + IMAGE_BYTES;
 
@@ -78,7 +82,7 @@ fn add(image: &mut Image, line: &str) {
     match meaning(&words[3..]) {
         None => drop(image.table_at(level, VirtAddr::new(from))),
         Some(meaning) => {
-            image.map(level, (from, to.wrapping_sub(from)), output(from), meaning);
+            image.map(level, (from, to.wrapping_sub(from)), output(from, meaning), meaning);
         }
     }
 }
@@ -99,7 +103,7 @@ fn meaning(words: &[&str]) -> Option<u64> {
         "UXN" => word | bits::UXN,
         "MEM/NORMAL-TAGGED" => word | 1 << 2,
         "MEM/NORMAL-NC" => word | 2 << 2,
-        "DEVICE/nGnRE" => word | 4 << 2,
+        "DEVICE/nGnRE" => word | DEVICE,
         "RW" | "NX" | "BLK" | "MEM/NORMAL" => word,
         other => panic!("unknown word {other}"),
     });
