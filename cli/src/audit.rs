@@ -107,7 +107,7 @@ pub(crate) fn run(options: &Options, screen: &mut Screen) -> Result<Outcome> {
     };
     match screen.form() {
         Form::Text if options.sarif => {
-            sarif::write(&answer.findings, &options.source.place, screen)?
+            sarif::write(&answer.findings, &options.source.place, screen)?;
         }
         Form::Text => write_text(&answer, screen)?,
         Form::Json => screen.document("blockmap.audit/1", &answer)?,

@@ -108,10 +108,8 @@ impl Finding {
     pub(super) fn weigh(&mut self, denied: &[Kind], is_strict: bool) {
         let is_window = self.kind == Kind::RoAlias && self.region == Name::Fixmap;
         let is_denied = self.kind == Kind::Unread || denied.contains(&self.kind);
-        self.weight = match is_denied && (is_strict || !is_window) {
-            true => Weight::Denied,
-            false => Weight::Noted,
-        };
+        let counts = is_denied && (is_strict || !is_window);
+        self.weight = if counts { Weight::Denied } else { Weight::Noted };
     }
 
     /// What is said of it, after the address.

@@ -9,6 +9,7 @@ use crate::region::{Name, Regions};
 use crate::survey::Survey;
 
 /// Bytes of the image by their rights.
+#[expect(clippy::struct_field_names, reason = "these are names of JSON, where units are in names")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Image {
     /// Executable.

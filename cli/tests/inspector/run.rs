@@ -15,7 +15,11 @@ pub(crate) struct Done {
 
 /// Runs the program with these arguments.
 pub(crate) fn blockmap(arguments: &[&str]) -> Done {
-    let output = Command::new(env!("CARGO_BIN_EXE_blockmap")).args(arguments).output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_blockmap"))
+        .arg("--quiet")
+        .args(arguments)
+        .output()
+        .unwrap();
     Done {
         status: output.status.code().unwrap(),
         text: String::from_utf8(output.stdout).unwrap(),
