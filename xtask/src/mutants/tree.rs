@@ -14,7 +14,7 @@ use crate::loom;
 use crate::workspace::{cargo, root, target_dir};
 
 /// How long tests may take to notice a fault: a fault may well be an endless loop.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// The copy.
 pub(super) struct Tree {
