@@ -11,6 +11,7 @@ pub mod draw;
 pub mod drawn;
 mod loading;
 pub mod machine;
+pub mod mixture;
 pub mod program;
 pub mod recorder;
 pub mod reference;
