@@ -15,6 +15,7 @@ pub mod image;
 pub mod loom;
 pub mod miri;
 pub mod mutants;
+pub mod oracle;
 pub mod qemu;
 pub mod random;
 pub mod setup;

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::{
-    boot, check, demo, doc, fuzz, guest, image, loom, miri, mutants, random, setup, survivors,
-    test, tidy,
+    boot, check, demo, doc, fuzz, guest, image, loom, miri, mutants, oracle, random, setup,
+    survivors, test, tidy,
 };
 
 /// The project's commands. Each does the set-up it needs, and says what it installs.
@@ -37,6 +37,8 @@ enum Command {
     Image,
     /// Seeds known faults one at a time, and checks that a test notices each.
     Mutants(mutants::Options),
+    /// Explores every operation of the engine on machines that stand for all; prints what it took.
+    Oracle(oracle::Options),
     /// Random programs through the engine and the model; or, with a seed, one of them again.
     Random(random::Options),
     /// Changes the engine or the facts in every way that cargo-mutants knows; takes hours.
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         Command::Demo => demo::run(),
         Command::Guest(options) => guest::run(&options),
         Command::Mutants(options) => mutants::run(&options),
+        Command::Oracle(options) => oracle::run(options),
         Command::Random(options) => random::run(options),
         Command::Survivors(options) => survivors::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),

@@ -13,7 +13,8 @@ use crate::workspace::cargo;
 pub enum Show {
     /// What it prints, as it prints it.
     All,
-    /// Cargo tests: the closing line of each test program that ran tests; everything, if it fails.
+    /// Cargo tests: the closing line of each test program that ran tests, and what the oracle's say
+    /// of what they took; everything, if it fails.
     Closings,
 }
 
@@ -74,6 +75,9 @@ fn with_closings_shown(mut command: Command) -> io::Result<bool> {
         if let Some(name) = test_program(&text) {
             program = name;
         }
+        if let Some(fact) = said(&text) {
+            println!("{fact}");
+        }
         if let Some(closing) = test_closing(&text) {
             println!("{closing} [{program}]");
         }
@@ -97,6 +101,12 @@ fn test_program(line: &str) -> Option<String> {
     let file = path.trim_end_matches(')').rsplit('/').next()?;
     let name = file.rsplit_once('-').map_or(file, |(name, _hash)| name);
     Some(format!("{name} {}", source.trim_start_matches("unittests ")))
+}
+
+/// What a test says of what it took: tests of the oracle print that past the harness, in between
+/// its own dots.
+fn said(line: &str) -> Option<&str> {
+    line.find("oracle: ").map(|at| line[at..].trim_end())
 }
 
 /// A test program's closing line, if it ran any test.
@@ -127,6 +137,12 @@ mod tests {
         assert_eq!(test_program(own).unwrap(), "boot tests/boot.rs");
         assert_eq!(test_program("   Doc-tests blockmap\n").unwrap(), "blockmap doctests");
         assert_eq!(test_program("running 3 tests\n"), None);
+    }
+
+    #[test]
+    fn what_the_oracle_took_is_shown() {
+        assert_eq!(said("..oracle: 2 CPUs, 5 states/s\n"), Some("oracle: 2 CPUs, 5 states/s"));
+        assert_eq!(said("test something ... ok\n"), None);
     }
 
     #[test]

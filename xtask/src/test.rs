@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::check::{self, BOOTING};
+use crate::check::{self, BOOTING, COVERING};
 use crate::stage::{Show, run, run_work};
 use crate::workspace::packages;
 use crate::{image, loom, setup};
@@ -21,6 +21,8 @@ pub fn run_all() -> Result<ExitCode> {
     run("doctests", Show::Closings, &["test", "--workspace", "--doc"])?;
     loom::run_stage()?;
     run_work("image", || image::build().map(|_image| ExitCode::SUCCESS))?;
+    let covering = ["test", "--package", "blockmap-verify", "--test", COVERING];
+    run("the oracle's covering set", Show::Closings, &covering)?;
     boot_tests()?;
     println!("test: all passed");
     Ok(ExitCode::SUCCESS)

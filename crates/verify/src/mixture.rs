@@ -133,6 +133,7 @@ impl Effort {
     }
 
     /// The same with how long it took.
+    #[must_use]
     pub fn in_time(self, time: Duration) -> impl fmt::Display {
         let Self { scenarios, slices, states, transitions } = self;
         let millis = usize::try_from(time.as_millis()).unwrap_or(usize::MAX).max(1);

@@ -6,11 +6,10 @@ use std::time::Instant;
 use blockmap::Terms;
 use blockmap_model::explore::{Options, Slices, explore};
 use blockmap_model::judge::judge;
-use blockmap_model::profile::{
-    Forwarding, Invalidation, Profile, Runs, Several, Synchronisation, WalkCache,
-};
+use blockmap_model::profile::{Profile, Several};
 use blockmap_model::text::read;
 use blockmap_model::verdict::Rule;
+use blockmap_verify::mixture::COVERING;
 use blockmap_verify::scenario::{LIVE, SCENARIOS, Scenario};
 use blockmap_vmsa::TlbiForm;
 
@@ -40,40 +39,6 @@ fn every_operation_is_legal_on_two_quiet_cpus_at_every_address() {
     accept(TlbiForm::ByAddress, 2, Slices::Edges);
 }
 
-#[test]
-fn every_operation_is_legal_on_three_and_four_quiet_cpus() {
-    accept(TlbiForm::Ranged, 3, Slices::Each);
-    accept(TlbiForm::Ranged, 4, Slices::Each);
-}
-
-#[test]
-#[ignore = "minutes: every pair of entries of every contiguous run"]
-fn every_operation_is_legal_for_every_pair_of_a_run() {
-    for cpus in 2..=4 {
-        accept(TlbiForm::Ranged, cpus, Slices::Pairs);
-    }
-}
-
-/// Profiles of which each lets a CPU do something that the others don't, beside a plain CPU.
-///
-/// They dominate all products: a state of the model is wrong because of one CPU's TLB and that
-/// CPU's profile, or, for aliases, because of what two TLBs hold; and what a CPU's TLB may hold
-/// depends on its own profile and on the effects alone, never on another CPU's profile. Of the
-/// properties, only the form of invalidation takes any away, and that is what the engine is told.
-fn profiles() -> [(Profile, TlbiForm); 8] {
-    let plain = Profile::QUIET;
-    [
-        (plain, TlbiForm::Ranged),
-        (Profile { synchronisation: Synchronisation::Ets2, ..plain }, TlbiForm::Ranged),
-        (Profile { synchronisation: Synchronisation::Ets3, ..plain }, TlbiForm::Ranged),
-        (Profile { walk_cache: WalkCache::ByInput, ..plain }, TlbiForm::Ranged),
-        (Profile { invalidation: Invalidation::ByAddress, ..plain }, TlbiForm::ByAddress),
-        (Profile { runs: Runs::Ignored, ..plain }, TlbiForm::Ranged),
-        (Profile { forwarding: Forwarding::None, ..plain }, TlbiForm::Ranged),
-        (plain, TlbiForm::ByAddress),
-    ]
-}
-
 /// The rules that a scenario breaks when the first two CPUs have these profiles.
 fn broken(scenario: &Scenario, cpus: [Profile; 2], tlbi: TlbiForm) -> Vec<Rule> {
     let mut program = scenario.record(Terms { tlbi, ..LIVE }, 2);
@@ -87,12 +52,17 @@ fn broken(scenario: &Scenario, cpus: [Profile; 2], tlbi: TlbiForm) -> Vec<Rule> 
 }
 
 #[test]
-fn every_operation_is_legal_on_every_kind_of_quiet_cpu() {
-    for (profile, tlbi) in profiles() {
+fn both_judges_accept_every_operation_over_the_covering_set() {
+    for mixture in &COVERING {
         for scenario in SCENARIOS {
-            for cpus in [[profile, Profile::QUIET], [Profile::QUIET, profile]] {
-                assert_eq!(broken(scenario, cpus, tlbi), [], "{}: {profile}", scenario.name);
-            }
+            let cpus = [mixture.writer, mixture.walkers];
+            assert_eq!(
+                broken(scenario, cpus, mixture.tlbi),
+                [],
+                "{}, {}",
+                scenario.name,
+                mixture.name
+            );
         }
     }
 }

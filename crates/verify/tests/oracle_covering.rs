@@ -13,7 +13,8 @@ use blockmap_verify::mixture::{COVERING, Effort, Mixture, every_mixture, every_p
 use blockmap_verify::scenario::SCENARIOS;
 
 fn say(line: &str) {
-    writeln!(std::io::stdout(), "oracle: {line}").unwrap();
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "oracle: {line}").unwrap();
 }
 
 /// Explores every scenario on a mixture.
