@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::screen::Form;
-use crate::{audit, check, dump, explain, manual, plan, probe, stat, walk};
+use crate::{audit, check, diff, dump, explain, manual, map, plan, probe, stat, walk};
 
 /// What the status means, for the end of the help.
 const STATUS: &str = "\
@@ -56,6 +56,10 @@ pub(crate) enum Command {
     Audit(audit::Options),
     /// How an address is translated, each level's entry field by field
     Walk(walk::Options),
+    /// What changed between two maps of one kernel
+    Diff(diff::Options),
+    /// The picture of a map: in the terminal, as SVG, or as a page to zoom into
+    Map(map::Options),
     /// What a memory map costs in tables and TLB entries: in blocks, in pages, at each granule
     Plan(plan::Options),
     /// What one descriptor says, field by field, at every level and granule

@@ -4,9 +4,11 @@
 mod arguments;
 mod audit;
 mod check;
+mod diff;
 mod dump;
 mod explain;
 mod manual;
+mod map;
 mod number;
 mod plan;
 mod probe;
@@ -52,6 +54,8 @@ fn run(command: &Command, screen: &mut Screen) -> anyhow::Result<Outcome> {
         Command::Dump(options) => dump::run(options, screen),
         Command::Stat(options) => stat::run(options, screen),
         Command::Audit(options) => audit::run(options, screen),
+        Command::Diff(options) => diff::run(options, screen),
+        Command::Map(options) => map::run(options, screen),
         Command::Walk(options) => walk::run(options, screen),
         Command::Explain(options) => explain::run(options, screen),
         Command::Plan(options) => plan::run(options, screen),

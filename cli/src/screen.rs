@@ -64,7 +64,6 @@ impl Screen {
     }
 
     /// Columns of the terminal.
-    #[expect(dead_code, reason = "what takes it comes with the first source of tables")]
     pub(crate) const fn width(&self) -> usize {
         self.width
     }

@@ -1,5 +1,7 @@
 //! What the commands print.
 
+use std::fs;
+
 use blockmap_dump::vmsa::{Level, bits};
 use serde_json::Value;
 
@@ -142,4 +144,55 @@ fn code_that_is_writable_through_the_linear_map_is_found() {
     assert_eq!((done.status, &sarif["version"]), (1, &"2.1.0".into()));
     let errors = sarif["runs"][0]["results"].as_array().unwrap();
     assert_eq!(errors.iter().filter(|result| result["level"] == "error").count(), 2);
+}
+
+#[test]
+fn a_repainted_map_differs_from_one_in_blocks_by_its_splits() {
+    let (blocks, repainted) =
+        (linux::source(BLOCKS, "before.ram"), linux::source(REPAINTED, "after.ram"));
+    let (status, document) = json(&["diff", &blocks, &repainted]);
+    assert_eq!(status, 1);
+    let changes = document["changes"].as_array().unwrap();
+    let split = |change: &&Value| change["kind"] == "split" && change["before"]["size"] == 1 << 30;
+    let [gib] = &changes.iter().filter(split).collect::<Vec<_>>()[..] else {
+        panic!("{changes:?}")
+    };
+    assert_eq!(gib["bytes"], 11_u64 << 30);
+    assert_eq!(
+        (&document["before"]["tables"], &document["after"]["tables"]),
+        (&18.into(), &6170.into())
+    );
+    let same = blockmap(&["diff", &blocks, &blocks]);
+    assert_eq!((same.status, &*same.text), (0, "the same: 12.1 GiB mapped\n"));
+}
+
+#[test]
+fn pictures_of_blocks_and_of_pages_have_nothing_in_common() {
+    let (blocks, pages) = (linux::source(BLOCKS, "map-1.ram"), linux::source(PAGES, "map-2.ram"));
+    let (blocks_text, pages_text) = (text(&["map", &blocks]), text(&["map", &pages]));
+    for lines in [&blocks_text, &pages_text] {
+        assert!(lines.lines().skip(1).all(|line| line.chars().count() <= 80), "{lines}");
+    }
+    let row = |lines: &str| lines.lines().nth(4).unwrap().to_owned();
+    assert!(row(&blocks_text).ends_with(&"█".repeat(64)), "{blocks_text}");
+    assert!(row(&pages_text).ends_with(&"·".repeat(64)), "{pages_text}");
+    for end in ["svg", "html"] {
+        let path = file(&format!("map.{end}"));
+        assert_eq!(text(&["map", &blocks, "-o", &path]), "");
+        let picture = fs::read_to_string(&path).unwrap();
+        assert!(picture.contains("prefers-color-scheme:dark"), "{picture}");
+        assert!(!picture.contains("{{"), "a place of the page was left empty");
+    }
+    let done = blockmap(&["map", &blocks, "-o", "map.png"]);
+    assert_eq!(done.status, 2);
+    assert!(done.errors.contains("neither in .svg nor in .html"), "{}", done.errors);
+}
+
+#[test]
+fn man_pages_and_completions_are_written() {
+    let folder = file("man");
+    let completions = text(&["manual", "--man", &folder, "--completions", "bash"]);
+    assert!(completions.contains("_blockmap()"), "{completions}");
+    let page = fs::read_to_string(format!("{folder}/blockmap-plan.1")).unwrap();
+    assert!(page.contains("512G@0x80000000"), "{page}");
 }
