@@ -1,5 +1,6 @@
 //! Carrying out the monitor's commands.
 
+mod cpus;
 mod referee;
 mod trace;
 
@@ -11,7 +12,7 @@ use blockmap::vmsa::{Change, Mair};
 
 use blockmap_kernel::cmdline::CommandLine;
 use blockmap_kernel::frames::FRAME_BYTES;
-use blockmap_kernel::monitor::{Command, HELP, Scope};
+use blockmap_kernel::monitor::{Command, HELP, Power, Scope};
 use blockmap_kernel::report::{StatText, WxText};
 
 use crate::arch::exit::{self, Status};
@@ -23,7 +24,7 @@ use crate::timeline::Marks;
 /// What the monitor's commands are about.
 pub(crate) struct Monitor<'a> {
     /// The running system.
-    pub(crate) system: &'a System<'static>,
+    pub(crate) system: &'static System<'static>,
     /// The command line.
     pub(crate) command_line: CommandLine<'a>,
     /// What the CPU is.
@@ -51,6 +52,13 @@ impl Monitor<'_> {
             Command::Trace(what) => self.trace(what),
             Command::Referee(what) => self.referee(what),
             Command::Conflict(address, times) => referee::conflict(address, times),
+            Command::Cpus => self.cpus(),
+            Command::Strategy => self.strategy(),
+            Command::Cpu(Power::On, cpu) => say(self.system.cpu_on(cpu)),
+            Command::Cpu(Power::Off, cpu) => say(self.system.cpu_off(cpu)),
+            Command::Load(Power::On, cpu) => say(self.system.begin_load(cpu)),
+            Command::Load(Power::Off, cpu) => self.end_load(cpu),
+            Command::Churn(changes, accesses) => self.churn(changes, accesses),
             Command::Cmdline => self.cmdline(),
             Command::Poweroff(status) => exit::exit(Status::Asked(status)),
         }
@@ -82,6 +90,7 @@ impl Monitor<'_> {
         println!("linear map:");
         let frames = self.system.frames();
         console::print(format_args!("{}", StatText { map: &map, frames }));
+        Self::parkings();
     }
 
     fn walk(&self, address: VirtAddr) {

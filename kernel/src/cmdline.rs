@@ -12,18 +12,22 @@
 //! assert_eq!(complaint.to_string(), "color=blue is not an option of this kernel; ignored");
 //! ```
 
+mod cpu;
 #[cfg(test)]
 mod tests;
 mod word;
 
 use core::fmt;
+use core::num::NonZeroU32;
 
-use blockmap::layout::{DebugPagealloc, Rodata};
+use blockmap::layout::{DebugPagealloc, Rodata, SizeChoice};
 
 use crate::number::number;
 use crate::trace::MOST_RECORDS;
 use crate::witness;
 use word::{Word, Words};
+
+pub use cpu::{AttestedList, MOST_NAMED, ParkFault, SizeChangeOverrides};
 
 /// What the command line asks for; where it says nothing, or nothing that makes sense, the
 /// default.
@@ -41,6 +45,15 @@ pub struct Options<'a> {
     /// `referee` or `referee=`: how many of the things that it sees the referee keeps, if there is
     /// to be one.
     pub referee: Option<u32>,
+    /// `size-change=`: how live leaves change size.
+    pub size_choice: SizeChoice,
+    /// `cpu.N.size-change=`, `cpu.boot.…`, `cpu.secondary.…` and `no-size-change-list`: what CPUs do
+    /// when live leaves change size, whatever they say themselves.
+    pub overrides: SizeChangeOverrides,
+    /// `maxcpus=`: how many CPUs are started, as Linux has it; those left out can come later.
+    pub max_cpus: Option<u32>,
+    /// `park-fault=`: a CPU that does something wrong on purpose when it is asked to park.
+    pub park_fault: Option<(u32, ParkFault)>,
     /// `semihosting`: how the machine is ended, and whether it can write files of its host.
     pub exit: Exit,
     /// `quiet`: how much is printed before the monitor starts.
@@ -114,6 +127,16 @@ pub enum Known {
     Trace,
     /// `referee` or `referee=`.
     Referee,
+    /// `size-change=`.
+    SizeChange,
+    /// `cpu.N.size-change=`, `cpu.boot.size-change=` and `cpu.secondary.size-change=`.
+    CpuSizeChange,
+    /// `no-size-change-list`.
+    NoSizeChangeList,
+    /// `maxcpus=`, as Linux has it.
+    MaxCpus,
+    /// `park-fault=`.
+    ParkFault,
     /// `semihosting`.
     Semihosting,
     /// `quiet`, as Linux has it.
@@ -122,12 +145,17 @@ pub enum Known {
 
 impl Known {
     /// All options.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 12] = [
         Self::Rodata,
         Self::DebugPagealloc,
         Self::FailTables,
         Self::Trace,
         Self::Referee,
+        Self::SizeChange,
+        Self::CpuSizeChange,
+        Self::NoSizeChangeList,
+        Self::MaxCpus,
+        Self::ParkFault,
         Self::Semihosting,
         Self::Quiet,
     ];
@@ -141,9 +169,22 @@ impl Known {
             Self::FailTables => "fail-tables",
             Self::Trace => "trace",
             Self::Referee => "referee",
+            Self::SizeChange => "size-change",
+            Self::CpuSizeChange => "cpu.N.size-change",
+            Self::NoSizeChangeList => "no-size-change-list",
+            Self::MaxCpus => "maxcpus",
+            Self::ParkFault => "park-fault",
             Self::Semihosting => "semihosting",
             Self::Quiet => "quiet",
         }
+    }
+
+    /// Whether a word with this name is the option.
+    fn is_named(self, name: &str) -> bool {
+        if self == Self::CpuSizeChange {
+            return cpu::who(name).is_some();
+        }
+        same_name(self.name(), name)
     }
 
     /// The values that the option takes, in words.
@@ -155,13 +196,19 @@ impl Known {
             Self::FailTables => "a number of tables",
             Self::Trace => "a number of events from 1 to 4194304",
             Self::Referee => "no value, or a number of events from 1 to 4194304",
-            Self::Semihosting | Self::Quiet => "no value",
+            Self::SizeChange => "auto, live, quiesce or never",
+            Self::CpuSizeChange => {
+                "needs-break, may-abort or quiet, of boot, secondary or up to 16 CPUs by number"
+            }
+            Self::MaxCpus => "a number of CPUs, 1 or more",
+            Self::ParkFault => "a CPU's number, a colon, and never, late or dead",
+            Self::NoSizeChangeList | Self::Semihosting | Self::Quiet => "no value",
         }
     }
 
     /// Sets what the option is about, unless it does not take this value.
-    fn apply(self, value: Option<&str>, options: &mut Options<'_>) -> Option<()> {
-        match (self, value) {
+    fn apply(self, word: Word<'_>, options: &mut Options<'_>) -> Option<()> {
+        match (self, word.value) {
             (Self::Rodata, Some(value)) => options.rodata = value.parse().ok()?,
             (Self::DebugPagealloc, Some("on")) => options.debug_pagealloc = DebugPagealloc::On,
             (Self::DebugPagealloc, Some("off")) => options.debug_pagealloc = DebugPagealloc::Off,
@@ -171,10 +218,30 @@ impl Known {
             (Self::Trace, Some(value)) => options.trace = Some(records(value)?),
             (Self::Referee, Some(value)) => options.referee = Some(records(value)?),
             (Self::Referee, None) => options.referee = Some(witness::USUAL_RECORDS),
+            (Self::SizeChange, Some(value)) => options.size_choice = value.parse().ok()?,
+            (Self::CpuSizeChange, Some(value)) => {
+                options.overrides.set(cpu::who(word.name)?, value)?;
+            }
+            (Self::NoSizeChangeList, None) => options.overrides.ignore_list(),
+            (Self::MaxCpus, Some(value)) => {
+                let cpus = u32::try_from(number(value)?).ok()?;
+                options.max_cpus = Some(NonZeroU32::new(cpus)?.get());
+            }
+            (Self::ParkFault, Some(value)) => options.park_fault = Some(cpu::park_fault(value)?),
             (Self::Semihosting, None) => options.exit = Exit::Semihosting,
             (Self::Quiet, None) => options.boot_messages = BootMessages::Hidden,
-            (Self::Rodata | Self::DebugPagealloc | Self::FailTables | Self::Trace, _)
-            | (Self::Semihosting | Self::Quiet, Some(_)) => return None,
+            (
+                Self::Rodata
+                | Self::DebugPagealloc
+                | Self::FailTables
+                | Self::Trace
+                | Self::SizeChange
+                | Self::CpuSizeChange
+                | Self::MaxCpus
+                | Self::ParkFault,
+                _,
+            )
+            | (Self::NoSizeChangeList | Self::Semihosting | Self::Quiet, Some(_)) => return None,
         }
         Some(())
     }
@@ -233,6 +300,10 @@ impl Default for Options<'_> {
             fail_tables: None,
             trace: None,
             referee: None,
+            size_choice: SizeChoice::default(),
+            overrides: SizeChangeOverrides::default(),
+            max_cpus: None,
+            park_fault: None,
             exit: Exit::default(),
             boot_messages: BootMessages::default(),
             monitor: None,
@@ -243,9 +314,9 @@ impl Default for Options<'_> {
 fn apply<'a>(word: Word<'a>, options: &mut Options<'_>) -> Result<(), Complaint<'a>> {
     let option = Known::ALL
         .into_iter()
-        .find(|option| same_name(option.name(), word.name))
+        .find(|option| option.is_named(word.name))
         .ok_or(Complaint::Unknown { word: word.text })?;
-    option.apply(word.value, options).ok_or(Complaint::Value { word: word.text, option })
+    option.apply(word, options).ok_or(Complaint::Value { word: word.text, option })
 }
 
 fn same_name(one: &str, other: &str) -> bool {

@@ -7,8 +7,10 @@ use core::ptr::NonNull;
 
 use arm_pl011_uart::{PL011Registers, Uart, UniqueMmioPointer};
 use blockmap::vmsa::machine::VirtAddr;
+use blockmap_hw::{frequency_hz, ticks};
 use spin::RelaxStrategy;
-use spin::mutex::SpinMutex;
+
+use crate::lock::Lock;
 
 /// Waits with YIELD: what `core::hint::spin_loop` is here, ISB, starves other CPUs of an emulator.
 pub(crate) struct Yield;
@@ -20,7 +22,7 @@ impl RelaxStrategy for Yield {
     }
 }
 
-static UART: SpinMutex<Option<Port>, Yield> = SpinMutex::new(None);
+static UART: Lock<Option<Port>> = Lock::new(None);
 
 /// The UART, and where its registers are mapped.
 struct Port {
@@ -75,10 +77,21 @@ pub(crate) fn wait_byte() -> u8 {
 /// Takes the console away from whoever is using it: for reports of something that may have happened
 /// while the console was in use, and after which nothing goes on.
 pub(crate) fn seize() {
-    if UART.is_locked() {
-        // SAFETY: the owner was interrupted by what is about to be reported, and never goes on.
-        unsafe { UART.force_unlock() };
+    let begun = ticks();
+    // Another CPU is done with its line soon, unless it has died.
+    while UART.is_held() && !UART.is_mine() && ticks() - begun < frequency_hz() / 4 {
+        pause();
     }
+    if UART.is_held() {
+        // SAFETY: the holder was interrupted by what is about to be reported, and never goes on; if
+        // it is another CPU, lines get mixed.
+        unsafe { UART.take_away() };
+    }
+}
+
+/// Lets others go first, while waiting for something that one of them does.
+pub(crate) fn pause() {
+    Yield::relax();
 }
 
 /// Prints a line.

@@ -4,10 +4,12 @@
 //! blob's size, and what makes no sense is an error that names the node.
 //!
 //! Source: *Devicetree Specification*, release v0.4, and Linux's device tree bindings
-//! ("reserved-memory", "arm,pl011", "arm,psci").
+//! ("reserved-memory", "arm,pl011", "arm,psci", "arm,gic", "arm,gic-v3", "cpus").
 
+mod cpu;
 mod device;
 mod error;
+mod interrupts;
 mod memory;
 mod node;
 
@@ -15,8 +17,10 @@ use dtoolkit::fdt::Fdt;
 
 use node::Node;
 
-pub use device::{Conduit, Mpidr};
+pub use cpu::{CpuNode, Mpidr, StartMethod};
+pub use device::Conduit;
 pub use error::{NodeFault, TreeError};
+pub use interrupts::{Gic, MOST_REGIONS};
 pub use node::Path;
 
 /// The most bytes that a device tree may have.

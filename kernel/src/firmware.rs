@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::arch::boot_window::{BootWindow, Contents, CoverError, DeviceTreeError};
 use crate::arch::exit::{self, Way};
+use crate::arch::psci;
 use crate::arch::semihosting::Semihosting;
 use crate::console;
 
@@ -54,6 +55,7 @@ pub(crate) fn read(window: &BootWindow) -> Result<Firmware<'_>, FirmwareError<'_
     }
     if let Some(conduit) = tree.conduit().map_err(FirmwareError::Tree)? {
         exit::set_way(Way::Psci(conduit));
+        psci::set_conduit(conduit);
     }
     let command_line = CommandLine::new(tree.command_line().map_err(FirmwareError::Tree)?);
     if let Some(host) = Semihosting::of(command_line.options().exit) {

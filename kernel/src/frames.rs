@@ -247,6 +247,11 @@ impl<'a> Frames<'a> {
         })
     }
 
+    /// The whole frames of each bank of memory.
+    pub fn banks(&self) -> impl Iterator<Item = PhysRange> {
+        self.banks.ranges()
+    }
+
     /// How many frames are in each state. While other CPUs allocate or free, the counts are of
     /// slightly different moments.
     #[must_use]

@@ -8,7 +8,11 @@ mod arch;
 #[cfg(target_os = "none")]
 mod console;
 #[cfg(target_os = "none")]
+mod cpus;
+#[cfg(target_os = "none")]
 mod firmware;
+#[cfg(target_os = "none")]
+mod lock;
 #[cfg(target_os = "none")]
 mod memory;
 #[cfg(target_os = "none")]

@@ -7,15 +7,20 @@
 mod address_map;
 mod arena;
 mod error;
+mod gic;
 mod hook;
 mod paint;
+mod pinned;
+mod quiesce;
 mod recorded;
 mod reserve;
 mod set_aside;
+mod stacks;
 mod start;
 mod system;
 mod vmalloc;
 
 pub(crate) use address_map::{LINEAR, MARKERS};
+pub(crate) use stacks::{guarded_stack, stacks};
 pub(crate) use start::{Facts, Started, Survey, start};
 pub(crate) use system::System;

@@ -59,6 +59,17 @@ pub enum Command<'a> {
     /// `conflict ADDR [TIMES]`: have the referee answer the next accesses to the page of the
     /// address, so many, with TLB conflict aborts.
     Conflict(VirtAddr, u64),
+    /// `cpus`: print who the CPUs are, and what each is doing.
+    Cpus,
+    /// `strategy`: print how sizes of live leaves change, and why.
+    Strategy,
+    /// `cpu on|off CPU`: start a CPU, or have it leave the tables and turn itself off.
+    Cpu(Power, u32),
+    /// `load on|off CPU`: have a CPU read and write frames all over memory, or relieve it.
+    Load(Power, u32),
+    /// `churn CHANGES [ACCESSES]`: split, narrow and restore so many pages all over memory; before
+    /// each change wait for so many accesses of the loads.
+    Churn(u64, u64),
     /// `cmdline`: print the command line, and what it was understood to ask for.
     Cmdline,
     /// `poweroff [STATUS]`: end the machine, with a status for whoever started it.
@@ -70,7 +81,11 @@ impl Command<'_> {
     #[must_use]
     pub const fn changes_tables(&self) -> bool {
         match self {
-            Self::Protect(..) | Self::Split(_) | Self::Vmap(_) | Self::Vunmap(_) => true,
+            Self::Churn(..)
+            | Self::Protect(..)
+            | Self::Split(_)
+            | Self::Vmap(_)
+            | Self::Vunmap(_) => true,
             Self::Help
             | Self::Ptdump(_)
             | Self::Stat
@@ -82,6 +97,10 @@ impl Command<'_> {
             | Self::Trace(_)
             | Self::Referee(_)
             | Self::Conflict(..)
+            | Self::Cpus
+            | Self::Strategy
+            | Self::Cpu(..)
+            | Self::Load(..)
             | Self::Cmdline
             | Self::Poweroff(_) => false,
         }
@@ -106,6 +125,15 @@ pub enum Referee<'a> {
     Tally,
     /// All of it, on the console or to this file of the host.
     Dump(Option<&'a str>),
+}
+
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Power {
+    /// Something begins.
+    On,
+    /// Something ends.
+    Off,
 }
 
 /// Which part of the map to print.

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use blockmap::Terms;
 use blockmap::layout::Strategy;
 use blockmap::vmsa::Leaves;
 use blockmap_kernel::cmdline::{BootMessages, CommandLine, Options};
@@ -10,11 +11,15 @@ use blockmap_kernel::devicetree::DeviceTree;
 use crate::act::Monitor;
 use crate::arch::boot::BootInfo;
 use crate::arch::exit::{self, Status};
+use crate::arch::gic::{self, Registers};
+use crate::arch::interrupts;
 use crate::console::println;
+use crate::cpus;
 use crate::firmware::{self, Firmware};
-use crate::memory::{self, Facts, Started, Survey};
+use crate::memory::{self, Facts, Started, Survey, System};
 use crate::prompt;
 use crate::timeline::Marks;
+use spin::Once;
 
 /// Called once, with the CPU set up and nothing known of the machine.
 pub(crate) fn kernel_main(boot: BootInfo) -> ! {
@@ -31,13 +36,53 @@ pub(crate) fn kernel_main(boot: BootInfo) -> ! {
         Ok(started) => started,
         Err(error) => give_up(&error),
     };
-    let command_line = command_line(started.device_tree);
+    let Started { system, gic, device_tree, planned_tables, linear_tables } = started;
+    let command_line = command_line(device_tree);
     let options = command_line.options();
     if options.boot_messages == BootMessages::Shown {
-        say_what_was_done(&started);
+        println!("  linear map: {linear_tables} tables below the root, {planned_tables} planned");
     }
-    let monitor = Monitor { system: &started.system, command_line, facts: &facts, marks: &marks };
+    let system = SYSTEM.call_once(|| system);
+    bring_up(system, gic, &options);
+    marks.set("CPUs started");
+    let monitor = Monitor { system, command_line, facts: &facts, marks: &marks };
     prompt::serve(&monitor, options.monitor)
+}
+
+/// The running system, where every CPU finds it.
+static SYSTEM: Once<System<'static>> = Once::new();
+
+/// Has CPUs interrupt each other from now on, and starts the others.
+fn bring_up(system: &'static System<'static>, gic: Option<Registers>, options: &Options<'_>) {
+    let Some(registers) = gic else {
+        if cpus::announced() > 1 {
+            println!("CPUs: the others stay off: no interrupt controller is known here");
+        }
+        return;
+    };
+    // SAFETY: the device tree says that the controller is there, and the zone maps it as a device.
+    match unsafe { gic::begin(registers) } {
+        Ok(()) => interrupts::turn_on(),
+        Err(error) => {
+            println!("CPUs: the others stay off: {error}");
+            return;
+        }
+    }
+    if options.referee.is_some() {
+        if cpus::announced() > 1 {
+            println!("CPUs: the others stay off: the referee watches one");
+        }
+        return;
+    }
+    cpus::start_all(system, options.max_cpus);
+    if options.boot_messages == BootMessages::Shown && cpus::announced() > 1 {
+        let running = cpus::admitted().count();
+        let Terms { strategy, tlbi } = system.shared_terms().now();
+        println!(
+            "  {running} of {} CPUs run; strategy: {strategy:?}; TLB invalidation: {tlbi:?}",
+            cpus::announced()
+        );
+    }
 }
 
 /// Reads what firmware says, and says so.
@@ -46,6 +91,7 @@ fn survey(firmware: &Firmware<'_>, boot: &BootInfo, marks: &mut Marks) -> (Surve
         println!("command line: {complaint}");
     }
     let options = firmware.command_line.options();
+    cpus::announce(&firmware.tree, options.park_fault);
     let facts = Facts::of(&options);
     if options.boot_messages == BootMessages::Shown {
         say_what_was_found(&facts, boot, &options);
@@ -83,11 +129,6 @@ fn say_what_was_found(facts: &Facts, boot: &BootInfo, options: &Options<'_>) {
         Leaves::Pages => "pages",
     };
     println!("  linear map in {leaves}: {}; rodata={}", decision.why, options.rodata.name());
-}
-
-fn say_what_was_done(started: &Started<'_>) {
-    let Started { planned_tables, linear_tables, .. } = started;
-    println!("  linear map: {linear_tables} tables below the root, {planned_tables} planned");
 }
 
 /// Ends a machine that can't be started.

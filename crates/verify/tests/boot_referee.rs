@@ -209,7 +209,7 @@ fn the_trace_of_a_boot_and_of_changes_is_what_was_executed() {
 
 #[test]
 fn a_map_of_pages_is_what_was_executed_too() {
-    let config = machine("1G").cpu("max").options("referee=400000 trace=65536");
+    let config = machine("1G").cpu("max").options("referee=400000 trace=65536 size-change=never");
     let changes = "ro 0xffff000012345000 7; rw 0xffff000012345000 7; nx 0xffff000020000000 512";
     let compared = compared(config, "pages", changes);
     agree(&compared);

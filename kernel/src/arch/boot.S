@@ -23,6 +23,7 @@ _start:
 .section .boot.text, "ax"
 boot:
     msr     daifset, #0xf
+    msr     tpidr_el1, xzr
     mov     x20, x0
     adrp    x21, __image_start
     mrs     x19, CurrentEL
@@ -110,6 +111,13 @@ start_at_link_address:
 1:  stp     xzr, xzr, [x9], #16
     cmp     x9, x10
     b.lo    1b
+
+    // The boot CPU is the first.
+    adrp    x9, PER_CPU
+    add     x9, x9, :lo12:PER_CPU
+    adrp    x10, __last_stack_end
+    str     x10, [x9, #LAST_STACK]
+    msr     tpidr_el1, x9
 
     // System errors are reported from here on; interrupts stay masked.
     msr     daifclr, #4

@@ -2,23 +2,59 @@
 
 use core::arch::global_asm;
 use core::fmt;
+use core::mem::offset_of;
 
 use blockmap::vmsa::machine::PhysAddr;
 
 use super::boot_window::BootWindow;
 use super::early::SCTLR_OFF;
+use super::ground::{self, Ground, Place, order, stage};
+use super::per_cpu::PerCpu;
 use crate::referee;
 
-// The referee's way in shares the page of the identity map, so it is placed here.
+// The referee's way in shares the pages of the identity map, so it is placed here.
+const _: () = assert!(size_of::<Place>().is_power_of_two(), "parking.S shifts numbers of CPUs");
+
 global_asm!(
     ".set SCTLR_EL1_OFF, {sctlr}",
     ".set REFEREE_START_LOW, {start_low}",
     ".set REFEREE_START_HIGH, {start_high}",
+    ".set LAST_STACK, {last_stack}",
+    ".set PLACES, {places}",
+    ".set PLACE_SHIFT, {place_shift}",
+    ".set CONDUIT, {conduit}",
+    ".set STAGE, {stage}",
+    ".set TICKET, {ticket}",
+    ".set ORDER, {order}",
+    ".set REPORT, {report}",
+    ".set SEAT, {seat}",
+    ".set STAGE_REPORTED, {reported}",
+    ".set STAGE_UNFIT, {unfit}",
+    ".set STAGE_LEFT, {left}",
+    ".set STAGE_FAULTED, {faulted}",
+    ".set ORDER_WAIT, {wait}",
+    ".set ORDER_COME, {come}",
     include_str!("boot.S"),
     include_str!("el2.S"),
     include_str!("idmap.S"),
+    include_str!("parking.S"),
     include_str!("../referee/enter.S"),
     sctlr = const SCTLR_OFF,
+    last_stack = const offset_of!(PerCpu, last_stack),
+    places = const offset_of!(Ground, places),
+    place_shift = const size_of::<Place>().ilog2(),
+    conduit = const offset_of!(Ground, conduit),
+    stage = const offset_of!(Place, stage),
+    ticket = const offset_of!(Place, ticket),
+    order = const offset_of!(Place, order),
+    report = const offset_of!(Place, report),
+    seat = const offset_of!(Place, seat),
+    reported = const stage::REPORTED,
+    unfit = const stage::UNFIT,
+    left = const stage::LEFT,
+    faulted = const stage::FAULTED,
+    wait = const order::WAIT,
+    come = const order::COME,
     start_low = const referee::START & 0xffff,
     start_high = const referee::START >> 16,
 );
@@ -71,6 +107,7 @@ pub(crate) struct BootInfo {
 #[unsafe(no_mangle)]
 extern "C" fn boot_main(dtb: u64, load: u64, level: u64, entered: u64, mmu_on: u64) -> ! {
     let (dtb, load) = (PhysAddr::new(dtb), PhysAddr::new(load));
+    ground::begin(load);
     // SAFETY: this is called once, by the boot CPU.
     let window = unsafe { BootWindow::open(load, dtb) };
     crate::kernel_main(BootInfo {

@@ -1,5 +1,5 @@
 //! The first tables, written with the MMU off: the image at its link address, with its final
-//! permissions, and an identity map of one page of start-up code.
+//! permissions, and an identity map of start-up code.
 //!
 //! This runs where the image was loaded, before anything is mapped: addresses come from the program
 //! counter, memory is accessed as device memory, and nothing may panic, because a panic's message
@@ -126,9 +126,10 @@ fn paint_image(load: u64, physical: impl Fn(&Table) -> PhysAddr) {
     }
 }
 
-/// Maps the page of start-up code where it was loaded.
+/// Maps the code that runs there where it was loaded, and the ground.
 fn paint_identity(physical: impl Fn(&Table) -> PhysAddr) {
-    let code = image::identity_code();
+    let [(code, _), _] = image::identity_map();
+    let code = code.start();
     let [root, level1, level2, level3] = &TABLES.identity;
     let link = |table: &Table, level, to: &Table| {
         table.set_entry(index(LOWER, level, code), LOWER.table_word(physical(to)));
@@ -136,7 +137,14 @@ fn paint_identity(physical: impl Fn(&Table) -> PhysAddr) {
     link(root, Level::L0, level1);
     link(level1, Level::L1, level2);
     link(level2, Level::L2, level3);
-    let meaning = meaning(LOWER, Access::ReadExecute);
-    let word = LOWER.leaf_word(Level::L3, PhysAddr::new(code.value()), meaning);
-    level3.set_entry(index(LOWER, Level::L3, code), word);
+    // All of it is in the first 2 MiB of the image, which start at a multiple of 2 MiB.
+    for (range, access) in image::identity_map() {
+        let meaning = meaning(LOWER, access);
+        let mut page = range.start();
+        while page < range.end() {
+            let word = LOWER.leaf_word(Level::L3, PhysAddr::new(page.value()), meaning);
+            level3.set_entry(index(LOWER, Level::L3, page), word);
+            page = page.wrapping_add(LOWER.page_bytes());
+        }
+    }
 }

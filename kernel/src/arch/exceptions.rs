@@ -2,15 +2,21 @@
 //! machine.
 
 use core::arch::global_asm;
+use core::mem::offset_of;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use blockmap_hw::Syndrome;
 
 use super::conflict::{self, Verdict};
-use super::{exit, probe, report};
+use super::per_cpu::PerCpu;
+use super::{exit, interrupts, probe, report};
 use crate::console;
 
-global_asm!(include_str!("vectors.S"));
+global_asm!(
+    ".set LAST_STACK, {last_stack}",
+    include_str!("vectors.S"),
+    last_stack = const offset_of!(PerCpu, last_stack),
+);
 
 /// The registers of whatever was interrupted. `vectors.S` knows the order.
 #[repr(C)]
@@ -88,6 +94,8 @@ extern "C" fn exception_taken(vector: u64, frame: &mut Frame) {
             Verdict::Again => false,
             Verdict::None => probe::recover(frame),
         };
+    let is_dealt_with = is_dealt_with
+        || (matches!((origin, kind), (Origin::Kernel, Kind::Irq)) && interrupts::taken());
     if is_dealt_with {
         return;
     }

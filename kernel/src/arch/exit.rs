@@ -4,10 +4,9 @@ use core::arch::asm;
 
 use blockmap_kernel::devicetree::Conduit;
 use smccc::{Hvc, Smc, psci};
-use spin::mutex::SpinMutex;
 
 use super::semihosting::Semihosting;
-use crate::console::Yield;
+use crate::lock::Lock;
 
 /// How the machine is ended.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +51,7 @@ impl Status {
     }
 }
 
-static WAY: SpinMutex<Way, Yield> = SpinMutex::new(Way::Wait);
+static WAY: Lock<Way> = Lock::new(Way::Wait);
 
 /// Ends the machine this way from now on.
 pub(crate) fn set_way(way: Way) {
@@ -70,6 +69,11 @@ pub(crate) fn exit(status: Status) -> ! {
         Some(Way::Wait) | None => {}
     }
     wait()
+}
+
+/// Waits for ever, and lets nothing interrupt that.
+pub(super) fn wait_masked() -> ! {
+    super::interrupts::all_masked(|| wait())
 }
 
 /// Waits for ever.

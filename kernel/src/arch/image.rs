@@ -19,7 +19,8 @@ macro_rules! symbols {
 
 symbols! {
     __image_start __image_end __text_end __rodata_start __rodata_end __data_start
-    __fixups_start __fixups_end __idmap_start
+    __fixups_start __fixups_end __idmap_start __idmap_end
+    __ground_start __ground_end __windows_start
     __stacks_start
     __exception_stack_start __exception_stack_end
     __last_stack_start __last_stack_end __boot_stack_start __boot_stack_end
@@ -96,9 +97,18 @@ pub(crate) fn entry_of_referee() -> VirtAddr {
     at!(referee_entered)
 }
 
-/// The page of code that runs through the identity map.
-pub(crate) fn identity_code() -> VirtAddr {
-    at!(__idmap_start)
+/// What the identity map maps: the code that runs through it, and the ground.
+pub(super) fn identity_map() -> [(VirtRange, Access); 2] {
+    [
+        (between(at!(__idmap_start), at!(__idmap_end)), Access::ReadExecute),
+        (between(at!(__ground_start), at!(__ground_end)), Access::ReadWrite),
+    ]
+}
+
+/// Two pages beside each other that nothing is mapped at, for tables that can't be reached in the
+/// linear map; the level 3 table that maps them is there.
+pub(crate) fn windows() -> VirtAddr {
+    at!(__windows_start)
 }
 
 /// The table of instructions that may fault, and where to go on if they do.

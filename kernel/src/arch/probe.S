@@ -3,7 +3,7 @@
 // x0 the code's address, x1 where to put two words. Returns 0, with the code's x0 in the first
 // word, or 1, with the syndrome and the fault's address.
 //
-// While EXECUTE_STACK is not zero, a fault of the code is turned into a jump to
+// While the per-CPU EXECUTE_STACK is not zero, a fault of the code is turned into a jump to
 // `execute_faulted` with that stack pointer, the syndrome in x0 and the address in x1.
 
 .text
@@ -17,9 +17,9 @@ execute_guarded:
     stp     x25, x26, [sp, #64]
     stp     x27, x28, [sp, #80]
     str     x1, [sp, #96]
-    adrp    x9, EXECUTE_STACK
+    mrs     x9, tpidr_el1
     mov     x10, sp
-    str     x10, [x9, :lo12:EXECUTE_STACK]
+    str     x10, [x9, #EXECUTE_STACK]
     blr     x0
 .global execute_returned
 execute_returned:
@@ -29,8 +29,8 @@ execute_returned:
 .global execute_faulted
 execute_faulted:
     mov     x2, #1
-1:  adrp    x9, EXECUTE_STACK
-    str     xzr, [x9, :lo12:EXECUTE_STACK]
+1:  mrs     x9, tpidr_el1
+    str     xzr, [x9, #EXECUTE_STACK]
     ldr     x9, [sp, #96]
     stp     x0, x1, [x9]
     mov     x0, x2

@@ -2,16 +2,22 @@
 
 use core::arch::{asm, global_asm};
 use core::fmt;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::mem::offset_of;
+use core::sync::atomic::Ordering;
 
 use blockmap::vmsa::machine::VirtAddr;
 use blockmap_hw::{Class, Syndrome};
 
 use super::exceptions::Frame;
 use super::image;
+use super::per_cpu::{self, PerCpu};
 use super::tables::address_of;
 
-global_asm!(include_str!("probe.S"));
+global_asm!(
+    ".set EXECUTE_STACK, {execute_stack}",
+    include_str!("probe.S"),
+    execute_stack = const offset_of!(PerCpu, execute_stack),
+);
 
 /// Why an access failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,10 +107,6 @@ unsafe extern "C" {
     static execute_faulted: u8;
 }
 
-/// The stack pointer to go back to when the code that is being probed faults; zero when none is.
-#[unsafe(no_mangle)]
-static EXECUTE_STACK: AtomicU64 = AtomicU64::new(0);
-
 /// Calls the function at `address` and gives what it leaves in x0.
 ///
 /// Whatever exception it causes itself comes back as a fault. It is called with the kernel's
@@ -129,11 +131,12 @@ pub(super) fn recover(frame: &mut Frame) -> bool {
         (frame.x[16], frame.x[17]) = (frame.esr, frame.far);
         return true;
     }
-    let stack = EXECUTE_STACK.load(Ordering::Relaxed);
+    let execute_stack = &per_cpu::this().execute_stack;
+    let stack = execute_stack.load(Ordering::Relaxed);
     if stack == 0 || !is_foreign(frame) {
         return false;
     }
-    EXECUTE_STACK.store(0, Ordering::Relaxed);
+    execute_stack.store(0, Ordering::Relaxed);
     frame.elr = address_of(&raw const execute_faulted).value();
     frame.sp = stack;
     // A branch type is left over from the call; where it lands now is no marked target.

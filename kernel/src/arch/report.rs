@@ -4,16 +4,17 @@ use core::fmt;
 
 use blockmap::vmsa::machine::VirtAddr;
 use blockmap_hw::{Syndrome, Translated, translate};
-use spin::mutex::SpinMutex;
 
 use super::exceptions::{Frame, Kind, Origin};
-use super::image;
-use crate::console::{self, Yield, println};
+use super::{image, per_cpu};
+use crate::console::{self, println};
+use crate::lock::Lock;
+use crate::{cpus, memory};
 
 /// Prints how the kernel's tables translate an address.
 pub(crate) type WalkHook = fn(VirtAddr);
 
-static WALK: SpinMutex<Option<WalkHook>, Yield> = SpinMutex::new(None);
+static WALK: Lock<Option<WalkHook>> = Lock::new(None);
 
 /// Has reports say how the tables translate the faulting address.
 ///
@@ -49,6 +50,7 @@ pub(super) fn exception(origin: Origin, kind: Kind, frame: &Frame) {
     console::seize();
     let syndrome = frame.syndrome();
     println!();
+    on_which_cpu();
     match kind {
         Kind::Synchronous => println!("!!! exception in {origin} that nobody handles: {syndrome}"),
         Kind::Irq | Kind::Fiq | Kind::SystemError => {
@@ -65,11 +67,21 @@ pub(super) fn exception(origin: Origin, kind: Kind, frame: &Frame) {
     backtrace(frame.elr, frame.x[30], frame.x[29]);
 }
 
+/// Says which CPU it was, unless there is but one.
+fn on_which_cpu() {
+    if cpus::are_several() {
+        println!("!!! on CPU {}:", per_cpu::this().number());
+    }
+}
+
 /// Says what is known of an address that could not be accessed.
 fn faulting_address(address: VirtAddr) {
     println!("    for  {address}");
     if let Some(stack) = image::guarded_stack(address) {
         println!("         the {stack} stack has overflowed: this is its guard page");
+    }
+    if let Some((cpu, stack)) = memory::guarded_stack(address) {
+        println!("         CPU {cpu}'s {stack} stack has overflowed: this is its guard page");
     }
     match translate(address) {
         Translated::To(memory) => println!("         this CPU reads it from memory {memory}"),
@@ -163,6 +175,7 @@ impl fmt::Display for Code {
 /// Reports an exception that was taken while one was being handled.
 pub(super) fn last_exception(kind: Kind, syndrome: Syndrome, (elr, far): (u64, u64)) {
     println!();
+    on_which_cpu();
     match kind {
         Kind::Synchronous => println!("!!! {kind} while reporting: {syndrome}"),
         Kind::Irq | Kind::Fiq | Kind::SystemError => println!("!!! {kind} while reporting"),
@@ -174,6 +187,7 @@ pub(super) fn last_exception(kind: Kind, syndrome: Syndrome, (elr, far): (u64, u
 pub(crate) fn panic(info: &core::panic::PanicInfo<'_>) {
     console::seize();
     println!();
+    on_which_cpu();
     println!("!!! {info}");
     let record: u64;
     // SAFETY: reading a register changes nothing.

@@ -94,8 +94,12 @@ take_exception:
     eret
 
 take_last_exception:
-    adrp    x1, __last_stack_end
-    mov     sp, x1
+    mrs     x1, tpidr_el1
+    cbz     x1, 1f                      // the boot CPU, before it has per-CPU data
+    ldr     x1, [x1, #LAST_STACK]
+    b       2f
+1:  adrp    x1, __last_stack_end
+2:  mov     sp, x1
     mov     x29, xzr
     mrs     x1, esr_el1
     mrs     x2, elr_el1

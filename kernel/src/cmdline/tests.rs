@@ -30,7 +30,8 @@ fn an_empty_line_asks_for_the_defaults() {
 #[test]
 fn every_option_sets_what_it_is_about() {
     let all = options(
-        "rodata=off debug_pagealloc=on fail-tables=0x10 trace=1000 referee=7 semihosting quiet",
+        "rodata=off debug_pagealloc=on fail-tables=0x10 trace=1000 referee=7 semihosting quiet \
+         maxcpus=3 park-fault=2:late size-change=never",
     );
     let expected = Options {
         rodata: Rodata::Off,
@@ -38,6 +39,10 @@ fn every_option_sets_what_it_is_about() {
         fail_tables: Some(16),
         trace: Some(1000),
         referee: Some(7),
+        size_choice: SizeChoice::Never,
+        overrides: SizeChangeOverrides::default(),
+        max_cpus: Some(3),
+        park_fault: Some((2, ParkFault::Late)),
         exit: Exit::Semihosting,
         boot_messages: BootMessages::Hidden,
         monitor: None,

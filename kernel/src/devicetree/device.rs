@@ -1,6 +1,4 @@
-//! Devices: the console's UART, PSCI, the CPUs.
-
-use core::fmt;
+//! Devices: the console's UART, PSCI.
 
 use blockmap::machine::PhysAddr;
 
@@ -16,28 +14,6 @@ pub enum Conduit {
     Hvc,
     /// `smc`: the secure monitor.
     Smc,
-}
-
-/// A CPU's affinity: the fields Aff3 to Aff0 of its `MPIDR_EL1`, where that register has them.
-///
-/// Source: "MPIDR_EL1, Multiprocessor Affinity Register".
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Mpidr(u64);
-
-impl Mpidr {
-    const AFFINITY: u64 = 0xff_00ff_ffff;
-
-    /// The fields; every other bit is zero.
-    #[must_use]
-    pub const fn value(self) -> u64 {
-        self.0
-    }
-}
-
-impl fmt::Display for Mpidr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:#x}", self.0)
-    }
 }
 
 impl<'a> DeviceTree<'a> {
@@ -89,34 +65,17 @@ impl<'a> DeviceTree<'a> {
             None => Err(psci.fault(NodeFault::Missing(property))),
         }
     }
-
-    /// The CPUs, in the tree's order: every enabled child of `/cpus` that is one.
-    ///
-    /// An item is an error where a CPU's node does not say its affinity.
-    pub fn cpus(&self) -> impl Iterator<Item = Result<Mpidr, TreeError<'a>>> {
-        let nodes = self.root().child("cpus").into_iter().flat_map(|cpus| cpus.children());
-        nodes
-            .filter(|node| node.lists("device_type", "cpu") && node.is_enabled())
-            .map(|node| affinity(&node))
-    }
-}
-
-fn affinity<'a>(cpu: &Node<'a>) -> Result<Mpidr, TreeError<'a>> {
-    let property = "reg";
-    let mut entries = cpu.reg()?.ok_or_else(|| cpu.fault(NodeFault::Missing(property)))?;
-    match entries.next() {
-        Some((value, _)) if value & !Mpidr::AFFINITY == 0 => Ok(Mpidr(value)),
-        Some(_) | None => {
-            let expected = "a CPU's affinity";
-            Err(cpu.fault(NodeFault::Value { property, expected }))
-        }
-    }
 }
 
 /// The physical address of a device's first register.
 fn registers<'a>(device: &Node<'a>) -> Result<PhysAddr, TreeError<'a>> {
     let missing = || device.fault(NodeFault::Missing("reg"));
     let (first, _) = device.reg()?.and_then(|mut entries| entries.next()).ok_or_else(missing)?;
+    physical(device, first)
+}
+
+/// The physical address of what a device's `reg` says is at `first`.
+pub(super) fn physical<'a>(device: &Node<'a>, first: u64) -> Result<PhysAddr, TreeError<'a>> {
     let mut address = first;
     let mut bus = device.parent();
     // The root's addresses are physical; every bus between says how it maps its children's.

@@ -109,6 +109,14 @@ impl Banks {
         self.banks.get(..self.count).unwrap_or_default()
     }
 
+    /// The whole frames of each bank.
+    pub(super) fn ranges(&self) -> impl Iterator<Item = PhysRange> {
+        self.all().iter().filter_map(|bank| {
+            let bytes = (bank.last - bank.first + 1).checked_mul(FRAME_BYTES)?;
+            PhysRange::new(address(bank.first), bytes)
+        })
+    }
+
     /// How many chunks all banks have together.
     pub(super) fn chunks(&self) -> u64 {
         self.all().last().map_or(0, |bank| bank.last_chunk() + 1)

@@ -43,6 +43,9 @@ pub(crate) enum StartError<'a> {
     /// Something that is in use already is in use twice.
     #[error("frames: {0}")]
     Reserve(#[from] ReserveError),
+    /// No table maps the pinned windows.
+    #[error("the image's map has no table for its pinned windows")]
+    NoWindows,
     /// A referee was asked for, and can't be had.
     #[error("referee: {0}")]
     Referee(#[from] RefereeError),

@@ -4,11 +4,13 @@ use blockmap::layout::{LinearPlan, Rodata};
 use blockmap::machine::{PhysAddr, VirtAddr, VirtRange};
 use blockmap::vmsa::{Access, Attributes, Leaves, Mair, MemoryIndex, Shareability};
 use blockmap::{MapError, Mapping, Space};
+use blockmap_kernel::devicetree::Gic;
 
 use super::address_map::{CONSOLE, FRAME_STATES, TRACE};
 use super::arena::Arena;
 use super::error::StartError;
 use super::set_aside::SetAside;
+use super::stacks;
 use crate::arch::image;
 
 /// Bytes of the console's registers.
@@ -55,22 +57,25 @@ pub(super) fn image(
     Ok(())
 }
 
-/// Maps the zone: the console's registers, the trace and the frames' states.
+/// Maps the zone: registers, the stacks of `cpus` CPUs, the trace and the frames' states.
 pub(super) fn zone(
     space: &Space<'_, Arena>,
-    uart: Option<PhysAddr>,
+    (uart, gic): (Option<PhysAddr>, Option<Gic>),
+    cpus: u32,
     aside: SetAside,
 ) -> Result<(), MapError> {
     if let (Some(uart), Some(range)) = (uart, VirtRange::new(CONSOLE, CONSOLE_BYTES)) {
-        map(
-            space,
-            Mapping {
-                range,
-                output: uart.align_down(CONSOLE_BYTES),
-                attributes: attributes(Mair::DEVICE_NGNRE, Shareability::Non, Access::ReadWrite),
-                leaves: Leaves::Largest,
-            },
-        )?;
+        device(space, range, uart.align_down(CONSOLE_BYTES))?;
+    }
+    for (at, registers) in gic.into_iter().flat_map(super::gic::regions) {
+        if let Some(range) = VirtRange::new(at, registers.bytes()) {
+            device(space, range, registers.start())?;
+        }
+    }
+    if let Some(memory) = aside.stacks {
+        for (range, memory) in stacks::all(cpus, memory) {
+            normal(space, range, memory, Access::ReadWrite)?;
+        }
     }
     for (at, memory) in
         aside.trace.map(|trace| (TRACE, trace)).into_iter().chain([(FRAME_STATES, aside.states)])
@@ -80,6 +85,11 @@ pub(super) fn zone(
         }
     }
     Ok(())
+}
+
+fn device(space: &Space<'_, Arena>, range: VirtRange, output: PhysAddr) -> Result<(), MapError> {
+    let attributes = attributes(Mair::DEVICE_NGNRE, Shareability::Non, Access::ReadWrite);
+    map(space, Mapping { range, output, attributes, leaves: Leaves::Largest })
 }
 
 fn normal(

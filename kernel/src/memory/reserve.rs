@@ -1,9 +1,8 @@
 //! Table memory in advance: what commits take their tables from.
 
 use blockmap::machine::PhysAddr;
-use spin::mutex::SpinMutex;
 
-use crate::console::Yield;
+use crate::lock::Lock;
 
 /// The most tables that are kept in advance, and so the most that one operation can take.
 const MOST: usize = 64;
@@ -11,7 +10,7 @@ const MOST: usize = 64;
 /// Tables that are ready to be taken.
 #[derive(Debug)]
 pub(super) struct Reserve {
-    inner: SpinMutex<Inner, Yield>,
+    inner: Lock<Inner>,
 }
 
 #[derive(Debug)]
@@ -27,7 +26,7 @@ impl Reserve {
     /// No tables yet.
     pub(super) const fn new() -> Self {
         let inner = Inner { tables: [PhysAddr::new(0); MOST], ready: 0, set_aside: 0 };
-        Self { inner: SpinMutex::new(inner) }
+        Self { inner: Lock::new(inner) }
     }
 
     /// Adds tables from `allocate` until `wanted` are there that are not set aside, or until

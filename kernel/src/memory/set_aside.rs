@@ -7,24 +7,30 @@ use blockmap_kernel::trace::Slot;
 
 use super::address_map::FRAME_STATES_BYTES;
 use super::error::StartError;
+use super::stacks;
 use crate::referee;
 
 /// Tables for the image and the zone: a level 1 table, two of level 2, and one of pages for each
-/// 2 MiB of the image and each end of what the zone maps.
-const IMAGE_SIDE_TABLES: u64 = 12;
+/// 2 MiB of the image and each end of what the zone maps, but for the stacks.
+const IMAGE_SIDE_TABLES: u64 = 20;
+
+/// CPUs whose stacks one table of pages maps.
+const CPUS_OF_TABLE: u64 = 32;
 
 /// What the room is a multiple of: the boot window shows memory in blocks of this size, and the
 /// zone's parts are blocks as far as they reach.
 const ALIGNMENT: u64 = 2 << 20;
 
 /// The memory that start-up sets aside: for the referee and the trace, if there are to be any, the
-/// frames' states and the tables, in ascending order.
+/// stacks of other CPUs, the frames' states and the tables, in ascending order.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SetAside {
     /// For the referee: whole blocks.
     pub(super) referee: Option<PhysRange>,
     /// For the trace: whole blocks.
     pub(super) trace: Option<PhysRange>,
+    /// For the stacks of all CPUs but the first; `None` if there is but one.
+    pub(super) stacks: Option<PhysRange>,
     /// For the frames' states.
     pub(super) states: PhysRange,
     /// For all tables.
@@ -33,12 +39,12 @@ pub(super) struct SetAside {
 
 impl SetAside {
     /// Finds free memory for as many tables as the linear map was planned to take below the root,
-    /// and those of the image side; for a trace of `records` records; for
-    /// a referee that keeps `seen` of what it sees; and for the frames' states.
+    /// and those of the image side; for a trace of `records` records; for a referee that keeps
+    /// `seen` of what it sees; for the stacks of `cpus` CPUs; and for the frames' states.
     pub(super) fn find(
         memory: &MemoryMap,
         linear_tables: u64,
-        (records, seen): (Option<u32>, Option<u32>),
+        (records, seen, cpus): (Option<u32>, Option<u32>, u32),
     ) -> Result<Self, StartError<'static>> {
         let states = frames::bytes_needed(memory.banks())?.next_multiple_of(FRAME_BYTES);
         if states > FRAME_STATES_BYTES {
@@ -47,23 +53,27 @@ impl SetAside {
         let trace = records.map_or(0, |records| u64::from(records) * Slot::BYTES);
         let trace = trace.next_multiple_of(ALIGNMENT);
         let referee = seen.map_or(0, referee::bytes_needed);
-        let tables = (1 + linear_tables + IMAGE_SIDE_TABLES) * FRAME_BYTES;
+        let stacks = stacks::bytes_needed(cpus);
+        let image_side = IMAGE_SIDE_TABLES + u64::from(cpus).div_ceil(CPUS_OF_TABLE);
+        let tables = (1 + linear_tables + image_side) * FRAME_BYTES;
         // The boot window shows whole blocks: none may reach beyond free memory.
-        let bytes = (referee + trace + states + tables).next_multiple_of(ALIGNMENT);
+        let bytes = (referee + trace + stacks + states + tables).next_multiple_of(ALIGNMENT);
         let no_room = || StartError::NoRoom(bytes);
         let start = frames::place((bytes, ALIGNMENT), memory.free()).ok_or_else(no_room)?.start();
         let part = |offset, bytes| PhysRange::new(start.wrapping_add(offset), bytes);
         Ok(Self {
             referee: part(0, referee),
             trace: part(referee, trace),
-            states: part(referee + trace, states).ok_or_else(no_room)?,
-            tables: part(referee + trace + states, tables).ok_or_else(no_room)?,
+            stacks: part(referee + trace, stacks),
+            states: part(referee + trace + stacks, states).ok_or_else(no_room)?,
+            tables: part(referee + trace + stacks + states, tables).ok_or_else(no_room)?,
         })
     }
 
     /// What is in use for good, besides the tables: all that is below them.
     pub(super) fn zone(self) -> PhysRange {
-        let start = self.referee.or(self.trace).unwrap_or(self.states).start();
+        let first = self.referee.or(self.trace).or(self.stacks);
+        let start = first.unwrap_or(self.states).start();
         let bytes = self.states.end().offset_from(start);
         bytes.and_then(|bytes| PhysRange::new(start, bytes)).unwrap_or(self.states)
     }

@@ -4,15 +4,17 @@ use core::sync::atomic::AtomicU64;
 
 use blockmap::layout::{
     Admitted, Answer, Decision, FirmwareMap, Image, Inputs, LateGuard, LinearPlan, MemoryMap,
-    Paint, Rodata, SizeChoice, Strategy, World, decide,
+    Paint, Rodata, Strategy, World, decide,
 };
 use blockmap::machine::{PhysAddr, PhysRange, VirtAddr};
 use blockmap::vmsa::cpu::{self, Midr, Mte, SizeChange};
 use blockmap::vmsa::{Format, Geometry, Granule, Mair};
 use blockmap::{Space, Terms};
-use blockmap_hw::{Cpu, Identity, Window};
+use blockmap_hw::{Cpu, Window};
 use blockmap_kernel::cmdline::Options;
+use blockmap_kernel::devicetree::Gic;
 use blockmap_kernel::frames::{Frames, Purpose};
+use blockmap_kernel::identity::{Needs, Why};
 use blockmap_kernel::trace::{Origin, Recording};
 
 use super::address_map::{FRAME_STATES, TRACE};
@@ -21,11 +23,13 @@ use super::error::StartError;
 use super::recorded::{self, Recorded};
 use super::set_aside::SetAside;
 use super::system::{Parts, System};
-use super::{hook, paint};
+use super::{gic, hook, paint, pinned};
 use crate::arch::boot::BootInfo;
 use crate::arch::boot_window::{BootWindow, Contents};
-use crate::arch::{image, ttbr};
+use crate::arch::gic::Registers;
+use crate::arch::{ground, image, ttbr};
 use crate::console;
+use crate::cpus::{self, Policy};
 use crate::firmware::Firmware;
 use crate::referee::{self, Asked};
 use crate::timeline::Marks;
@@ -36,7 +40,7 @@ pub(crate) struct Facts {
     /// Who the CPU is.
     pub(crate) midr: Midr,
     /// What happens when a live leaf changes its size, and how that is known.
-    pub(crate) size_change: (SizeChange, cpu::Why),
+    pub(crate) size_change: (SizeChange, Why),
     /// Whether memory has tags.
     pub(crate) mte: Mte,
     /// What all CPUs allow.
@@ -48,6 +52,7 @@ pub(crate) struct Facts {
     fail_tables: Option<u32>,
     trace: Option<u32>,
     referee: Option<u32>,
+    policy: Policy,
 }
 
 /// What firmware says of memory: nothing of it is checked against the rest yet.
@@ -55,12 +60,17 @@ pub(crate) struct Survey {
     firmware: FirmwareMap,
     device_tree: PhysRange,
     uart: Option<PhysAddr>,
+    gic: Option<Gic>,
+    /// How many CPUs there are.
+    cpus: u32,
 }
 
 /// The kernel's map, in use.
 pub(crate) struct Started<'a> {
     /// The running system.
     pub(crate) system: System<'a>,
+    /// Where the zone has the interrupt controller's registers, if there is one.
+    pub(crate) gic: Option<Registers>,
     /// The device tree where the linear map has it.
     pub(crate) device_tree: &'static [u8],
     /// Tables below the root that the linear map was planned to take.
@@ -72,33 +82,34 @@ pub(crate) struct Started<'a> {
 impl Facts {
     /// Reads what the CPU says of itself.
     pub(crate) fn of(options: &Options<'_>) -> Self {
-        let identity = Identity::read();
-        let midr = Midr::new(identity.midr);
-        let size_change = cpu::size_change(midr, identity.mmfr2);
-        let strategy = strategy_of(size_change.0);
-        let decision = decide(Inputs {
+        let report = ground::place(0).report();
+        let size_change = report.size_change(0, &options.overrides);
+        let alone = Admitted { boot: size_change.0, others: None, answer: Answer::Open };
+        let strategy = Strategy::of(options.size_choice, alone);
+        let inputs = Inputs {
             rodata: options.rodata,
             debug_pagealloc: options.debug_pagealloc,
             late_guard: LateGuard::Never,
             world: World::Ordinary,
             strategy,
-        });
+        };
         let kernel = Geometry::KERNEL_4K_48;
-        let output_bits = cpu::output_bits(identity.mmfr0).min(kernel.output_bits());
+        let output_bits = report.output_bits().min(kernel.output_bits());
         let place = (kernel.regime(), kernel.half());
         let format = (Granule::Kib4, Format::Base);
         Self {
-            midr,
+            midr: report.midr(),
             size_change,
-            mte: cpu::mte(identity.pfr1),
-            terms: Terms { strategy, tlbi: cpu::tlbi_form(identity.isar0) },
-            decision,
+            mte: cpu::mte(report.pfr1),
+            terms: Terms { strategy, tlbi: report.tlbi_form() },
+            decision: decide(inputs),
             geometry: Geometry::new(place, format, kernel.input_bits(), output_bits)
                 .unwrap_or(kernel),
             rodata: options.rodata,
             fail_tables: options.fail_tables,
             trace: options.trace,
             referee: options.referee,
+            policy: Policy { overrides: options.overrides, choice: options.size_choice, inputs },
         }
     }
 
@@ -117,11 +128,6 @@ impl Facts {
     }
 }
 
-/// The strategy of the boot CPU alone: nobody can be parked yet.
-fn strategy_of(boot: SizeChange) -> Strategy {
-    Strategy::of(SizeChoice::Never, Admitted { boot, others: None, answer: Answer::Open })
-}
-
 impl Survey {
     /// Collects what the device tree says, and where the image and the tree itself are.
     pub(crate) fn of<'t>(firmware: &Firmware<'t>, boot: &BootInfo) -> Result<Self, StartError<'t>> {
@@ -133,7 +139,14 @@ impl Survey {
             text: image::physical(image::text(), boot.load),
             rodata: image::physical(image::rodata(), boot.load),
         });
-        Ok(Self { firmware: map, device_tree: firmware.memory, uart: firmware.uart })
+        let gic = firmware.tree.interrupt_controller().map_err(StartError::Tree)?;
+        Ok(Self {
+            firmware: map,
+            device_tree: firmware.memory,
+            uart: firmware.uart,
+            gic,
+            cpus: cpus::announced(),
+        })
     }
 }
 
@@ -151,7 +164,8 @@ pub(crate) fn start(
     let paint = Paint::of_kernel(facts.rodata, facts.mte);
     let plan = LinearPlan::new(&memory, paint, facts.decision.leaves);
     let planned_tables = plan.table_counts().total();
-    let aside = SetAside::find(&memory, planned_tables, (facts.trace, facts.referee))?;
+    let asked = (facts.trace, facts.referee, survey.cpus);
+    let aside = SetAside::find(&memory, planned_tables, asked)?;
     marks.set("map planned");
 
     let arena = open_arena(&boot, &memory, aside, (survey, facts))?;
@@ -176,18 +190,22 @@ pub(crate) fn start(
     let frames = frames(&memory, aside, used)?;
     // SAFETY: the linear map shows all memory but holes, tables included, for good; what changes
     // it goes through the engine, which refuses what the kernel itself runs on.
-    let cpu = unsafe { Cpu::new(Window::Linear { offset }) };
+    let cpu = Recorded::new(unsafe { Cpu::new(Window::Linear { offset }) }, recording);
     hook::install(root, offset);
     marks.set("frames counted");
     let parts = Parts {
-        cpu: Recorded::new(cpu, recording),
+        window_table: pinned::level3_table(&cpu, root).ok_or(StartError::NoWindows)?,
+        cpu,
         origin: facts.origin(root, load),
         frames,
         own: [image::memory(load), survey.device_tree, aside.zone()],
         fail_tables: facts.fail_tables,
+        needs: Needs { output_bits: highest_bits(&memory), mte: facts.mte },
+        policy: facts.policy,
     };
     Ok(Started {
         system: System::new(&memory, parts),
+        gic: survey.gic.map(gic::registers),
         device_tree: linear_bytes(survey.device_tree, offset),
         planned_tables,
         linear_tables,
@@ -257,7 +275,7 @@ fn paint_tree(
     arena.recording().note("the image");
     paint::image(&space, load, facts.rodata)?;
     arena.recording().note("the zone");
-    paint::zone(&space, survey.uart, aside)?;
+    paint::zone(&space, (survey.uart, survey.gic), survey.cpus, aside)?;
     arena.recording().note("the tree is in use from here on");
     Ok((root, linear_tables))
 }
@@ -283,6 +301,12 @@ fn frames(
         frames.reserve(*range)?;
     }
     Ok(frames)
+}
+
+/// Bits of the highest address of memory.
+fn highest_bits(memory: &MemoryMap) -> u32 {
+    let last = memory.banks().iter().map(|bank| bank.last().value()).max();
+    u64::BITS - last.unwrap_or(0).leading_zeros()
 }
 
 /// The bytes of `range`, which nobody writes, where the linear map shows them.

@@ -12,16 +12,18 @@ use blockmap::{
 use blockmap_hw::Window;
 use blockmap_kernel::areas::Areas;
 use blockmap_kernel::frames::{Counts, FRAME_BYTES, Frames, Purpose, State};
+use blockmap_kernel::identity::Needs;
 use blockmap_kernel::locks::SlotLocks;
 use blockmap_kernel::readers::Readers;
+use blockmap_kernel::terms::SharedTerms;
 use blockmap_kernel::trace::{BeginError, Origin, Recording, TraceText};
-use spin::RelaxStrategy;
-use spin::mutex::SpinMutex;
 
 use super::address_map::{IMAGE_SIDE, VMALLOC_RANGE};
 use super::recorded::Recorded;
 use super::reserve::Reserve;
-use crate::console::Yield;
+use crate::console::pause;
+use crate::cpus::{MayPark, Policy};
+use crate::lock::Lock;
 use crate::referee;
 
 /// The kernel's memory: its CPU, frames, locks and table reserve.
@@ -32,7 +34,7 @@ pub(crate) struct System<'a> {
     linear: LinearMap,
     frames: Frames<'a>,
     /// What of the vmalloc range is in use.
-    areas: SpinMutex<Areas, Yield>,
+    areas: Lock<Areas>,
     /// The memory that the kernel itself runs on: the image, and what the zone maps.
     own: [PhysRange; 3],
     locks: SlotLocks,
@@ -40,11 +42,12 @@ pub(crate) struct System<'a> {
     /// Tables that may still be allocated: `fail-tables=`.
     allowance: AtomicU32,
     readers: Readers,
+    /// What all admitted CPUs agree on.
+    terms: SharedTerms,
+    needs: Needs,
+    policy: Policy,
+    window_table: PhysAddr,
 }
-
-/// Proof that its holder may wait for other CPUs.
-#[derive(Debug)]
-pub(crate) struct MayPark(());
 
 /// What a running system is made of.
 pub(super) struct Parts<'a> {
@@ -54,6 +57,9 @@ pub(super) struct Parts<'a> {
     pub(super) frames: Frames<'a>,
     pub(super) own: [PhysRange; 3],
     pub(super) fail_tables: Option<u32>,
+    pub(super) needs: Needs,
+    pub(super) policy: Policy,
+    pub(super) window_table: PhysAddr,
 }
 
 impl<'a> System<'a> {
@@ -64,12 +70,16 @@ impl<'a> System<'a> {
             origin: parts.origin,
             linear: memory.linear(),
             frames: parts.frames,
-            areas: SpinMutex::new(Areas::new(VMALLOC_RANGE)),
+            areas: Lock::new(Areas::new(VMALLOC_RANGE)),
             own: parts.own,
             locks: SlotLocks::new(),
             reserve: Reserve::new(),
             allowance: AtomicU32::new(parts.fail_tables.unwrap_or(u32::MAX)),
             readers: Readers::new(),
+            terms: SharedTerms::new(parts.origin.terms),
+            needs: parts.needs,
+            policy: parts.policy,
+            window_table: parts.window_table,
         }
     }
 
@@ -78,9 +88,42 @@ impl<'a> System<'a> {
         Space::new(self, self.origin.root)
     }
 
-    /// Proof that the caller may wait for other CPUs: there are none yet.
-    pub(crate) const fn may_park() -> MayPark {
-        MayPark(())
+    /// Proof that the caller may wait for other CPUs.
+    ///
+    /// # Panics
+    /// If it may not: whoever changes sizes does so with interrupts on and no lock held.
+    pub(crate) fn may_park() -> MayPark {
+        MayPark::check().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The root of the kernel's tables.
+    pub(crate) const fn root(&self) -> PhysAddr {
+        self.origin.root
+    }
+
+    /// What the map asks of a CPU that is to use it.
+    pub(crate) const fn needs(&self) -> Needs {
+        self.needs
+    }
+
+    /// What terms are made of, besides CPUs.
+    pub(crate) const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The terms, to be changed when CPUs come and go.
+    pub(crate) const fn shared_terms(&self) -> &SharedTerms {
+        &self.terms
+    }
+
+    /// The CPU that executes this, as a machine.
+    pub(super) const fn recorded(&self) -> &Recorded<'a> {
+        &self.cpu
+    }
+
+    /// The table that maps the pinned windows.
+    pub(super) const fn window_table(&self) -> PhysAddr {
+        self.window_table
     }
 
     /// How many frames are in which state.
@@ -89,17 +132,17 @@ impl<'a> System<'a> {
     }
 
     /// The states of all frames.
-    pub(super) const fn frame_states(&self) -> &Frames<'a> {
+    pub(crate) const fn frame_states(&self) -> &Frames<'a> {
         &self.frames
     }
 
     /// What of the vmalloc range is in use.
-    pub(super) const fn areas(&self) -> &SpinMutex<Areas, Yield> {
+    pub(super) const fn areas(&self) -> &Lock<Areas> {
         &self.areas
     }
 
     /// Where the linear map shows `memory`.
-    pub(super) fn linear_range(&self, memory: PhysRange) -> Option<VirtRange> {
+    pub(crate) fn linear_range(&self, memory: PhysRange) -> Option<VirtRange> {
         self.linear.input_range(memory)
     }
 
@@ -243,15 +286,16 @@ impl<'a> Platform for System<'a> {
         &self.cpu
     }
 
-    /// One CPU is admitted, once and for all, so the terms need no holding.
     fn hold_terms(&self) -> Terms {
-        self.origin.terms
+        self.terms.hold(pause)
     }
 
-    fn release_terms(&self) {}
+    fn release_terms(&self) {
+        self.terms.release();
+    }
 
     fn lock(&self, scope: Scope) {
-        self.locks.lock(scope, Yield::relax);
+        self.locks.lock(scope, pause);
     }
 
     fn unlock(&self, scope: Scope) {
@@ -301,9 +345,8 @@ impl<'a> Platform for System<'a> {
         self.give_back(table);
     }
 
-    /// No terms of this kernel ask for it: it has no parking room yet.
-    fn quiesce(&self, _may_park: &MayPark, _switch: &Switch) -> Result<(), NotParked> {
-        Err(NotParked { cpu: 0 })
+    fn quiesce(&self, may_park: &MayPark, switch: &Switch) -> Result<(), NotParked> {
+        self.switch(may_park, switch)
     }
 
     fn enter_reader(&self) {
@@ -315,6 +358,6 @@ impl<'a> Platform for System<'a> {
     }
 
     fn wait_for_readers(&self) {
-        self.readers.wait(Yield::relax);
+        self.readers.wait(pause);
     }
 }

@@ -21,6 +21,14 @@ pub enum Operand {
     Dump,
     /// How often something is done; may be left out.
     Times,
+    /// A CPU's number.
+    Cpu,
+    /// On or off.
+    OnOff,
+    /// A number of changes.
+    Changes,
+    /// A number of accesses; may be left out.
+    Accesses,
     /// A file of the host; may be left out.
     File,
     /// The machine's exit status; may be left out.
@@ -35,6 +43,10 @@ impl Operand {
             Self::Address => "an address, decimal or 0x hexadecimal",
             Self::Pages => "a number of 4 KiB pages, decimal or 0x hexadecimal",
             Self::Value | Self::Times => "a 64-bit number, decimal or 0x hexadecimal",
+            Self::Cpu => "a CPU's number",
+            Self::OnOff => "on or off",
+            Self::Changes => "a number of changes",
+            Self::Accesses => "a number of accesses",
             Self::Scope => "linear or all",
             Self::Trace => "on, off or dump",
             Self::Dump => "dump",
@@ -53,6 +65,10 @@ impl Operand {
             Self::Trace => "on|off|dump",
             Self::Dump => "[dump]",
             Self::Times => "[TIMES]",
+            Self::Cpu => "CPU",
+            Self::OnOff => "on|off",
+            Self::Changes => "CHANGES",
+            Self::Accesses => "[ACCESSES]",
             Self::File => "[FILE]",
             Self::Status => "[STATUS]",
         }
@@ -83,6 +99,11 @@ pub(super) enum Verb {
     Trace,
     Referee,
     Conflict,
+    Cpus,
+    Strategy,
+    Cpu,
+    Load,
+    Churn,
     Cmdline,
     Poweroff,
 }
@@ -101,6 +122,8 @@ const ONE_ADDRESS: &[Operand] = &[Operand::Address];
 const PAGES: &[Operand] = &[Operand::Address, Operand::Pages];
 const SEEN: &[Operand] = &[Operand::Dump, Operand::File];
 const CONFLICT: &[Operand] = &[Operand::Address, Operand::Times];
+const CPU_ON_OFF: &[Operand] = &[Operand::OnOff, Operand::Cpu];
+const CHURN: &[Operand] = &[Operand::Changes, Operand::Accesses];
 const TRACE: &[Operand] = &[Operand::Trace, Operand::File];
 
 const fn form(
@@ -112,7 +135,7 @@ const fn form(
     Form { name, verb, operands, says }
 }
 
-pub(super) const FORMS: [Form; 22] = [
+pub(super) const FORMS: [Form; 27] = [
     form("help", Verb::Help, NONE, "this list"),
     form("ptdump", Verb::Ptdump, &[Operand::Scope], "the map, in runs of equal leaves"),
     form("stat", Verb::Stat, NONE, "leaves of each size, tables, frames"),
@@ -133,6 +156,11 @@ pub(super) const FORMS: [Form; 22] = [
     form("trace", Verb::Trace, TRACE, "record what is done to the tables; print it"),
     form("referee", Verb::Referee, SEEN, "what the referee saw done to the tables"),
     form("conflict", Verb::Conflict, CONFLICT, "the referee answers with TLB conflicts"),
+    form("cpus", Verb::Cpus, NONE, "who the CPUs are, and what each is doing"),
+    form("strategy", Verb::Strategy, NONE, "how sizes of live leaves change, and why"),
+    form("cpu", Verb::Cpu, CPU_ON_OFF, "start a CPU, or have it leave"),
+    form("load", Verb::Load, CPU_ON_OFF, "have a CPU read and write all over memory"),
+    form("churn", Verb::Churn, CHURN, "split, narrow and restore pages here and there"),
     form("cmdline", Verb::Cmdline, NONE, "the command line, and what is wrong with it"),
     form("poweroff", Verb::Poweroff, &[Operand::Status], "end the machine"),
 ];

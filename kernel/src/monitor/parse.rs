@@ -6,7 +6,7 @@ use blockmap::machine::{VirtAddr, VirtRange};
 use blockmap::vmsa::Geometry;
 
 use super::form::{FORMS, Form, Operand, Typed, Verb};
-use super::{Command, Referee, Scope, Trace};
+use super::{Command, Power, Referee, Scope, Trace};
 use crate::number::number;
 
 /// Why a text is not a command. Nothing was done.
@@ -89,6 +89,11 @@ fn command<'a>(
         Verb::Trace => Command::Trace(operands.trace()?),
         Verb::Referee => Command::Referee(operands.referee()?),
         Verb::Conflict => Command::Conflict(operands.address()?, operands.times()?),
+        Verb::Cpus => Command::Cpus,
+        Verb::Strategy => Command::Strategy,
+        Verb::Cpu => Command::Cpu(operands.power()?, operands.cpu()?),
+        Verb::Load => Command::Load(operands.power()?, operands.cpu()?),
+        Verb::Churn => Command::Churn(operands.number()?, operands.accesses()?),
         Verb::Cmdline => Command::Cmdline,
         Verb::Poweroff => Command::Poweroff(operands.status()?),
     };
@@ -171,6 +176,23 @@ impl<'a, W: Iterator<Item = &'a str>> Operands<'_, W> {
             Referee::Dump(_) => Ok(Referee::Dump(self.file()?)),
             Referee::Tally => Ok(Referee::Tally),
         }
+    }
+
+    fn power(&mut self) -> Result<Power, Wrong<'a>> {
+        let named = |word: &str| match word {
+            "on" => Some(Power::On),
+            "off" => Some(Power::Off),
+            _ => None,
+        };
+        self.next(named, None)
+    }
+
+    fn cpu(&mut self) -> Result<u32, Wrong<'a>> {
+        self.next(|word| u32::try_from(number(word)?).ok(), None)
+    }
+
+    fn accesses(&mut self) -> Result<u64, Wrong<'a>> {
+        self.next(number, Some(0))
     }
 
     fn times(&mut self) -> Result<u64, Wrong<'a>> {

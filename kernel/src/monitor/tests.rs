@@ -90,7 +90,11 @@ fn a_form_has_the_operands_its_command_reads() {
                 | Operand::Pages
                 | Operand::Value
                 | Operand::Times
+                | Operand::Cpu
+                | Operand::Changes
+                | Operand::Accesses
                 | Operand::Status => " 1",
+                Operand::OnOff => " off",
                 Operand::Scope => " all",
                 Operand::Trace | Operand::Dump => " dump",
                 Operand::File => " file",
@@ -121,9 +125,14 @@ fn a_trace_names_the_commands_that_change_tables() {
     for form in &FORMS {
         let text = form.operands.iter().fold(form.name.to_string(), |text, operand| {
             let word = match operand {
-                Operand::Trace => " on",
-                Operand::Address | Operand::Pages | Operand::Value => " 4096",
+                Operand::Trace | Operand::OnOff => " on",
+                Operand::Address
+                | Operand::Pages
+                | Operand::Value
+                | Operand::Cpu
+                | Operand::Changes => " 4096",
                 Operand::Scope
+                | Operand::Accesses
                 | Operand::Dump
                 | Operand::Times
                 | Operand::File
@@ -131,7 +140,8 @@ fn a_trace_names_the_commands_that_change_tables() {
             };
             text + word
         });
-        let changing = ["ro", "rw", "nx", "x", "invalid", "valid", "split", "vmap", "vunmap"];
+        let changing =
+            ["ro", "rw", "nx", "x", "invalid", "valid", "split", "vmap", "vunmap", "churn"];
         let named = changing.contains(&form.name);
         assert_eq!(parse(&text).unwrap().changes_tables(), named, "{text}");
     }

@@ -173,6 +173,7 @@ fn devices_and_chosen_values_that_make_no_sense_are_refused() {
             let errors = [
                 tree.console().err(),
                 tree.conduit().err(),
+                tree.interrupt_controller().err(),
                 tree.command_line().err(),
                 tree.initrd().err(),
                 cpus,
@@ -203,6 +204,22 @@ fn devices_and_chosen_values_that_make_no_sense_are_refused() {
         writer.text("device_type", "cpu").numbers("reg", &[1 << 31]).close()
     });
     assert_eq!(cpu, "/cpus/cpu@0: reg is not a CPU's affinity");
+    let method = tree(&|writer| {
+        writer.open("cpus").cell("#address-cells", 1).cell("#size-cells", 0).open("cpu@0");
+        writer.text("device_type", "cpu").cell("reg", 0).property("enable-method", b"psci")
+    });
+    let no_text = "enable-method is not one text in UTF-8 with a zero at its end";
+    assert_eq!(method, format!("/cpus/cpu@0: {no_text}"));
+    let gic = tree(&|writer| {
+        writer.open("gic").text("compatible", "arm,gic-v3").numbers("reg", &[1 << 20, 1 << 16])
+    });
+    let no_ranges = "reg is not the ranges of the controller's registers";
+    assert_eq!(gic, format!("/gic: {no_ranges}"));
+    let wraps = tree(&|writer| {
+        let gic = writer.open("gic").text("compatible", "arm,gic-400");
+        gic.numbers("reg", &[0_u64.wrapping_sub(4096), 8192, 0x1_0000, 0x1000])
+    });
+    assert_eq!(wraps, format!("/gic: {no_ranges}"));
 }
 
 /// Reads a large blob within a time that even a busy machine needs no part of.
@@ -219,7 +236,7 @@ fn check_large(name: &str, write: &dyn Fn(&mut Writer, usize) -> &mut Writer) {
     let begun = Instant::now();
     assert_eq!(read_all(&blob), 0, "{name}");
     let took = begun.elapsed();
-    assert!(took < Duration::from_secs(5), "{name} took {took:?}");
+    assert!(took < Duration::from_secs(60), "{name} took {took:?}");
 }
 
 #[test]

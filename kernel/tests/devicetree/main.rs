@@ -46,6 +46,7 @@ fn read_all(blob: &[u8]) -> usize {
         tree.command_line().err(),
         tree.console().err(),
         tree.conduit().err(),
+        tree.interrupt_controller().err(),
     ];
     let cpus = tree.cpus().filter_map(Result::err);
     let errors = errors.into_iter().flatten().chain(cpus);

@@ -3,7 +3,9 @@
 use blockmap::layout::FirmwareMap;
 use blockmap::machine::{PhysAddr, PhysRange};
 use blockmap_kernel::cmdline::{CommandLine, Exit};
-use blockmap_kernel::devicetree::{Conduit, DeviceTree, HEADER_BYTES, blob_bytes};
+use blockmap_kernel::devicetree::{
+    Conduit, DeviceTree, Gic, HEADER_BYTES, StartMethod, blob_bytes,
+};
 
 use crate::{FIXTURES, range, read_all};
 
@@ -46,7 +48,7 @@ fn the_virt_machine_is_known() {
     for (index, cpus) in [(0, 1), (1, 4), (2, 1), (3, 18), (4, 1), (5, 2)] {
         let tree = tree(index);
         assert_eq!(tree.console(), Ok(Some(PhysAddr::new(0x0900_0000))), "fixture {index}");
-        let affinities: Vec<u64> = tree.cpus().map(|cpu| cpu.unwrap().value()).collect();
+        let affinities: Vec<u64> = tree.cpus().map(|cpu| cpu.unwrap().mpidr.value()).collect();
         // Sixteen CPUs to a cluster.
         let expected: Vec<u64> = (0..cpus).map(|cpu| cpu / 16 * 0x100 + cpu % 16).collect();
         assert_eq!(affinities, expected, "fixture {index}");
@@ -54,6 +56,27 @@ fn the_virt_machine_is_known() {
     let conduits = [0, 1, 2, 3, 4, 5].map(|index| tree(index).conduit().unwrap());
     let hvc = Some(Conduit::Hvc);
     assert_eq!(conduits, [hvc, hvc, hvc, Some(Conduit::Smc), None, hvc]);
+}
+
+#[test]
+fn the_interrupt_controller_is_found() {
+    let registers = |start| range(start, 0x1_0000);
+    let v2 = Gic::V2 { distributor: registers(0x0800_0000), cpu_interface: registers(0x0801_0000) };
+    let v3 = Gic::V3 {
+        distributor: registers(0x0800_0000),
+        redistributors: [Some(range(0x080a_0000, 0xf6_0000)), None, None, None],
+    };
+    let found = [0, 3, 4].map(|index| tree(index).interrupt_controller().unwrap());
+    assert_eq!(found, [Some(v2), Some(v3), Some(v2)]);
+    assert_eq!(tree(6).interrupt_controller(), Ok(None));
+}
+
+#[test]
+fn every_cpu_says_how_it_is_started() {
+    let methods = |index| tree(index).cpus().map(|cpu| cpu.unwrap().start).collect::<Vec<_>>();
+    assert_eq!(methods(1), [StartMethod::Psci; 4]);
+    // QEMU's secure world is left to firmware that isn't there.
+    assert_eq!(methods(4), [StartMethod::Unsaid]);
 }
 
 #[test]
@@ -86,7 +109,7 @@ fn a_board_of_another_kind_is_understood() {
     assert_eq!(map.initrd(), Some(range(0x8800_0000, 0x1234)));
     assert_eq!(tree.console(), Ok(Some(PhysAddr::new(0xfe20_1000))), "through the bus's ranges");
     assert_eq!(tree.conduit(), Ok(Some(Conduit::Smc)));
-    let cpus: Vec<u64> = tree.cpus().map(|cpu| cpu.unwrap().value()).collect();
+    let cpus: Vec<u64> = tree.cpus().map(|cpu| cpu.unwrap().mpidr.value()).collect();
     assert_eq!(cpus, [0, 0x100, 0x1_0000_0000]);
     assert_eq!(tree.command_line(), Ok("rodata=on debug_pagealloc=off \"a b\" -- stat"));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::twelve_gib;
 
 /// The steps that the kernel tells the time of.
-const STEPS: [&str; 8] = [
+const STEPS: [&str; 9] = [
     "entered",
     "MMU on",
     "kernel_main",
@@ -14,6 +14,7 @@ const STEPS: [&str; 8] = [
     "map painted",
     "map in use",
     "frames counted",
+    "CPUs started",
 ];
 
 #[test]

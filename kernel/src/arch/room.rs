@@ -1,0 +1,117 @@
+//! The parking room: how a CPU leaves the kernel's tables, waits while they are changed, and
+//! returns.
+
+use core::arch::asm;
+
+use blockmap::vmsa::machine::PhysAddr;
+use blockmap_hw::Syndrome;
+use blockmap_kernel::cmdline::ParkFault;
+use blockmap_kernel::parking::Generation;
+
+use super::ground::{self, Place};
+use super::per_cpu;
+use super::{exit, interrupts, ttbr};
+use crate::console::{self, println};
+
+unsafe extern "C" {
+    /// In `parking.S`; taken as addresses because they are called where they were loaded.
+    static park_here: u8;
+    static leave_here: u8;
+}
+
+/// Parks this CPU if it is asked to, and returns when it may go on.
+///
+/// It is called with interrupts masked, or by who waits for something that may take until others
+/// were parked.
+pub(super) fn answer() {
+    let data = per_cpu::this();
+    let place = ground::place(data.number());
+    match data.park_fault() {
+        ParkFault::None => {}
+        ParkFault::Never => return,
+        ParkFault::Late => {
+            // Until the request was given up; answering it then is too late.
+            let asked = place.ticket.asked();
+            while asked.is_some() && place.ticket.asked() == asked {
+                console::pause();
+            }
+            data.set_park_fault(ParkFault::None);
+        }
+        ParkFault::Dead => {
+            if place.ticket.enter().is_some() {
+                exit::wait_masked();
+            }
+        }
+    }
+    if let Some(generation) = place.ticket.enter() {
+        interrupts::all_masked(|| park(place, generation));
+        place.ticket.leave();
+    }
+}
+
+/// Leaves the tables and waits at the gate.
+fn park(place: &Place, generation: Generation) {
+    let code = ground::memory_of(&raw const park_here);
+    in_identity_map(|empty| {
+        // SAFETY: the code is in the identity map, and touches the place and the gate alone, which
+        // are too; it returns with the upper half as it was.
+        unsafe {
+            asm!(
+                "blr {code}",
+                code = in(reg) code.value(),
+                inout("x0") ground::memory_of(place).value() => _,
+                inout("x1") ground::memory_of(ground::gate()).value() => _,
+                inout("x2") empty.value() => _,
+                inout("x3") generation.number() => _,
+                inout("x4") generation.parked_word() => _,
+                clobber_abi("C"),
+            );
+        }
+    });
+}
+
+/// Leaves the kernel's tables for good, and turns this CPU off.
+pub(crate) fn leave() -> ! {
+    let place = ground::place(per_cpu::this().number());
+    let code = ground::memory_of(&raw const leave_here);
+    interrupts::all_masked(|| {
+        in_identity_map(|empty| {
+            // SAFETY: as in `park`, but that it never returns.
+            unsafe {
+                asm!(
+                    "br {code}",
+                    code = in(reg) code.value(),
+                    in("x0") ground::memory_of(place).value(),
+                    in("x2") empty.value(),
+                    options(noreturn),
+                );
+            }
+        });
+    });
+    unreachable!("a CPU came back from where it left for good")
+}
+
+/// Does `what`, which is told the empty root, with the identity map in the lower half and all
+/// exceptions masked.
+fn in_identity_map(what: impl FnOnce(PhysAddr)) {
+    let load = ground::load();
+    let empty = ttbr::empty_root(load);
+    // SAFETY: the lower half maps nothing that anybody uses.
+    unsafe { ttbr::install_lower(ttbr::identity_root(load), load) };
+    what(empty);
+    // SAFETY: as above.
+    unsafe { ttbr::install_lower(empty, load) };
+}
+
+/// Called by `parking.S` on the kernel's tables: this CPU took an exception on its way into the
+/// room or in it.
+#[unsafe(no_mangle)]
+extern "C" fn fault_while_parked() -> ! {
+    let cpu = per_cpu::this().number();
+    let [esr, elr, far] = ground::place(cpu).fault();
+    console::seize();
+    println!();
+    println!("!!! CPU {cpu}: exception while it was parked: {}", Syndrome::new(esr));
+    println!("    at   {elr:#018x}   FAR {far:#018x}   ESR {esr:#010x}");
+    exit::exit(exit::Status::Exception)
+}

@@ -1,0 +1,82 @@
+//! The machine's CPUs: which there are, which of them use the kernel's tables, and how the others
+//! come to do so.
+
+mod admit;
+mod announce;
+mod job;
+mod load;
+mod park;
+mod set;
+mod start;
+
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use blockmap::layout::{Inputs, SizeChoice};
+use blockmap::vmsa::cpu::SizeChange;
+use blockmap_hw::{frequency_hz, ticks};
+use blockmap_kernel::cmdline::SizeChangeOverrides;
+use blockmap_kernel::identity::Why;
+
+use crate::arch::{ground, per_cpu};
+use crate::console;
+
+pub(crate) use announce::announce;
+pub(crate) use job::Job;
+pub(crate) use load::wait_for_accesses;
+pub(crate) use park::{MayPark, parkings, with_others_parked};
+pub(crate) use set::admitted;
+pub(crate) use start::start_all;
+
+/// What terms follow from, besides the CPUs themselves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Policy {
+    /// What CPUs do when live leaves change size, whatever they say themselves.
+    pub(crate) overrides: SizeChangeOverrides,
+    /// `size-change=`.
+    pub(crate) choice: SizeChoice,
+    /// What the map was decided from.
+    pub(crate) inputs: Inputs,
+}
+
+/// How many CPUs have a number.
+static ANNOUNCED: AtomicU32 = AtomicU32::new(1);
+
+/// How many CPUs the machine has, as far as there is room for them; their numbers are all below.
+pub(crate) fn announced() -> u32 {
+    ANNOUNCED.load(Ordering::Relaxed)
+}
+
+/// Whether more than one CPU runs the kernel.
+pub(crate) fn are_several() -> bool {
+    admitted().count() > 1
+}
+
+/// What a CPU that has reported does when a live leaf changes its size, and how that is known.
+pub(crate) fn size_change(cpu: u32, overrides: &SizeChangeOverrides) -> (SizeChange, Why) {
+    ground::place(cpu).report().size_change(cpu, overrides)
+}
+
+/// The number of the CPU that executes this.
+pub(crate) fn own() -> u32 {
+    per_cpu::this().number()
+}
+
+/// Waits until `is_done`, and tells whether it was within `LIMIT_SECONDS`. Interrupts are taken
+/// meanwhile, if they are on.
+fn wait_until(is_done: impl Fn() -> bool) -> bool {
+    let begun = ticks();
+    let limit = frequency_hz().saturating_mul(LIMIT_SECONDS);
+    loop {
+        if is_done() {
+            return true;
+        }
+        if ticks().wrapping_sub(begun) > limit {
+            return is_done();
+        }
+        console::pause();
+    }
+}
+
+/// How long a CPU has to come, to park or to go. That takes microseconds; an emulator on a busy host
+/// may let one of its CPUs wait for a good part of a second.
+const LIMIT_SECONDS: u64 = 5;

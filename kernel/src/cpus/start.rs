@@ -1,0 +1,151 @@
+//! Starting CPUs, and what a CPU does that was started.
+
+use blockmap::layout::Repaint;
+use blockmap_kernel::identity::Unfit;
+use thiserror::Error;
+
+use super::admit::{self, AdmitError};
+use super::announce::STARTABLE;
+use super::job::Order;
+use super::{announced, wait_until};
+use crate::arch::ground::{self, Stage};
+use crate::arch::psci::{self, PsciError};
+use crate::arch::{gic, interrupts, per_cpu, room};
+use crate::console::println;
+use crate::memory::System;
+
+/// Why a CPU was not started.
+#[derive(Clone, Copy, Debug, Error)]
+pub(crate) enum StartError {
+    /// There is no CPU of this number.
+    #[error("there is no CPU {0}")]
+    Unknown(u32),
+    /// It runs.
+    #[error("CPU {0} runs already")]
+    Runs(u32),
+    /// The device tree does not say how, or in a way that is not known here.
+    #[error("CPU {0} can't be started: its enable-method in the device tree is not psci")]
+    Method(u32),
+    /// Firmware did not do it.
+    #[error("CPU {cpu} can't be started: {error}")]
+    Psci {
+        /// The CPU.
+        cpu: u32,
+        /// What firmware said.
+        error: PsciError,
+    },
+    /// It was started and not heard of.
+    #[error("CPU {0} was started and did not report in time")]
+    Silent(u32),
+    /// It took an exception before it reported.
+    #[error("CPU {cpu} took an exception on its way: ESR {esr:#x} at {elr:#x}")]
+    Fault {
+        /// The CPU.
+        cpu: u32,
+        /// The syndrome.
+        esr: u64,
+        /// Where.
+        elr: u64,
+    },
+    /// It can't walk the kernel's tables.
+    #[error("CPU {cpu} stays off: {unfit}")]
+    Unfit {
+        /// The CPU.
+        cpu: u32,
+        /// What it lacks.
+        unfit: Unfit,
+    },
+    /// It is not admitted.
+    #[error(transparent)]
+    Admit(#[from] AdmitError),
+}
+
+/// Starts all CPUs, or as many as `maxcpus=` says, one by one. Says which did not come.
+pub(crate) fn start_all(system: &'static System<'static>, most: Option<u32>) {
+    let most = most.unwrap_or(u32::MAX);
+    for cpu in (1..announced()).filter(|cpu| STARTABLE.has(*cpu)) {
+        if cpu >= most {
+            break;
+        }
+        if let Err(error) = start(system, cpu) {
+            println!("CPUs: {error}");
+        }
+    }
+    if admit::finish(system) == Repaint::ToPages {
+        println!("CPUs: sizes never change from here on, and the map has blocks: they stay whole");
+    }
+}
+
+/// Starts a CPU and admits it.
+pub(super) fn start(system: &'static System<'static>, cpu: u32) -> Result<(), StartError> {
+    if cpu >= announced() {
+        return Err(StartError::Unknown(cpu));
+    }
+    let place = ground::place(cpu);
+    match place.stage() {
+        Stage::Off | Stage::Left => turn_on(cpu)?,
+        // It reported earlier, and could not be turned off.
+        Stage::Reported => {}
+        Stage::Starting | Stage::Unfit | Stage::Faulted => return Err(StartError::Silent(cpu)),
+        Stage::Running => return Err(StartError::Runs(cpu)),
+    }
+    if let Err(unfit) = place.report().check(system.needs()) {
+        place.go();
+        return Err(StartError::Unfit { cpu, unfit });
+    }
+    admit::admit(system, cpu)?;
+    Ok(())
+}
+
+/// Has firmware turn the CPU on, and waits until it has reported.
+fn turn_on(cpu: u32) -> Result<(), StartError> {
+    if !STARTABLE.has(cpu) {
+        return Err(StartError::Method(cpu));
+    }
+    let place = ground::place(cpu);
+    place.begin();
+    if let Err(error) = psci::cpu_on(per_cpu::of(cpu).mpidr(), cpu) {
+        place.set_stage(Stage::Off);
+        return Err(StartError::Psci { cpu, error });
+    }
+    let has_moved = || {
+        place.refresh();
+        place.stage() != Stage::Starting
+    };
+    if !wait_until(has_moved) {
+        return Err(StartError::Silent(cpu));
+    }
+    match place.stage() {
+        Stage::Reported => Ok(()),
+        Stage::Unfit => Err(StartError::Unfit { cpu, unfit: Unfit::Granule }),
+        Stage::Faulted => {
+            let [esr, elr, _] = place.fault();
+            Err(StartError::Fault { cpu, esr, elr })
+        }
+        Stage::Off | Stage::Starting | Stage::Running | Stage::Left => Err(StartError::Silent(cpu)),
+    }
+}
+
+/// Called by `parking.S` on a CPU that was admitted, on its own stack and with interrupts masked.
+#[unsafe(no_mangle)]
+extern "C" fn secondary_main() -> ! {
+    let data = per_cpu::this();
+    let place = ground::place(data.number());
+    if let Err(error) = gic::begin_cpu() {
+        println!("CPUs: CPU {} goes: {error}", data.number());
+        room::leave();
+    }
+    place.set_stage(Stage::Running);
+    ground::wake_waiting();
+    interrupts::turn_on();
+    loop {
+        match data.job.order() {
+            Order::Wait => interrupts::wait_unless(|| data.job.order() != Order::Wait),
+            Order::Load => data.job.run(),
+            Order::Leave => {
+                data.job.set_order(Order::Wait);
+                room::leave();
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Pinned windows: tables reached outside the linear map, whatever is broken there.
+//!
+//! Two pages of the image's addresses, in the gap below the boot stack, are pointed at the tables
+//! whose entries are stored while CPUs are parked, before they are; and at nothing afterwards.
+
+use blockmap::Switch;
+use blockmap::machine::{Barrier, Entry, Event, Machine, Pattern, PhysAddr, Span, VirtAddr};
+use blockmap::vmsa::{Access, Attributes, Geometry, Kind, Level, Mair, Reach, Shareability};
+use blockmap_hw::{Cpu, Window};
+use blockmap_kernel::trace::{Record, Recording};
+
+use super::recorded::Recorded;
+use crate::arch::image;
+
+const GEOMETRY: Geometry = Geometry::KERNEL_4K_48;
+
+/// The tables of a switch, in windows. Holding one tells that nobody else uses the windows: there is
+/// one under the parking lock.
+pub(super) struct Pinned<'a> {
+    cpu: &'a Recorded<'a>,
+    /// The level 3 table that maps the windows.
+    level3: PhysAddr,
+    windows: [Option<(PhysAddr, Cpu)>; Switch::MOST_TABLES],
+}
+
+/// Finds the level 3 table that maps the windows, below `root`; `None` if there is none.
+pub(super) fn level3_table(cpu: &Recorded<'_>, root: PhysAddr) -> Option<PhysAddr> {
+    let mut table = root;
+    for level in [Level::L0, Level::L1, Level::L2] {
+        let word = cpu.load(Entry { table, index: GEOMETRY.index(level, image::windows()) });
+        if GEOMETRY.kind(level, word) != Kind::Table {
+            return None;
+        }
+        table = GEOMETRY.table_address(word);
+    }
+    Some(table)
+}
+
+impl<'a> Pinned<'a> {
+    /// Points the windows at the tables of `switch`, for the CPU that executes this.
+    pub(super) fn new(cpu: &'a Recorded<'a>, level3: PhysAddr, switch: &Switch) -> Self {
+        let mut windows = [const { None }; Switch::MOST_TABLES];
+        let attributes = Attributes {
+            memory: Mair::NORMAL,
+            shareability: Shareability::Inner,
+            access: Access::ReadWrite,
+        };
+        let meaning = GEOMETRY.meaning(attributes);
+        for ((place, table), window) in windows.iter_mut().zip(switch.tables()).zip(addresses()) {
+            let value = GEOMETRY.leaf_word(Level::L3, table, meaning);
+            cpu.perform(Event::Store { entry: entry(level3, window), value });
+            let offset = window.value().wrapping_sub(table.value());
+            // SAFETY: the window maps the table until this value is gone, and reaches nothing else;
+            // its user stores to the table what the system's own `Cpu` would.
+            *place = Some((table, unsafe { Cpu::new(Window::Linear { offset }) }));
+        }
+        // The windows were invalid and nothing of them is in a TLB. [invalid-is-never-cached]
+        cpu.perform(Event::Barrier(Barrier::DsbIshst));
+        cpu.perform(Event::Barrier(Barrier::Isb));
+        Self { cpu, level3, windows }
+    }
+
+    fn of(&self, table: PhysAddr) -> Option<&Cpu> {
+        let found = self.windows.iter().flatten().find(|(pinned, _)| *pinned == table);
+        found.map(|(_, cpu)| cpu)
+    }
+
+    fn recording(&self) -> &Recording<'a> {
+        self.cpu.recording()
+    }
+}
+
+impl Drop for Pinned<'_> {
+    /// Everybody runs again.
+    fn drop(&mut self) {
+        for (_, window) in self.windows.iter().flatten().zip(addresses()) {
+            self.cpu.perform(Event::Store { entry: entry(self.level3, window), value: 0 });
+        }
+        self.cpu.perform(Event::Barrier(Barrier::DsbIshst));
+        for (_, window) in self.windows.iter().flatten().zip(addresses()) {
+            let invalidate = GEOMETRY.invalidate_address(window, Reach::LastLevel);
+            self.cpu.perform(Event::Invalidate(invalidate));
+        }
+        self.cpu.perform(Event::Barrier(Barrier::DsbIsh));
+        self.cpu.perform(Event::Barrier(Barrier::Isb));
+    }
+}
+
+impl Machine for Pinned<'_> {
+    fn load(&self, entry: Entry) -> u64 {
+        self.of(entry.table).map_or_else(|| self.cpu.load(entry), |cpu| cpu.load(entry))
+    }
+
+    fn scan(&self, span: Span, pattern: Pattern) -> u16 {
+        self.of(span.table)
+            .map_or_else(|| self.cpu.scan(span, pattern), |cpu| cpu.scan(span, pattern))
+    }
+
+    fn perform(&self, event: Event) {
+        let table = match event {
+            Event::Store { entry, .. } => Some(entry.table),
+            Event::Fill { span, .. } | Event::Update { span, .. } => Some(span.table),
+            Event::Barrier(_) | Event::Invalidate(_) | Event::Maintain { .. } => None,
+        };
+        match table.and_then(|table| self.of(table)) {
+            Some(cpu) => {
+                self.recording().add(Record::Event(event));
+                cpu.perform(event);
+            }
+            None => self.cpu.perform(event),
+        }
+    }
+}
+
+/// The windows' addresses.
+fn addresses() -> impl Iterator<Item = VirtAddr> {
+    let page = GEOMETRY.page_bytes();
+    [0, page].into_iter().map(|offset| image::windows().wrapping_add(offset))
+}
+
+fn entry(table: PhysAddr, window: VirtAddr) -> Entry {
+    Entry { table, index: GEOMETRY.index(Level::L3, window) }
+}

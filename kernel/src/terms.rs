@@ -1,0 +1,115 @@
+//! The terms that all admitted CPUs agree on, held still by whoever works under them.
+
+use blockmap::Terms;
+use blockmap::layout::Strategy;
+use blockmap::vmsa::TlbiForm;
+
+use crate::sync::{AtomicU64, Ordering};
+
+/// The terms, in one word with the number of those who hold them.
+///
+/// Who wants to change them says so, and then waits until nobody holds them any more; whoever comes
+/// meanwhile waits for the change. So an operation that began under strong terms ends under them
+/// before a weaker CPU is admitted. Nobody holds them twice: the second hold would wait for a change
+/// that waits for the first.
+#[derive(Debug)]
+pub struct SharedTerms(AtomicU64);
+
+/// Somebody is about to change the terms.
+const CHANGING: u64 = 1 << 63;
+/// Above the number of holders: the terms.
+const TERMS: u32 = 32;
+const HOLDERS: u64 = (1 << TERMS) - 1;
+
+impl SharedTerms {
+    /// These terms, held by nobody.
+    #[must_use]
+    pub fn new(terms: Terms) -> Self {
+        Self(AtomicU64::new(word(terms)))
+    }
+
+    /// Waits until nobody is about to change the terms, and holds them. `relax` is called between
+    /// two attempts.
+    pub fn hold(&self, relax: impl Fn()) -> Terms {
+        loop {
+            let one_more = |word: u64| (word & CHANGING == 0).then_some(word + 1);
+            match self.0.fetch_update(Ordering::Acquire, Ordering::Relaxed, one_more) {
+                Ok(word) => return terms(word),
+                Err(_) => relax(),
+            }
+        }
+    }
+
+    /// One hold is given back.
+    pub fn release(&self) {
+        self.0.fetch_sub(1, Ordering::Release);
+    }
+
+    /// The terms at this moment.
+    #[must_use]
+    pub fn now(&self) -> Terms {
+        terms(self.0.load(Ordering::Relaxed))
+    }
+
+    /// Waits until nobody else is about to change the terms and nobody holds them, and keeps it so
+    /// until [`SharedTerms::end_change`].
+    pub fn begin_change(&self, relax: impl Fn()) {
+        let first = |word: u64| (word & CHANGING == 0).then_some(word | CHANGING);
+        while self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, first).is_err() {
+            relax();
+        }
+        while self.0.load(Ordering::Acquire) & HOLDERS != 0 {
+            relax();
+        }
+    }
+
+    /// These are the terms from now on. The caller has begun a change.
+    pub fn end_change(&self, terms: Terms) {
+        self.0.store(word(terms), Ordering::Release);
+    }
+}
+
+fn word(terms: Terms) -> u64 {
+    let strategy = match terms.strategy {
+        Strategy::Live => 0,
+        Strategy::Quiesce => 1,
+        Strategy::Pages => 2,
+    };
+    let tlbi = match terms.tlbi {
+        TlbiForm::ByAddress => 0,
+        TlbiForm::Ranged => 4,
+    };
+    (strategy | tlbi) << TERMS
+}
+
+fn terms(word: u64) -> Terms {
+    let bits = word >> TERMS;
+    let strategy = match bits & 3 {
+        0 => Strategy::Live,
+        1 => Strategy::Quiesce,
+        _ => Strategy::Pages,
+    };
+    let tlbi = if bits & 4 == 0 { TlbiForm::ByAddress } else { TlbiForm::Ranged };
+    Terms { strategy, tlbi }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_terms_come_back() {
+        for strategy in Strategy::ALL {
+            for tlbi in [TlbiForm::ByAddress, TlbiForm::Ranged] {
+                let terms = Terms { strategy, tlbi };
+                let shared = SharedTerms::new(terms);
+                assert_eq!((shared.hold(|| ()), shared.now()), (terms, terms));
+                shared.release();
+                shared.begin_change(|| unreachable!("nobody holds them"));
+                assert_eq!(shared.now(), terms);
+                shared.end_change(terms);
+                assert_eq!(shared.hold(|| unreachable!("the change has ended")), terms);
+            }
+        }
+    }
+}
