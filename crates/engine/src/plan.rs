@@ -1,6 +1,6 @@
 //! A checked operation that owns what it needs, and its commit.
 
-use core::fmt;
+use core::{fmt, mem};
 
 use blockmap_machine::{VirtAddr, VirtRange};
 use blockmap_vmsa::{Geometry, Level};
@@ -93,6 +93,15 @@ impl<P: Platform> Ready<'_, P> {
     /// mapping or of what was planned without a [`Platform::MayPark`]: a CPU did not come to be parked. The tables
     /// are as they were.
     pub fn commit(mut self) -> Result<(), NotParked> {
+        let left = mem::take(&mut self.left);
+        let committed = self.perform();
+        if committed.is_err() {
+            self.left = left;
+        }
+        committed
+    }
+
+    fn perform(&self) -> Result<(), NotParked> {
         let space = self.plan.hold.space;
         let permit = self.plan.hold.permit;
         match self.plan.work {
@@ -104,7 +113,6 @@ impl<P: Platform> Ready<'_, P> {
             }
             Work::Repaint(repainting) => space.commit_repaint(repainting, permit)?,
         }
-        self.left = 0;
         Ok(())
     }
 }

@@ -5,17 +5,18 @@
 //! table whose every leaf translates as before.
 //!
 //! ```text timeline: repaint
-//! 1. fill   level 3 tables            everybody walks: the old tables
-//! 2. store  level 2 tables -> level 3 everybody walks: the old tables
-//! 3. dsb ishst                        all others are parked after it, and hold nothing
-//! 4. store  level 1 entries, invalid  this CPU walks: the old tables, or nothing
-//! 5. dsb ishst                        this CPU walks: nothing
-//! 6. tlbi   the slots, all levels     its TLB holds: the old leaves and tables, or nothing
-//! 7. dsb ish                          its TLB holds: nothing
-//! 8. isb
-//! 9. store  level 1 entries -> level 2 this CPU walks: nothing, or the pages
-//! 10. dsb ishst                       this CPU walks: the pages
-//! 11. isb                             all others return after it
+//! 1. fill   level 3 tables             everybody walks: the old tables
+//! 2. fill   level 2 tables -> level 3  everybody walks: the old tables
+//! 3. store  aside, old and new entries everybody walks: the old tables
+//! 4. dsb ishst                         all others are parked after it, and hold nothing
+//! 5. store  level 1 entries, invalid   this CPU walks: the old tables, or nothing
+//! 6. dsb ishst                         this CPU walks: nothing
+//! 7. tlbi   the slots, all levels      its TLB holds: the old leaves and tables, or nothing
+//! 8. dsb ish                           its TLB holds: nothing
+//! 9. isb
+//! 10. store level 1 entries -> level 2 this CPU walks: nothing, or the pages
+//! 11. dsb ishst                        this CPU walks: the pages
+//! 12. isb                              all others return after it
 //! ```
 //!
 //! It is a break whatever the CPU is: an entry that leads to another table is no change of size

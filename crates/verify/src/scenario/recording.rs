@@ -4,12 +4,12 @@
 use std::cell::{Cell, RefCell};
 
 use blockmap::host::{Host, MayPark};
-use blockmap::{Alone, NotParked, Platform, Refusal, Scope, Space, Switch, Terms};
+use blockmap::{NotParked, Platform, Refusal, Scope, Space, Switch, Terms};
 use blockmap_machine::{Barrier, Entry, Event, Invalidate, PhysAddr, Tlbi, VirtRange};
 use blockmap_model::profile::{Profile, SizeChange};
 use blockmap_model::program::{Context, Cpu, Intent, Meanwhile, Program, Step, Target, written};
 use blockmap_model::shape::Shape;
-use blockmap_vmsa::Geometry;
+use blockmap_vmsa::{Geometry, cpu};
 
 use crate::program::words_for;
 
@@ -49,9 +49,10 @@ pub fn record_on(
     let host = Host::new(geometry, &words, &log);
     host.set_terms(terms);
     let root = host.new_root().unwrap();
-    host.set_alone(match cpus[0].size_change {
-        SizeChange::Quiet => Alone::Direct,
-        SizeChange::MayAbort | SizeChange::NeedsBreak => Alone::Break,
+    host.set_size_change(match cpus[0].size_change {
+        SizeChange::Quiet => cpu::SizeChange::Quiet,
+        SizeChange::MayAbort => cpu::SizeChange::MayAbort,
+        SizeChange::NeedsBreak => cpu::SizeChange::NeedsBreak,
     });
     let others = u32::try_from(cpus.len() - 1).unwrap();
     let platform = Recording { host, steps: &steps, others, parkings: Cell::new(0) };
