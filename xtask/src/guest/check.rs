@@ -4,6 +4,7 @@
 mod address;
 mod blockmap;
 mod compare;
+mod reference;
 mod report;
 mod source;
 
@@ -58,7 +59,7 @@ pub(super) fn run(kinds: &[Kind], plan: Plan) -> Result<ExitCode> {
     let mut report = Report::default();
     for &kind in kinds {
         let whole = check(kind, &blockmap, plan, &mut report);
-        report.row(kind, "the whole", whole);
+        report.row(kind.name(), "the whole", whole);
     }
     Ok(report.status())
 }
@@ -68,13 +69,16 @@ fn check(kind: Kind, blockmap: &Blockmap, plan: Plan, report: &mut Report) -> Re
     let programs = vec![initramfs::built("blockmap-cli", "blockmap")?];
     let memory: Size = "2G".parse().context("the size of a guest")?;
     let guest = running::start(kind, &Start { backing: Backing::Shared, memory, programs })?;
+    if kind.kernel() == Kernel::Reference {
+        return reference::check(&guest, blockmap);
+    }
     let mut console = guest.console()?;
     // Not every kernel has it.
     let _ = console.ask(NO_KFENCE);
     let inside = console.ask("run /blockmap dump kcore --quiet");
     let own = match kind.kernel() {
         Kernel::Built => Some(console.ask(&format!("cat {OWN_TEXT}"))?),
-        Kernel::Package(_) => None,
+        Kernel::Package(_) | Kernel::Reference => None,
     };
     let mut qmp = guest.qmp()?;
     qmp.execute("stop", &json!({}))?;
@@ -83,14 +87,14 @@ fn check(kind: Kind, blockmap: &Blockmap, plan: Plan, report: &mut Report) -> Re
     let bench = Bench { kind, guest: &guest, blockmap, image, expected };
     if let Some(own) = own {
         let same = compare::texts(&String::from_utf8_lossy(&own), &bench.expected);
-        report.row(kind, "the kernel's own text", same);
+        report.row(kind.name(), "the kernel's own text", same);
     }
     let inside =
         inside.and_then(|text| compare::texts(&String::from_utf8_lossy(&text), &bench.expected));
-    report.row(kind, "kcore, inside the guest", inside);
-    report.row(kind, "QEMU's MMU", address::agree(&bench, &mut qmp, plan));
+    report.row(kind.name(), "kcore, inside the guest", inside);
+    report.row(kind.name(), "QEMU's MMU", address::agree(&bench, &mut qmp, plan));
     source::all(&bench, qmp, report)?;
-    report.row(kind, "audit", audit(&bench));
+    report.row(kind.name(), "audit", audit(&bench));
     Ok(format!("{} lines", bench.expected.lines().count()))
 }
 

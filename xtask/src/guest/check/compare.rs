@@ -12,32 +12,48 @@ const SHOWN: usize = 6;
 /// Compares two dumps line by line. A line that names an area may stand elsewhere, and then part
 /// a gap elsewhere, if no source tells where that area starts: Linux's fixmap.
 pub(super) fn texts(theirs: &str, ours: &str) -> Result<String> {
+    let lines = ours.lines().count();
     if theirs == ours {
-        return Ok(format!("{} lines", ours.lines().count()));
+        return Ok(format!("{lines} lines"));
     }
-    let (mapped_theirs, mapped_ours) = (told(theirs), told(ours));
-    if mapped_theirs == mapped_ours {
-        let differing = theirs.lines().filter(|line| ours.lines().all(|other| other != *line));
-        let count = differing.count();
-        return Ok(format!(
-            "{} lines, but for {count} around `Fixmap start`",
-            ours.lines().count()
-        ));
+    let is_told = |line: &&str| !line.contains("Fixmap start") && !is_gap(line);
+    differences(theirs, ours, is_told)?;
+    let differing = theirs.lines().filter(|line| ours.lines().all(|other| other != *line));
+    Ok(format!("{lines} lines, but for {} around `Fixmap start`", differing.count()))
+}
+
+/// Compares the leaves of two dumps: what there is to compare with a source that does not tell
+/// what the areas of memory are called.
+pub(super) fn leaves(theirs: &str, ours: &str) -> Result<String> {
+    let is_leaf = |line: &&str| !line.starts_with("---[") && !is_gap(line);
+    differences(theirs, ours, is_leaf)?;
+    Ok(format!("{} lines of leaves", ours.lines().filter(is_leaf).count()))
+}
+
+/// Fails if the lines that count are not the same ones in the same order.
+fn differences(theirs: &str, ours: &str, counts: impl Fn(&&str) -> bool) -> Result<()> {
+    let theirs: Vec<&str> = theirs.lines().filter(&counts).collect();
+    let ours: Vec<&str> = ours.lines().filter(&counts).collect();
+    if theirs == ours && !ours.is_empty() {
+        return Ok(());
     }
     let only = |mark: char, these: &[&str], those: &[&str]| -> Vec<String> {
         let lines = these.iter().filter(|line| !those.contains(line));
         lines.take(SHOWN).map(|line| format!("{mark} {line}")).collect()
     };
-    let mut lines = only('-', &mapped_theirs, &mapped_ours);
-    lines.extend(only('+', &mapped_ours, &mapped_theirs));
-    bail!("(- it, + the image)\n{}", lines.join("\n"))
+    let mut lines = only('-', &theirs, &ours);
+    lines.extend(only('+', &ours, &theirs));
+    bail!(
+        "{} lines and {} lines (- the first, + the second)\n{}",
+        theirs.len(),
+        ours.len(),
+        lines.join("\n")
+    )
 }
 
-/// The lines of a dump but for where the fixmap starts: those of leaves, and of areas that are
-/// known.
-fn told(text: &str) -> Vec<&str> {
-    let is_gap = |line: &str| line.split_whitespace().count() == 3;
-    text.lines().filter(|line| !line.contains("Fixmap start") && !is_gap(line)).collect()
+/// Whether a line has nothing behind its level.
+fn is_gap(line: &str) -> bool {
+    line.split_whitespace().count() == 3
 }
 
 /// What an audit is to find: read-only executable memory that its linear alias can write, in the
@@ -53,8 +69,17 @@ pub(super) fn findings(kind: Kind, found: &Value) -> Result<String> {
     match kind {
         Kind::NoAlias if findings.is_empty() => bail!("{text}: writable aliases are there"),
         Kind::NoAlias => Ok(text),
-        Kind::Blocks | Kind::Pages | Kind::Granule16 | Kind::Own | Kind::OwnPages => {
-            if findings.is_empty() { Ok(text) } else { bail!("{text}: {found}") }
+        Kind::Blocks
+        | Kind::Pages
+        | Kind::Granule16
+        | Kind::Own
+        | Kind::OwnPages
+        | Kind::Reference => {
+            if findings.is_empty() {
+                Ok(text)
+            } else {
+                bail!("{text}: {found}")
+            }
         }
     }
 }
@@ -82,5 +107,13 @@ mod tests {
         assert!(error.contains("- 0xff30-0xff40     16 PTE       RW NX"), "{error}");
         assert!(texts(&OURS.replace("vmemmap start", "elsewhere"), OURS).is_err());
         assert!(texts("", OURS).is_err());
+    }
+
+    #[test]
+    fn leaves_are_compared_where_areas_have_no_names() {
+        let plain: Vec<&str> = OURS.lines().filter(|line| !line.contains("---")).collect();
+        assert_eq!(leaves(&plain.join("\n"), OURS).unwrap(), "2 lines of leaves");
+        assert!(leaves(&plain[1..].join("\n"), OURS).is_err());
+        assert!(leaves("", "").is_err(), "nothing was compared");
     }
 }
