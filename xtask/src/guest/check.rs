@@ -22,7 +22,7 @@ use blockmap::Blockmap;
 use report::Report;
 
 /// Where QEMU's board has its memory.
-const RAM_BASE: &str = "0x40000000";
+const RAM_BASE: u64 = 0x4000_0000;
 
 /// The tables of a kernel with PTDUMP_DEBUGFS, in its own words.
 const OWN_TEXT: &str = "/sys/kernel/debug/kernel_page_tables";
@@ -68,6 +68,10 @@ pub(super) fn run(kinds: &[Kind], plan: Plan) -> Result<ExitCode> {
 fn check(kind: Kind, blockmap: &Blockmap, plan: Plan, report: &mut Report) -> Result<String> {
     let programs = vec![initramfs::built("blockmap-cli", "blockmap")?];
     let memory: Size = "2G".parse().context("the size of a guest")?;
+    if kind == Kind::Pages {
+        let same = source::unshared(kind, &memory, blockmap);
+        report.row(kind.name(), "QMP, memory not shared", same);
+    }
     let guest = running::start(kind, &Start { backing: Backing::Shared, memory, programs })?;
     if kind.kernel() == Kernel::Reference {
         return reference::check(&guest, blockmap);
@@ -82,7 +86,7 @@ fn check(kind: Kind, blockmap: &Blockmap, plan: Plan, report: &mut Report) -> Re
     };
     let mut qmp = guest.qmp()?;
     qmp.execute("stop", &json!({}))?;
-    let image = format!("{}@{RAM_BASE}", guest.folder.join(RAM).display());
+    let image = format!("{}@{RAM_BASE:#x}", guest.folder.join(RAM).display());
     let expected = blockmap.run(&["dump", &image])?;
     let bench = Bench { kind, guest: &guest, blockmap, image, expected };
     if let Some(own) = own {
@@ -95,6 +99,7 @@ fn check(kind: Kind, blockmap: &Blockmap, plan: Plan, report: &mut Report) -> Re
     report.row(kind.name(), "QEMU's MMU", address::agree(&bench, &mut qmp, plan));
     source::all(&bench, qmp, report)?;
     report.row(kind.name(), "audit", audit(&bench));
+    report.row(kind.name(), "time of a dump", blockmap.timed(&["dump", &bench.image]));
     Ok(format!("{} lines", bench.expected.lines().count()))
 }
 

@@ -19,6 +19,8 @@ pub(super) fn write(folder: &Path, modules: &[PathBuf], programs: &[PathBuf]) ->
         archive.add(folder, Entry::Folder);
     }
     archive.add("dev/console", Entry::Device(5, 1));
+    // What a program without input reads from.
+    archive.add("dev/null", Entry::Device(1, 3));
     archive.add("init", Entry::File(&read(&built("blockmap-guest", "blockmap-guest")?)?));
     for (number, module) in modules.iter().enumerate() {
         archive.add(&format!("modules/{number:02}.ko"), Entry::File(&read(module)?));

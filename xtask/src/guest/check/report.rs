@@ -27,6 +27,12 @@ impl Report {
         }
     }
 
+    /// Prints one row: why something could not be compared here.
+    #[expect(clippy::unused_self, reason = "rows are the report's, whatever they say")]
+    pub(super) fn untried(&mut self, guest: &str, what: &str, why: &str) {
+        println!("{guest:10} {what:26} untried {why}");
+    }
+
     /// The status: success if nothing differed.
     pub(super) fn status(&self) -> ExitCode {
         if self.failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
