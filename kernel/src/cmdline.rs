@@ -13,6 +13,7 @@
 //! ```
 
 mod cpu;
+mod disguise;
 #[cfg(test)]
 mod tests;
 mod word;
@@ -28,6 +29,7 @@ use crate::witness;
 use word::{Word, Words};
 
 pub use cpu::{AttestedList, MOST_NAMED, ParkFault, SizeChangeOverrides};
+pub use disguise::{Disguise, Disguises};
 
 /// What the command line asks for; where it says nothing, or nothing that makes sense, the
 /// default.
@@ -50,6 +52,9 @@ pub struct Options<'a> {
     /// `cpu.N.size-change=`, `cpu.boot.…`, `cpu.secondary.…` and `no-size-change-list`: what CPUs do
     /// when live leaves change size, whatever they say themselves.
     pub overrides: SizeChangeOverrides,
+    /// `cpu.N.midr=`, `cpu.N.bbm=`, `cpu.N.tlb=`, and the same of `boot` and `secondary`: what CPUs
+    /// say they are.
+    pub disguises: Disguises,
     /// `maxcpus=`: how many CPUs are started, as Linux has it; those left out can come later.
     pub max_cpus: Option<u32>,
     /// `park-fault=`: a CPU that does something wrong on purpose when it is asked to park.
@@ -131,6 +136,8 @@ pub enum Known {
     SizeChange,
     /// `cpu.N.size-change=`, `cpu.boot.size-change=` and `cpu.secondary.size-change=`.
     CpuSizeChange,
+    /// `cpu.N.midr=`, `cpu.N.bbm=` and `cpu.N.tlb=`, also of `boot` and of `secondary`.
+    CpuDisguise,
     /// `no-size-change-list`.
     NoSizeChangeList,
     /// `maxcpus=`, as Linux has it.
@@ -145,7 +152,7 @@ pub enum Known {
 
 impl Known {
     /// All options.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Rodata,
         Self::DebugPagealloc,
         Self::FailTables,
@@ -153,6 +160,7 @@ impl Known {
         Self::Referee,
         Self::SizeChange,
         Self::CpuSizeChange,
+        Self::CpuDisguise,
         Self::NoSizeChangeList,
         Self::MaxCpus,
         Self::ParkFault,
@@ -171,6 +179,7 @@ impl Known {
             Self::Referee => "referee",
             Self::SizeChange => "size-change",
             Self::CpuSizeChange => "cpu.N.size-change",
+            Self::CpuDisguise => "cpu.N.midr, cpu.N.bbm or cpu.N.tlb",
             Self::NoSizeChangeList => "no-size-change-list",
             Self::MaxCpus => "maxcpus",
             Self::ParkFault => "park-fault",
@@ -181,10 +190,21 @@ impl Known {
 
     /// Whether a word with this name is the option.
     fn is_named(self, name: &str) -> bool {
-        if self == Self::CpuSizeChange {
-            return cpu::who(name).is_some();
+        match self {
+            Self::CpuSizeChange => cpu::who(name).is_some(),
+            Self::CpuDisguise => disguise::part(name).is_some(),
+            Self::Rodata
+            | Self::DebugPagealloc
+            | Self::FailTables
+            | Self::Trace
+            | Self::Referee
+            | Self::SizeChange
+            | Self::NoSizeChangeList
+            | Self::MaxCpus
+            | Self::ParkFault
+            | Self::Semihosting
+            | Self::Quiet => same_name(self.name(), name),
         }
-        same_name(self.name(), name)
     }
 
     /// The values that the option takes, in words.
@@ -199,6 +219,10 @@ impl Known {
             Self::SizeChange => "auto, live, quiesce or never",
             Self::CpuSizeChange => {
                 "needs-break, may-abort or quiet, of boot, secondary or up to 16 CPUs by number"
+            }
+            Self::CpuDisguise => {
+                "a register's value for midr and 0 to 15 for the others, of boot, secondary or up to \
+                 16 CPUs by number"
             }
             Self::MaxCpus => "a number of CPUs, 1 or more",
             Self::ParkFault => "a CPU's number, a colon, and never, late or dead",
@@ -222,6 +246,10 @@ impl Known {
             (Self::CpuSizeChange, Some(value)) => {
                 options.overrides.set(cpu::who(word.name)?, value)?;
             }
+            (Self::CpuDisguise, Some(value)) => {
+                let (who, part) = disguise::part(word.name)?;
+                options.disguises.set(who, part, value)?;
+            }
             (Self::NoSizeChangeList, None) => options.overrides.ignore_list(),
             (Self::MaxCpus, Some(value)) => {
                 let cpus = u32::try_from(number(value)?).ok()?;
@@ -237,6 +265,7 @@ impl Known {
                 | Self::Trace
                 | Self::SizeChange
                 | Self::CpuSizeChange
+                | Self::CpuDisguise
                 | Self::MaxCpus
                 | Self::ParkFault,
                 _,
@@ -302,6 +331,7 @@ impl Default for Options<'_> {
             referee: None,
             size_choice: SizeChoice::default(),
             overrides: SizeChangeOverrides::default(),
+            disguises: Disguises::default(),
             max_cpus: None,
             park_fault: None,
             exit: Exit::default(),

@@ -5,16 +5,17 @@ use core::fmt;
 use blockmap::Terms;
 use blockmap::layout::Strategy;
 use blockmap::vmsa::Leaves;
-use blockmap_kernel::cmdline::{BootMessages, CommandLine, Options};
+use blockmap_kernel::cmdline::{BootMessages, CommandLine, Disguises, Options};
 use blockmap_kernel::devicetree::DeviceTree;
 
 use crate::act::Monitor;
 use crate::arch::boot::BootInfo;
 use crate::arch::exit::{self, Status};
 use crate::arch::gic::{self, Registers};
-use crate::arch::interrupts;
+use crate::arch::{ground, interrupts};
 use crate::console::println;
 use crate::cpus;
+use crate::disguise;
 use crate::firmware::{self, Firmware};
 use crate::memory::{self, Facts, Started, Survey, System};
 use crate::prompt;
@@ -91,6 +92,7 @@ fn survey(firmware: &Firmware<'_>, boot: &BootInfo, marks: &mut Marks) -> (Surve
         println!("command line: {complaint}");
     }
     let options = firmware.command_line.options();
+    disguise_boot_cpu(boot, &options);
     cpus::announce(&firmware.tree, options.park_fault);
     let facts = Facts::of(&options);
     if options.boot_messages == BootMessages::Shown {
@@ -102,6 +104,24 @@ fn survey(firmware: &Firmware<'_>, boot: &BootInfo, marks: &mut Marks) -> (Surve
             (survey, facts)
         }
         Err(error) => give_up(&error),
+    }
+}
+
+/// Has this CPU say what the command line says that it is, and the others when they start.
+fn disguise_boot_cpu(boot: &BootInfo, options: &Options<'_>) {
+    if options.disguises == Disguises::default() {
+        return;
+    }
+    if options.referee.is_some() {
+        println!("command line: cpu.…: the referee knows nothing of it, so CPUs say what they are");
+        return;
+    }
+    match disguise::put_on(options.disguises.of(0), boot.entered_at) {
+        Ok(()) => {
+            disguise::keep(&options.disguises);
+            ground::report_anew();
+        }
+        Err(error) => println!("command line: {error}"),
     }
 }
 

@@ -10,7 +10,7 @@ use super::boot_window::BootWindow;
 use super::early::SCTLR_OFF;
 use super::ground::{self, Ground, Place, order, stage};
 use super::per_cpu::PerCpu;
-use crate::referee;
+use crate::{disguise, referee};
 
 // The referee's way in shares the pages of the identity map, so it is placed here.
 const _: () = assert!(size_of::<Place>().is_power_of_two(), "parking.S shifts numbers of CPUs");
@@ -34,11 +34,15 @@ global_asm!(
     ".set STAGE_FAULTED, {faulted}",
     ".set ORDER_WAIT, {wait}",
     ".set ORDER_COME, {come}",
+    ".set DISGUISE_LOW, {disguise_low}",
+    ".set DISGUISE_HIGH, {disguise_high}",
+    ".set DISGUISE_CPUS, {disguise_cpus}",
     include_str!("boot.S"),
     include_str!("el2.S"),
     include_str!("idmap.S"),
     include_str!("parking.S"),
     include_str!("../referee/enter.S"),
+    include_str!("../disguise/vectors.S"),
     sctlr = const SCTLR_OFF,
     last_stack = const offset_of!(PerCpu, last_stack),
     places = const offset_of!(Ground, places),
@@ -57,6 +61,9 @@ global_asm!(
     come = const order::COME,
     start_low = const referee::START & 0xffff,
     start_high = const referee::START >> 16,
+    disguise_low = const disguise::CALL & 0xffff,
+    disguise_high = const disguise::CALL >> 16,
+    disguise_cpus = const disguise::MOST_CPUS,
 );
 
 /// The exception level that the image was entered at.

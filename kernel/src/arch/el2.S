@@ -1,6 +1,6 @@
 // Leaves EL2 for EL1, with nothing of EL1's trapped.
 //
-// Returns to its caller, at EL1 and with interrupts masked. Uses x9 and x10.
+// Returns to its caller, at EL1 and with interrupts masked. Uses x9 to x12.
 // Source: the "…_EL2" register descriptions; every field whose reset value is unknown is written.
 
 .section .boot.text, "ax"
@@ -75,10 +75,10 @@ leave_el2:
     cbz     x9, 5f
     msr     s3_4_c1_c2_2, xzr
 
-    // What EL1 may call from here on; see enter.S.
-5:  adrp    x9, referee_stub
-    add     x9, x9, :lo12:referee_stub
-    msr     vbar_el2, x9
+    // What EL1 may call from here on; see vectors.S of the disguise.
+5:  mov     x12, x30
+    bl      prepare_el2
+    mov     x30, x12
 
     ldr     x9, =SCTLR_EL1_OFF
     msr     sctlr_el1, x9

@@ -173,6 +173,11 @@ pub(super) fn begin(load: PhysAddr) {
     }
 }
 
+/// Has the boot CPU report again: it is in disguise now.
+pub(crate) fn report_anew() {
+    place(0).set_report(&own_report());
+}
+
 /// What the CPU that executes this says of itself.
 fn own_report() -> Report {
     let Identity { midr, mpidr, mmfr0, mmfr1, mmfr2, isar0, pfr1, .. } = Identity::read();
@@ -276,9 +281,13 @@ impl Place {
             .for_each(|(place, word)| place.store(word, Ordering::Relaxed));
     }
 
-    /// Prepares the place for a CPU that is about to start with its MMU off: nothing of it, or of
-    /// what it will read, is in a cache alone.
-    pub(crate) fn begin(&self) {
+    /// Prepares the place for a CPU that is about to start with its MMU off, in a disguise or in none:
+    /// nothing of it, or of what it will read, is in a cache alone.
+    pub(crate) fn begin(&self, disguise: [u64; 2]) {
+        self.seat
+            .iter()
+            .zip(disguise)
+            .for_each(|(place, word)| place.store(word, Ordering::Relaxed));
         self.order.store(order::WAIT, Ordering::Relaxed);
         self.set_stage(Stage::Starting);
         let head = VirtRange::new(address_of(&raw const GROUND), HEAD_BYTES);

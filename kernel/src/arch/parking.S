@@ -42,10 +42,18 @@ secondary_entry:
 3:  ldp     x0, x1, [x21]
     ldp     x2, x3, [x21, #16]
     ldr     x4, [x21, #32]
-    adr     x5, report_and_wait
+    adr     x5, put_on_disguise
     b       enable_mmu
 
     .ltorg
+
+// Until a CPU is told where its seat is, what it is to say that it is stands there.
+put_on_disguise:
+    ldp     x1, x2, [x22, #SEAT]
+    cbz     x2, report_and_wait
+    movz    x0, #DISGUISE_LOW
+    movk    x0, #DISGUISE_HIGH, lsl #16
+    hvc     #0
 
 // The MMU is on, the upper half empty, and this CPU's TLB was invalidated before. Says what the CPU
 // is, and waits until it is told to come or to go.

@@ -40,6 +40,7 @@ fn every_option_sets_what_it_is_about() {
         trace: Some(1000),
         referee: Some(7),
         size_choice: SizeChoice::Never,
+        disguises: Disguises::default(),
         overrides: SizeChangeOverrides::default(),
         max_cpus: Some(3),
         park_fault: Some((2, ParkFault::Late)),

@@ -12,6 +12,7 @@ use crate::arch::ground::{self, Stage};
 use crate::arch::psci::{self, PsciError};
 use crate::arch::{gic, interrupts, per_cpu, room};
 use crate::console::println;
+use crate::disguise;
 use crate::memory::System;
 
 /// Why a CPU was not started.
@@ -103,7 +104,7 @@ fn turn_on(cpu: u32) -> Result<(), StartError> {
         return Err(StartError::Method(cpu));
     }
     let place = ground::place(cpu);
-    place.begin();
+    place.begin(disguise::words_of(cpu));
     if let Err(error) = psci::cpu_on(per_cpu::of(cpu).mpidr(), cpu) {
         place.set_stage(Stage::Off);
         return Err(StartError::Psci { cpu, error });

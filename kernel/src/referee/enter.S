@@ -1,5 +1,5 @@
-// The way from EL1 into the referee: the vectors that EL2 is left with, and what takes the place of
-// those when the kernel calls for the referee. Without that call nothing here ever runs.
+// The way from EL1 into the referee: what the kernel calls when it asks for one. Without that call
+// nothing here ever runs.
 //
 // With the MMU of EL2 off this runs where it was loaded, in the page of idmap.S.
 
@@ -37,34 +37,6 @@ enter_referee:
     msr     sctlr_el2, x5
     isb
     br      x12
-
-called_before_referee:
-    mrs     x13, esr_el2
-    lsr     x13, x13, #26
-    cmp     x13, #0x16              // HVC
-    b.ne    1f
-    movz    x13, #REFEREE_START_LOW
-    movk    x13, #REFEREE_START_HIGH, lsl #16
-    cmp     x0, x13
-    b.eq    enter_referee
-    mov     x0, #-1                 // no such call
-    eret
-1:  wfi
-    b       1b
-
-.balign 0x800
-.global referee_stub
-referee_stub:
-.rept 8                             // this level: nothing runs here
-    b       1b
-    .balign 128
-.endr
-    b       called_before_referee   // lower level, AArch64: synchronous
-    .balign 128
-.rept 7
-    b       1b
-    .balign 128
-.endr
 
 .text
 .global referee_entered

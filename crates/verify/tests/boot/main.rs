@@ -3,6 +3,7 @@
 
 mod areas;
 mod cpus;
+mod disguise;
 mod execute;
 mod exhaustion;
 mod faults;
