@@ -6,8 +6,8 @@ use crate::{
     Area, FoundTree, Inspected, Life, OpenError, Outputs, Overrides, Pace, PhysicalMemory,
     Provenance, Registers, Search, Topic, VmCoreInfo,
     find::{Evidence, find},
-    frozen::{Stillness, freeze},
-    linux::{areas, areas_by_size},
+    frozen::{Frozen, Stillness, freeze},
+    linux::{Sought, areas, areas_by_size, through_image},
     search::search,
 };
 
@@ -36,22 +36,24 @@ impl Opened {
         mut origin: Provenance,
         overrides: &Overrides,
     ) -> Result<Inspected, OpenError> {
-        if self.linux.is_none() && self.is_searched(overrides) {
-            self.linux = search(&*self.memory, &mut origin);
+        let has_registers = self.registers.is_some() || overrides.tcr.is_some();
+        if self.linux.is_none() && !has_registers {
+            self.search(overrides, &mut origin);
         }
-        let evidence = Evidence {
-            registers: self.registers,
-            linux: self.linux.as_ref(),
-            frames: frames(&*self.memory),
-        };
-        let found = find(evidence, overrides, &mut origin)?;
+        let mut copy = None;
+        if self.linux.is_none() && has_registers && overrides.search != Search::Never {
+            let found = find(self.evidence(), overrides, &mut Provenance::default())?;
+            copy = self.copy(&found.trees);
+            self.search_image(&found.trees, copy.as_ref(), overrides, &mut origin);
+        }
+        let found = find(self.evidence(), overrides, &mut origin)?;
         let areas = name_areas(self.linux.as_ref(), &found.trees, overrides, &mut origin);
-        let memory = match self.keep {
-            Keep::Source => self.memory,
-            Keep::Copy => {
-                let (frozen, stillness) = freeze(&*self.memory, &found.trees);
-                say_still(stillness, self.memory.life(), &mut origin);
-                Box::new(frozen)
+        let copy = copy.filter(|copy| copy.trees == found.trees);
+        let memory = match copy.or_else(|| self.copy(&found.trees)) {
+            None => self.memory,
+            Some(copy) => {
+                say_still(copy.stillness, self.memory.life(), &mut origin);
+                Box::new(copy.frozen)
             }
         };
         Ok(Inspected {
@@ -66,15 +68,65 @@ impl Opened {
         })
     }
 
-    /// Whether memory is looked through for what Linux wrote down.
-    fn is_searched(&self, overrides: &Overrides) -> bool {
-        let is_needed = self.registers.is_none() && overrides.tcr.is_none();
-        match overrides.search {
-            Search::Always => true,
-            Search::Never => false,
-            Search::WhenQuick => self.memory.pace() == Pace::Quick || is_needed,
+    fn evidence(&self) -> Evidence<'_> {
+        Evidence {
+            registers: self.registers,
+            linux: self.linux.as_ref(),
+            frames: frames(&*self.memory),
         }
     }
+
+    /// A copy of the tables, where one is to be kept.
+    fn copy(&self, trees: &[FoundTree]) -> Option<Copied> {
+        match self.keep {
+            Keep::Source => None,
+            Keep::Copy => {
+                let (frozen, stillness) = freeze(&*self.memory, trees);
+                Some(Copied { trees: trees.to_vec(), frozen, stillness })
+            }
+        }
+    }
+
+    /// Looks through all memory for what Linux wrote down.
+    fn search(&mut self, overrides: &Overrides, origin: &mut Provenance) {
+        if overrides.search != Search::Never {
+            self.linux = search(&*self.memory, origin);
+        }
+    }
+
+    /// Looks for what Linux wrote down where its tables lead, and through all memory if there is
+    /// no kernel there and it is quick, or the user says so.
+    fn search_image(
+        &mut self,
+        trees: &[FoundTree],
+        copy: Option<&Copied>,
+        overrides: &Overrides,
+        origin: &mut Provenance,
+    ) {
+        let upper = trees.iter().find(|tree| tree.geometry.half() == Half::Upper);
+        let tables: &dyn PhysicalMemory = copy.map_or(&*self.memory, |copy| &copy.frozen);
+        let sought = upper.map(|upper| through_image(&*self.memory, tables, upper));
+        let is_quick = self.memory.pace() == Pace::Quick;
+        match (sought, overrides.search) {
+            (Some(Sought::Found(at, info)), _) => {
+                let text = format!("Linux {} (VMCOREINFO in memory at {at})", info.release());
+                origin.add(Topic::Kernel, text);
+                self.linux = Some(info);
+            }
+            (_, Search::Always) => self.search(overrides, origin),
+            (Some(Sought::NoImage), Search::WhenQuick) if is_quick => {
+                self.search(overrides, origin);
+            }
+            (_, Search::WhenQuick | Search::Never) => {}
+        }
+    }
+}
+
+/// A copy of the tables of some trees.
+struct Copied {
+    trees: Vec<FoundTree>,
+    frozen: Frozen,
+    stillness: Stillness,
 }
 
 /// How many 4 KiB frames a source has, if it says.

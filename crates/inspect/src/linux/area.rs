@@ -100,7 +100,7 @@ fn with_top(below: &[(u64, &str)], vmemmap_end: u64, fixmap: Option<VirtAddr>) -
 
 /// Where the linear map ends: half of the addresses that the smallest CPU has which this kernel
 /// runs on. A kernel for 52 bits runs on CPUs with 48, or 47 with 16 KiB pages.
-fn linear_end(geometry: Geometry) -> u64 {
+pub(super) fn linear_end(geometry: Geometry) -> u64 {
     let smallest = match (geometry.input_bits(), geometry.page_bytes()) {
         (49.., 0x4000) => 47,
         (49.., _) => 48,
