@@ -112,8 +112,7 @@ impl<'a> Recording<'a> {
         Recording { slots, is_on: self.is_on, count: self.count }
     }
 
-    /// Begins anew: what was recorded is forgotten. Nobody adds meanwhile: a record whose place was
-    /// taken before would be among those of the new recording.
+    /// Begins anew: what was recorded is forgotten.
     ///
     /// # Errors
     /// See [`BeginError`].

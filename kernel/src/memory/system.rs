@@ -308,7 +308,7 @@ impl<'a> Platform for System<'a> {
         }
         let memory = self.memory_of(range)?;
         if self.own.iter().any(|own| own.overlaps(memory)) {
-            return Some(Refusal::ImageAlias);
+            return Some(Refusal::ImageZone);
         }
         self.frames.first_in(State::Table, memory).map(|_| Refusal::Tables)
     }
