@@ -1,4 +1,7 @@
 //! Readers of the tables: none ever finds a table that has been freed.
+//!
+//! loom lets a load have an old value, never a later one, so it can't see that a reader must leave
+//! by a release: its loads would otherwise be made after it left.
 
 use blockmap_kernel::readers::Readers;
 use blockmap_kernel::sync::{AtomicU64, Ordering};
