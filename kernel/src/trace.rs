@@ -112,7 +112,8 @@ impl<'a> Recording<'a> {
         Recording { slots, is_on: self.is_on, count: self.count }
     }
 
-    /// Begins anew: what was recorded is forgotten.
+    /// Begins anew: what was recorded is forgotten. Nobody adds meanwhile: a record whose place was
+    /// taken before would be among those of the new recording.
     ///
     /// # Errors
     /// See [`BeginError`].

@@ -115,7 +115,13 @@ fn search(program: &Path, name: &str, options: &Options) -> Result<bool> {
         None => command
             .arg(format!("-max_total_time={}", options.seconds))
             .arg(format!("-artifact_prefix={}/", broken.display()))
-            .args(["-timeout=20", "-max_len=65536", "-print_final_stats=1", "-verbosity=0"])
+            .args([
+                "-timeout=20",
+                "-max_len=65536",
+                "-print_final_stats=1",
+                "-verbosity=0",
+                "-print_funcs=0",
+            ])
             .arg(&found)
             .arg(seeds(name)),
     };

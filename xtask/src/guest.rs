@@ -175,7 +175,7 @@ fn metapackages() -> Vec<&'static str> {
         .iter()
         .filter_map(|kind| match kind.kernel() {
             Kernel::Package(name) => Some(name),
-            Kernel::Built => None,
+            Kernel::Built | Kernel::Reference => None,
         })
         .collect();
     names.dedup();

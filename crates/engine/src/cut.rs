@@ -169,7 +169,9 @@ impl<P: Platform> Space<'_, P> {
         match self.platform().refusal(range) {
             // Tables are read and written through smaller leaves as well as through larger ones.
             None | Some(Refusal::Tables) => {}
-            Some(why @ Refusal::ImageZone) => return Err(SplitError::Refused { range, why }),
+            Some(why @ (Refusal::ImageZone | Refusal::ImageAlias)) => {
+                return Err(SplitError::Refused { range, why });
+            }
         }
         cuts.check(hold.permit)?;
         Ok(Plan::new(hold, Work::Split(cuts), cuts.tables(self)))

@@ -32,6 +32,32 @@ impl<P: Platform> Space<'_, P> {
         }
     }
 
+    /// Fills neighbouring entries of a table that nothing points to with `words`, each given with its
+    /// index: one effect for each stretch of them in arithmetic progression.
+    pub(crate) fn fill_words(&self, table: PhysAddr, words: impl Iterator<Item = (u16, u64)>) {
+        let fill = |(index, value, step, count): (u16, u64, u64, u16)| {
+            let span = Entry { table, index }.span(count);
+            self.machine().perform(Event::Fill { span, value, step });
+        };
+        let mut open = None;
+        for (index, word) in words {
+            open = match open {
+                None => Some((index, word, 0, 1)),
+                Some((first, value, _, 1)) => Some((first, value, word.wrapping_sub(value), 2)),
+                Some((first, value, step, count))
+                    if word == value.wrapping_add(step.wrapping_mul(u64::from(count))) =>
+                {
+                    Some((first, value, step, count + 1))
+                }
+                Some(done) => {
+                    fill(done);
+                    Some((index, word, 0, 1))
+                }
+            };
+        }
+        open.into_iter().for_each(fill);
+    }
+
     /// Empties the entries from `first` up to `end` of a table that nothing points to.
     #[inline]
     pub(crate) fn fill_empty(&self, table: PhysAddr, (first, end): (u16, u16)) {

@@ -8,9 +8,10 @@ use core::fmt;
 
 use blockmap_layout::Strategy;
 use blockmap_machine::{Entry, Event, Machine, Pattern, PhysAddr, Span, VirtRange};
+use blockmap_vmsa::cpu::SizeChange;
 use blockmap_vmsa::{Geometry, TlbiForm};
 
-use crate::{Alone, NotParked, Platform, Refusal, Scope, Switch, Terms};
+use crate::{NotParked, Platform, Refusal, Scope, Switch, Terms};
 
 /// A platform on borrowed memory.
 ///
@@ -27,7 +28,8 @@ pub struct Host<'m> {
     log: &'m dyn Fn(&Event),
     terms: Cell<Terms>,
     refused: Cell<Option<(VirtRange, Refusal)>>,
-    alone: Cell<Alone>,
+    /// What happens on its one CPU when a live leaf changes its size.
+    size_change: Cell<SizeChange>,
     /// The CPU that does not come to be parked.
     absent: Cell<Option<u32>>,
     /// Tables that may still be handed out before there are said to be no more.
@@ -63,7 +65,7 @@ impl<'m> Host<'m> {
             log,
             terms: Cell::new(Terms { strategy: Strategy::Live, tlbi: TlbiForm::Ranged }),
             refused: Cell::new(None),
-            alone: Cell::new(Alone::Break),
+            size_change: Cell::new(SizeChange::NeedsBreak),
             absent: Cell::new(None),
             allowance: Cell::new(u32::MAX),
             reserved: Cell::new(0),
@@ -88,10 +90,10 @@ impl<'m> Host<'m> {
         self.refused.set(Some((range, why)));
     }
 
-    /// Sets how the one CPU that is not parked changes sizes: by breaking them, unless told
-    /// otherwise here.
-    pub fn set_alone(&self, alone: Alone) {
-        self.alone.set(alone);
+    /// Sets what happens on the one CPU that is not parked when a live leaf changes its size; until
+    /// then it needs a break.
+    pub fn set_size_change(&self, size_change: SizeChange) {
+        self.size_change.set(size_change);
     }
 
     /// Has this CPU not arrive when it should be parked, from now on.
@@ -283,7 +285,7 @@ impl Platform for Host<'_> {
         if let Some(cpu) = self.absent.get() {
             return Err(NotParked { cpu });
         }
-        switch.perform(self, self.alone.get());
+        switch.perform(self, switch.alone(self.size_change.get()));
         Ok(())
     }
 

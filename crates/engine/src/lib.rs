@@ -1,4 +1,5 @@
-//! Changes the translation tables of a live arm64 kernel: maps, unmaps, protects and splits.
+//! Changes the translation tables of a live arm64 kernel: maps, unmaps, protects, splits and
+//! repaints.
 //!
 //! A kernel's linear map should be in the largest blocks that its memory allows, and still let any
 //! single page change its permission at any time. This library does the second to the first: it
@@ -83,6 +84,7 @@ mod plan;
 mod platform;
 mod protect;
 mod read;
+mod repaint;
 mod space;
 mod switch;
 mod unmap;
@@ -101,6 +103,7 @@ pub use plan::{OutOfTables, Plan, Ready};
 pub use platform::{NotParked, Platform, Refusal, Root, Scope, Terms};
 pub use protect::ProtectError;
 pub use read::Reader;
+pub use repaint::RepaintError;
 pub use space::{RangeError, Space};
 pub use switch::{Alone, Switch};
 pub use unmap::UnmapError;

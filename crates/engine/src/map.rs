@@ -86,7 +86,7 @@ impl<P: Platform> Space<'_, P> {
         match self.platform().refusal(mapping.range) {
             // Where tables were shown once nothing is mapped now, or the plan will say so.
             None | Some(Refusal::Tables) => {}
-            Some(why @ Refusal::ImageZone) => {
+            Some(why @ (Refusal::ImageZone | Refusal::ImageAlias)) => {
                 return Err(MapError::Refused { range: mapping.range, why });
             }
         }

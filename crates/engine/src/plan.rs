@@ -1,6 +1,6 @@
 //! A checked operation that owns what it needs, and its commit.
 
-use core::fmt;
+use core::{fmt, mem};
 
 use blockmap_machine::{VirtAddr, VirtRange};
 use blockmap_vmsa::{Geometry, Level};
@@ -9,6 +9,7 @@ use thiserror::Error;
 use crate::cut::Cuts;
 use crate::map::Mapping;
 use crate::protect::Protection;
+use crate::repaint::Repainting;
 use crate::unmap::Removal;
 use crate::{NotParked, Platform, Root, Scope, Space, Terms};
 
@@ -21,7 +22,7 @@ use crate::{NotParked, Platform, Root, Scope, Space, Terms};
 #[derive(Debug)]
 pub struct Plan<'s, P: Platform> {
     hold: Hold<'s, P>,
-    work: Work,
+    work: Work<'s>,
     tables: u32,
 }
 
@@ -48,15 +49,16 @@ pub struct OutOfTables {
 
 /// What a plan will do.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Work {
+pub(crate) enum Work<'k> {
     Map(Mapping),
     Unmap(Removal),
     Protect(Protection),
     Split(Cuts),
+    Repaint(Repainting<'k>),
 }
 
 impl<'s, P: Platform> Plan<'s, P> {
-    pub(crate) fn new(hold: Hold<'s, P>, work: Work, tables: u32) -> Self {
+    pub(crate) fn new(hold: Hold<'s, P>, work: Work<'s>, tables: u32) -> Self {
         Self { hold, work, tables }
     }
 
@@ -87,10 +89,19 @@ impl<P: Platform> Ready<'_, P> {
     ///
     /// # Errors
     /// Only where a leaf changes its size under
-    /// [`Strategy::Quiesce`](blockmap_layout::Strategy::Quiesce), and so never of a mapping or of
-    /// what was planned without a [`Platform::MayPark`]: a CPU did not come to be parked. The tables
+    /// [`Strategy::Quiesce`](blockmap_layout::Strategy::Quiesce), or is repainted, and so never of a
+    /// mapping or of what was planned without a [`Platform::MayPark`]: a CPU did not come to be parked. The tables
     /// are as they were.
     pub fn commit(mut self) -> Result<(), NotParked> {
+        let left = mem::take(&mut self.left);
+        let committed = self.perform();
+        if committed.is_err() {
+            self.left = left;
+        }
+        committed
+    }
+
+    fn perform(&self) -> Result<(), NotParked> {
         let space = self.plan.hold.space;
         let permit = self.plan.hold.permit;
         match self.plan.work {
@@ -100,8 +111,8 @@ impl<P: Platform> Ready<'_, P> {
             Work::Split(cuts) => {
                 space.commit_cuts(cuts, permit)?;
             }
+            Work::Repaint(repainting) => space.commit_repaint(repainting, permit)?,
         }
-        self.left = 0;
         Ok(())
     }
 }

@@ -152,6 +152,10 @@ pub enum Refusal {
     /// It holds translation tables: the walk, and the engine, read and write them here.
     #[error("it holds translation tables")]
     Tables,
+    /// It is another view of memory that the kernel itself runs on: what it grants stays as it is.
+    /// Its sizes may change where no CPU can be using the view: when it is repainted.
+    #[error("the kernel itself runs on it")]
+    ImageAlias,
     /// It belongs to the kernel image, or to the zone of stacks, per-CPU data and windows beside
     /// it: the memory that a commit itself runs on.
     #[error("the kernel itself runs on it")]

@@ -5,7 +5,10 @@ use blockmap_vmsa::{Change, Geometry, Kind, Level, bits};
 use thiserror::Error;
 
 use crate::plan::{OutOfTables, Plan};
-use crate::{MapError, Mapping, NotParked, Platform, ProtectError, Reader, SplitError, UnmapError};
+use crate::{
+    MapError, Mapping, NotParked, Platform, ProtectError, Reader, RepaintError, SplitError,
+    UnmapError,
+};
 
 /// How often an operation tops up table memory and plans again before it gives up. Whoever tops up
 /// lets go of the locks, so others may be faster; that this many are is no longer bad luck.
@@ -178,6 +181,34 @@ impl<'p, P: Platform> Space<'p, P> {
     /// See [`SplitError`]; the tables are as they were.
     pub fn split(&self, range: VirtRange, may_park: &P::MayPark) -> Result<(), SplitError> {
         Ok(self.carry_out(|| self.plan_split(range, may_park))??)
+    }
+
+    /// Makes pages of all leaves of `range` but those in `keep`, whatever they are, with all other
+    /// CPUs parked once for each table of slots (with 4 KiB pages, 512 GiB). What an address
+    /// translates to does not change, and what is mapped nowhere stays so.
+    ///
+    /// It is for every strategy: under [`Strategy::Pages`](crate::Strategy::Pages) it makes the
+    /// pages that the strategy is named for. The slots are locked from before their old tables are
+    /// read: who wants to change them meanwhile waits, and nothing is lost.
+    ///
+    /// # Errors
+    /// See [`RepaintError`]; every address translates as it did.
+    #[doc(alias = "linear_map_maybe_split_to_ptes")]
+    pub fn repaint(
+        &self,
+        range: VirtRange,
+        keep: &[VirtRange],
+        may_park: &P::MayPark,
+    ) -> Result<(), RepaintError> {
+        let mut rest = Some(range);
+        while let Some(part) = rest.and_then(|rest| self.in_slot_table(rest)) {
+            self.carry_out(|| self.plan_repaint(part, keep, may_park))??;
+            rest = range
+                .last()
+                .offset_from(part.last())
+                .and_then(|bytes| VirtRange::new(part.end(), bytes));
+        }
+        Ok(())
     }
 
     /// Plans, reserves and commits; on a shortage tops up with nothing held, and plans anew. Tells

@@ -25,7 +25,7 @@
 //! may be met side by side, and at the end only the small ones are left. [size-change-by-cpu]
 //! Of a contiguous run all entries are broken and made together. [run-changes-whole]
 
-use blockmap_machine::{Barrier, Entry, Event, Invalidate, Machine, PhysAddr, Span};
+use blockmap_machine::{Barrier, Entry, Event, Invalidate, Machine, PhysAddr, Span, VirtRange};
 use blockmap_vmsa::bits;
 use blockmap_vmsa::cpu::SizeChange;
 
@@ -36,8 +36,18 @@ use blockmap_vmsa::cpu::SizeChange;
 /// touches the tables of [`Switch::tables`] and no other memory.
 #[derive(Clone, Debug)]
 pub struct Switch {
-    units: [Option<Unit>; 2],
+    stores: Stores,
     trains: [Option<Train>; 2],
+}
+
+/// Which live entries change.
+#[expect(clippy::large_enum_variant, reason = "nothing is allocated: it is made once, on a stack")]
+#[derive(Clone, Debug)]
+enum Stores {
+    /// Leaves and runs come apart.
+    Units([Option<Unit>; 2]),
+    /// Entries of one table change, whatever they were.
+    Exchange(Exchange),
 }
 
 /// How the one CPU that is left makes the change.
@@ -58,8 +68,20 @@ pub(crate) struct Unit {
     pub(crate) span: Span,
     /// Whether they are valid: bit 0 as it is, and will be.
     pub(crate) valid: u64,
+    /// What it translates.
+    pub(crate) range: Option<VirtRange>,
     /// The entries among them that become pointers, and what they become.
     pub(crate) links: [Option<Link>; 2],
+}
+
+/// Neighbouring entries of a live table that change all at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Exchange {
+    pub(crate) live: Span,
+    /// A table that holds, in the same places, what they become; zero for those that stay.
+    pub(crate) after: PhysAddr,
+    /// What they translate.
+    pub(crate) range: Option<VirtRange>,
 }
 
 /// A table, filled and not linked, and the live entry it will replace.
@@ -83,68 +105,80 @@ impl Switch {
     /// The most tables that [`Switch::tables`] names.
     pub const MOST_TABLES: usize = 2;
 
-    pub(crate) const fn new(units: [Option<Unit>; 2], trains: [Option<Train>; 2]) -> Self {
-        Self { units, trains }
+    /// Of leaves and runs that come apart.
+    pub(crate) const fn units(units: [Option<Unit>; 2], trains: [Option<Train>; 2]) -> Self {
+        Self { stores: Stores::Units(units), trains }
+    }
+
+    /// Of entries that change all at once.
+    pub(crate) const fn exchange(exchange: Exchange, trains: [Option<Train>; 2]) -> Self {
+        Self { stores: Stores::Exchange(exchange), trains }
     }
 
     /// The tables whose entries are read and stored, each once. They may lie in the very memory
     /// that cannot be reached meanwhile: where the change is made by [`Alone::Break`], the machine
     /// reaches them through windows that the change does not concern.
     pub fn tables(&self) -> impl Iterator<Item = PhysAddr> {
-        let table = |unit: &Unit| unit.span.table;
-        let first = self.units[0].as_ref().map(table);
-        let second = self.units[1].as_ref().map(table).filter(|table| Some(*table) != first);
-        first.into_iter().chain(second)
+        let (first, second) = match &self.stores {
+            Stores::Units(units) => {
+                let [first, second] = units.each_ref();
+                let table = |unit: &Unit| unit.span.table;
+                (first.as_ref().map(table), second.as_ref().map(table))
+            }
+            Stores::Exchange(Exchange { live, after, .. }) => (Some(live.table), Some(*after)),
+        };
+        first.into_iter().chain(second.filter(|second| Some(*second) != first))
+    }
+
+    /// What the entries that are stored translate: where [`Alone::Break`] is how the change is
+    /// made, nothing can be reached here until it is made. Its translation is the same before and
+    /// after.
+    pub fn ranges(&self) -> impl Iterator<Item = VirtRange> {
+        let ranges = match &self.stores {
+            Stores::Units(units) => units.each_ref().map(|unit| unit.as_ref()?.range),
+            Stores::Exchange(Exchange { range, .. }) => [*range, None],
+        };
+        ranges.into_iter().flatten()
     }
 
     /// How a CPU with this property makes the change. [size-change-by-cpu]
     #[must_use]
     pub const fn alone(&self, own: SizeChange) -> Alone {
-        match own {
-            SizeChange::Quiet => Alone::Direct,
-            SizeChange::NeedsBreak | SizeChange::MayAbort => Alone::Break,
+        match (&self.stores, own) {
+            (Stores::Units(_), SizeChange::Quiet) => Alone::Direct,
+            // An entry that leads to another table is no change of size alone.
+            (Stores::Units(_), SizeChange::NeedsBreak | SizeChange::MayAbort)
+            | (Stores::Exchange(_), _) => Alone::Break,
         }
     }
 
-    /// Makes the change. All other CPUs are parked, and hold nothing of the tables in their TLBs.
+    /// Makes the change, as [`Switch::alone`] says of this CPU. All other CPUs are parked, and hold
+    /// nothing of the tables in their TLBs.
     pub fn perform<M: Machine>(&self, machine: &M, alone: Alone) {
-        match alone {
-            Alone::Break => {
-                for unit in self.units() {
+        match (&self.stores, alone) {
+            (Stores::Units(units), Alone::Break) => {
+                for unit in units.iter().flatten() {
                     machine.perform(Event::Update { span: unit.span, clear: bits::VALID, set: 0 });
                 }
                 self.invalidate(machine);
-                for unit in self.units() {
+                for unit in units.iter().flatten() {
                     unit.link(machine);
                     unit.keep(machine);
                 }
-                machine.barrier(Barrier::DsbIshst);
-                machine.barrier(Barrier::Isb);
             }
-            Alone::Direct => {
-                self.leave_runs(machine);
-                self.units().for_each(|unit| unit.link(machine));
+            (Stores::Units(units), Alone::Direct) => {
+                leave_runs(units, machine);
+                units.iter().flatten().for_each(|unit| unit.link(machine));
+                return self.invalidate(machine);
+            }
+            (Stores::Exchange(exchange), _) => {
+                exchange.store(machine, |_| 0);
                 self.invalidate(machine);
+                exchange.store(machine, |word| word);
             }
         }
-    }
-
-    fn units(&self) -> impl Iterator<Item = &Unit> {
-        self.units.iter().flatten()
-    }
-
-    /// No entry of a run may change in another way while a neighbour still says that it is in the
-    /// run. [run-changes-whole]
-    fn leave_runs<M: Machine>(&self, machine: &M) {
-        let mut left = false;
-        for unit in self.units().filter(|unit| unit.span.count > 1) {
-            let span = unit.span;
-            machine.perform(Event::Update { span, clear: bits::CONTIGUOUS, set: 0 });
-            left = true;
-        }
-        if left {
-            machine.barrier(Barrier::DsbIshst);
-        }
+        machine.barrier(Barrier::DsbIshst);
+        machine.barrier(Barrier::Isb);
     }
 
     /// Makes TLBs lose what was made of the units' entries before they were last stored.
@@ -160,6 +194,33 @@ impl Switch {
         }
         machine.barrier(Barrier::DsbIsh);
         machine.barrier(Barrier::Isb);
+    }
+}
+
+/// No entry of a run may change in another way while a neighbour still says that it is in the run.
+/// [run-changes-whole]
+fn leave_runs<M: Machine>(units: &[Option<Unit>; 2], machine: &M) {
+    let mut has_left = false;
+    for unit in units.iter().flatten().filter(|unit| unit.span.count > 1) {
+        let span = unit.span;
+        machine.perform(Event::Update { span, clear: bits::CONTIGUOUS, set: 0 });
+        has_left = true;
+    }
+    if has_left {
+        machine.barrier(Barrier::DsbIshst);
+    }
+}
+
+impl Exchange {
+    /// Stores to each entry that changes what `word` makes of its new word.
+    fn store<M: Machine>(&self, machine: &M, word: impl Fn(u64) -> u64) {
+        let Span { table, first, count } = self.live;
+        for index in first..first + count {
+            let new = machine.load(Entry { table: self.after, index });
+            if new != 0 {
+                machine.store(Entry { table, index }, word(new));
+            }
+        }
     }
 }
 

@@ -1,15 +1,17 @@
-//! Prints what is found in a source, and its trees as Linux would: `tables SOURCE`.
+//! Prints what is found in a source, and its trees as Linux would: `tables SOURCE`. With a second
+//! argument, writes a snapshot of it there.
 #![forbid(unsafe_code)]
 
 use std::error::Error;
+use std::fs;
 use std::time::Instant;
 
 use blockmap_inspect::dump::Style;
 use blockmap_inspect::{Overrides, SourceSpec, open};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let text = std::env::args().nth(1).ok_or("name a source, such as qmp:SOCKET")?;
-    let source: SourceSpec = text.parse()?;
+    let mut arguments = std::env::args().skip(1);
+    let source: SourceSpec = arguments.next().unwrap_or_default().parse()?;
     let start = Instant::now();
     let inspected = open(&source, &Overrides::default())?;
     let opened = start.elapsed();
@@ -23,5 +25,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let done = start.elapsed();
     println!("{text}");
     eprintln!("{}opened in {opened:?}, printed after {done:?}", inspected.origin);
+    if let Some(path) = arguments.next() {
+        fs::write(path, inspected.snapshot())?;
+    }
     Ok(())
 }

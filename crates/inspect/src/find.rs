@@ -128,9 +128,8 @@ pub(crate) fn find(
         }
     }
     for (tree, from) in &mut trees {
-        // A table may be reached from several places, and no kernel does so often.
-        let most = evidence.frames.map_or(1 << 20, |frames| frames.saturating_mul(4));
-        tree.most_tables = most.clamp(1 << 12, 1 << 24);
+        // A table may be reached from several places, but no kernel has more tables than frames.
+        tree.most_tables = evidence.frames.map_or(1 << 20, |frames| frames.clamp(512, 1 << 24));
         origin.add(Topic::Tables, format!("{tree} ({from})"));
     }
     let mair = overrides.mair.or_else(|| evidence.registers?.mair).map(Mair::new);

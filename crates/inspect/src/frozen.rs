@@ -228,6 +228,14 @@ impl Frozen {
     }
 }
 
+impl Frozen {
+    /// Every stretch of tables with its bytes.
+    pub(crate) fn stretches(&self) -> impl Iterator<Item = (PhysAddr, &[u8])> {
+        let starts = self.ranges.iter().map(|range| range.start());
+        starts.zip(self.contents.iter().map(|bytes| &**bytes))
+    }
+}
+
 impl PhysicalMemory for Frozen {
     fn ranges(&self) -> &[PhysRange] {
         &self.ranges

@@ -22,13 +22,16 @@
 //! ends in an error that says so, in bounded time and memory.
 #![forbid(unsafe_code)]
 
+mod elf;
 mod file;
 mod find;
 mod folder;
+mod format;
 mod frozen;
 mod gdb;
 mod inspected;
 mod interrupt;
+mod kdump;
 mod linux;
 mod memory;
 mod open;
@@ -40,11 +43,14 @@ mod raw;
 mod reader;
 mod registers;
 mod search;
+mod snapshot;
 mod spec;
+mod text;
 
 pub use blockmap_dump as dump;
 pub use blockmap_vmsa as vmsa;
 pub use find::{FindError, FoundTree};
+pub use format::FormatError;
 pub use gdb::GdbError;
 pub use inspected::{Inspected, Outputs};
 pub use linux::{Area, VmCoreInfo};

@@ -71,6 +71,12 @@ pub trait PhysicalMemory: fmt::Debug {
         let _ = wanted;
     }
 
+    /// Those parts of the ranges that may hold something other than zeros, as far as that is known
+    /// without reading them.
+    fn written(&self) -> Vec<PhysRange> {
+        self.ranges().to_vec()
+    }
+
     /// How long a read takes.
     fn pace(&self) -> Pace {
         Pace::Quick

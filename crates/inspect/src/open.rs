@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::{
-    FileAt, FindError, GdbAddress, GdbError, Inspected, Overrides, PhysicalMemory, Provenance,
-    QmpError, SourceSpec, Topic,
-    file::open_files,
+    FileAt, FindError, FormatError, GdbAddress, GdbError, Inspected, Overrides, PhysicalMemory,
+    Provenance, QmpError, SourceSpec, Topic,
+    file::{open_files, open_kcore, open_standard_input},
     gdb::{Gdb, GdbMemory, Leave},
     interrupt::Interrupts,
     opened::{Keep, Opened},
@@ -51,9 +51,26 @@ pub enum OpenError {
     /// The user ended the program. A machine that had been stopped runs again.
     #[error("interrupted")]
     Interrupted,
-    /// A source that is not read yet.
-    #[error("{0}: this kind of source cannot be read")]
-    Unsupported(SourceSpec),
+    /// A file of a known format is not as it should be.
+    #[error("{}: {error}", path.display())]
+    Format {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        error: FormatError,
+    },
+    /// The running machine's memory could not be read.
+    #[error(
+        "/proc/kcore: {0}; it takes root, CAP_SYS_RAWIO, a kernel with CONFIG_PROC_KCORE, and no \
+         lockdown for confidentiality"
+    )]
+    Kcore(io::Error),
+    /// Standard input has something that can't be read in one pass.
+    #[error("standard input is neither a kernel_page_tables text nor a snapshot: name a file")]
+    StandardInput,
+    /// Several files that are no images of RAM.
+    #[error("{} is one of several files, and no image of RAM: give it alone", .0.display())]
+    NotAlone(PathBuf),
 }
 
 /// Opens a source: finds out what it is, where its tables are, and what is known of its kernel.
@@ -74,7 +91,8 @@ pub fn open(spec: &SourceSpec, overrides: &Overrides) -> Result<Inspected, OpenE
         SourceSpec::Files(files) => open_files(files, overrides),
         SourceSpec::Gdb(address) => live(&|| open_gdb(address, overrides)),
         SourceSpec::Qmp(path) => live(&|| open_qmp(path, overrides)),
-        SourceSpec::Kcore | SourceSpec::StandardInput => Err(OpenError::Unsupported(spec.clone())),
+        SourceSpec::Kcore => live(&|| open_kcore(overrides)),
+        SourceSpec::StandardInput => open_standard_input(overrides),
     }
 }
 

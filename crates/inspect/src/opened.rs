@@ -131,7 +131,7 @@ struct Copied {
 
 /// How many 4 KiB frames a source has, if it says.
 fn frames(memory: &dyn PhysicalMemory) -> Option<u64> {
-    let ranges = memory.ranges();
+    let ranges = memory.written();
     let bytes = ranges.iter().fold(0_u64, |sum, range| sum.saturating_add(range.bytes()));
     (!ranges.is_empty()).then_some(bytes >> 12)
 }

@@ -1,13 +1,20 @@
 //! Images of RAM: files whose bytes are memory from a base address on.
 
+use std::cmp::Reverse;
 use std::fs::File;
-use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 
 use blockmap_vmsa::machine::{PhysAddr, PhysRange};
 
+use rustix::{
+    fs::{SeekFrom, seek},
+    io::Errno,
+};
+
 use crate::{Life, PhysicalMemory, ReadError};
+
+/// Stretches between holes of a file that are told apart at most.
+const MOST_STRETCHES: usize = 1 << 20;
 
 /// A part of a file that holds memory.
 #[derive(Debug)]
@@ -18,6 +25,20 @@ pub(crate) struct Piece {
     pub(crate) offset: u64,
     /// How many bytes the file has; those of the range that are left are zero.
     pub(crate) held: u64,
+}
+
+impl Piece {
+    /// The part above `last`, if there is any.
+    fn above(self, last: Option<PhysAddr>) -> Option<Self> {
+        let Some(last) = last.filter(|last| *last >= self.range.start()) else {
+            return Some(self);
+        };
+        let start = last.checked_add(1)?;
+        let skipped = start.offset_from(self.range.start())?;
+        let range = PhysRange::new(start, self.range.bytes().checked_sub(skipped)?)?;
+        let held = self.held.saturating_sub(skipped);
+        Some(Self { range, offset: self.offset.checked_add(skipped)?, held, ..self })
+    }
 }
 
 /// Memory that lies in files, uncompressed.
@@ -31,19 +52,17 @@ pub(crate) struct FileMemory {
 }
 
 impl FileMemory {
-    /// The memory that `pieces` say. Of pieces that overlap, the one that begins first is kept.
+    /// The memory that `pieces` say. Where they overlap, the one that begins first counts, and of
+    /// those that begin together the longest: dumps have the kernel's image twice.
     pub(crate) fn new(files: Vec<File>, mut pieces: Vec<Piece>, life: Life) -> Self {
-        pieces.sort_by_key(|piece| piece.range.start());
-        let mut above = None;
-        pieces.retain(|piece| {
-            let is_free = above.is_none_or(|last| last < piece.range.start());
-            if is_free {
-                above = Some(piece.range.last());
-            }
-            is_free
-        });
-        let ranges = pieces.iter().map(|piece| piece.range).collect();
-        Self { files, pieces, ranges, life }
+        pieces.sort_by_key(|piece| (piece.range.start(), Reverse(piece.range.bytes())));
+        let mut kept: Vec<Piece> = Vec::new();
+        for piece in pieces {
+            let last = kept.last().map(|kept| kept.range.last());
+            kept.extend(piece.above(last));
+        }
+        let ranges = kept.iter().map(|piece| piece.range).collect();
+        Self { files, pieces: kept, ranges, life }
     }
 
     /// The piece that `at` is in.
@@ -51,6 +70,37 @@ impl FileMemory {
         let after = self.pieces.partition_point(|piece| piece.range.start() <= at);
         let piece = self.pieces.get(after.checked_sub(1)?)?;
         piece.range.contains(at).then_some(piece)
+    }
+
+    /// The parts of a piece that its file has and that are no holes in it.
+    fn stretches(&self, piece: &Piece) -> Vec<PhysRange> {
+        let Some(file) = self.files.get(piece.file) else {
+            return Vec::new();
+        };
+        let length = match (self.life, file.metadata()) {
+            // What `/proc` says of lengths means nothing.
+            (Life::Running, _) | (_, Err(_)) => u64::MAX,
+            (Life::Still, Ok(metadata)) => metadata.len(),
+        };
+        let held = piece.held.min(piece.range.bytes());
+        let end = piece.offset.saturating_add(held).min(length);
+        let mut stretches = Vec::new();
+        let mut from = piece.offset;
+        while from < end && stretches.len() < MOST_STRETCHES {
+            // Files that know no holes have none.
+            let data = match seek(file, SeekFrom::Data(from)) {
+                Ok(data) => data,
+                Err(Errno::NXIO) => break,
+                Err(_) => from,
+            };
+            let hole = seek(file, SeekFrom::Hole(data)).ok().filter(|hole| *hole > data);
+            let (start, stop) = (data.max(from), hole.unwrap_or(end).min(end));
+            let bytes = stop.saturating_sub(start);
+            let base = piece.range.start().checked_add(start.saturating_sub(piece.offset));
+            stretches.extend(base.and_then(|base| PhysRange::new(base, bytes)));
+            from = stop.max(start.saturating_add(1));
+        }
+        stretches
     }
 
     /// Fills what of `into` lies in the piece of `at`, and says how much that is.
@@ -92,14 +142,11 @@ impl PhysicalMemory for FileMemory {
         Ok(())
     }
 
+    fn written(&self) -> Vec<PhysRange> {
+        self.pieces.iter().flat_map(|piece| self.stretches(piece)).collect()
+    }
+
     fn life(&self) -> Life {
         self.life
     }
-}
-
-/// Opens a file whole, and says how long it is.
-pub(crate) fn open_sized(path: &Path) -> io::Result<(File, u64)> {
-    let file = File::open(path)?;
-    let bytes = file.metadata()?.len();
-    Ok((file, bytes))
 }

@@ -12,7 +12,7 @@ const STRIDE: u64 = 32 << 20;
 
 /// The first VMCOREINFO in `memory`, by ascending addresses.
 pub(crate) fn search(memory: &dyn PhysicalMemory, origin: &mut Provenance) -> Option<VmCoreInfo> {
-    let strides = memory.ranges().iter().flat_map(|range| strides(*range));
+    let strides = memory.written().into_iter().flat_map(strides);
     let info = strides.into_iter().find_map(|stride| {
         memory.expect(&[stride]);
         in_stride(memory, stride)

@@ -117,7 +117,14 @@ fn files(text: &str) -> Result<Vec<FileAt>, SpecError> {
         if path.is_empty() {
             return Err(SpecError::Empty);
         }
-        let base = address(base).ok_or_else(|| SpecError::Base(base.to_owned()))?;
+        let Some(base) = address(base) else {
+            // A file may have such a name.
+            return if parts.len() == 1 && base.contains('.') {
+                Ok(FileAt { path: (*part).into(), base: None })
+            } else {
+                Err(SpecError::Base(base.to_owned()))
+            };
+        };
         Ok(FileAt { path: path.into(), base: Some(base) })
     };
     parts.iter().map(file).collect()

@@ -156,9 +156,11 @@ impl Pieces<'_> {
             Some(larger) if are_congruent(input, output, larger) => {
                 // Where the next larger leaf does not fit, none that is larger still does. If it
                 // stands at its boundary and was not chosen, something else forbids it.
-                let boundary = input.align_up(larger.bytes())?.offset_from(input)?;
-                match bytes_left.checked_sub(boundary) {
-                    Some(left) if boundary != 0 && left >= larger.bytes() => boundary,
+                // A boundary at the end of the 64-bit space is none.
+                let boundary = input.align_up(larger.bytes()).and_then(|at| at.offset_from(input));
+                let left = |boundary| bytes_left.checked_sub(boundary);
+                match boundary.and_then(|boundary| left(boundary).zip(Some(boundary))) {
+                    Some((left, boundary)) if boundary != 0 && left >= larger.bytes() => boundary,
                     Some(_) | None => bytes_left,
                 }
             }

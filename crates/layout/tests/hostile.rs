@@ -2,11 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use blockmap_layout::{
-    AddError, FirmwareMap, Image, ImagePart, List, MOST_BANKS, MOST_RESERVATIONS, MemoryMap,
-    MemoryMapError,
+    AddError, FirmwareMap, Image, ImagePart, LinearPlan, List, MOST_BANKS, MOST_RESERVATIONS,
+    MemoryMap, MemoryMapError, Paint, Rodata,
 };
-use blockmap_vmsa::Geometry;
+use blockmap_vmsa::cpu::Mte;
 use blockmap_vmsa::machine::{PhysAddr, PhysRange};
+use blockmap_vmsa::{Format, Geometry, Granule, Half, Leaves, Regime};
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -253,4 +254,20 @@ fn errors_name_what_is_wrong_and_where() {
         with_image(broken).unwrap_err().to_string(),
         "the kernel image's rodata 0x40000001+0x1000 is not a range of pages inside it"
     );
+}
+
+#[test]
+fn a_run_as_large_as_the_half_does_not_end_the_plan() {
+    let half = (Regime::El1And0, Half::Upper);
+    for (granule, input_bits) in [(Granule::Kib4, 25), (Granule::Kib16, 30)] {
+        let geometry = Geometry::new(half, (granule, Format::Base), input_bits, 48).unwrap();
+        let page = geometry.page_bytes();
+        // From a page on, over the first place of a block, to the end of the linear map.
+        let bytes = (1 << (input_bits - 1)) - page;
+        let firmware = banks(&[(page, bytes)]);
+        let memory = MemoryMap::new(&firmware, geometry).unwrap();
+        let paint = Paint::of_kernel(Rodata::On, Mte::Missing);
+        let plan = LinearPlan::new(&memory, paint, Leaves::Largest);
+        assert_eq!(plan.pieces().map(|piece| piece.bytes()).sum::<u64>(), bytes, "{geometry:?}");
+    }
 }

@@ -12,6 +12,7 @@ pub mod drawn;
 mod loading;
 pub mod machine;
 pub mod mixture;
+pub mod parked;
 pub mod program;
 pub mod recorder;
 pub mod reference;

@@ -36,8 +36,18 @@ pub fn on_host(
     log: &dyn Fn(&Event),
     operation: impl FnOnce(&Space<'_, Host<'_>>),
 ) {
+    on_host_of((terms, 64), gib, log, operation);
+}
+
+/// As [`on_host`], with memory for so many tables.
+pub fn on_host_of(
+    (terms, tables): (Terms, usize),
+    gib: u64,
+    log: &dyn Fn(&Event),
+    operation: impl FnOnce(&Space<'_, Host<'_>>),
+) {
     let geometry = Geometry::KERNEL_4K_48;
-    let words = words_for(geometry, 64);
+    let words = words_for(geometry, tables);
     let host = Host::new(geometry, &words, log);
     host.set_terms(terms);
     let space = Space::new(&host, host.new_root().unwrap());

@@ -8,13 +8,13 @@ use blockmap::{Platform, Space, Strategy, Terms, publish_code};
 use blockmap_machine::{PhysAddr, PhysRange};
 use blockmap_model::meaning::Translation;
 use blockmap_model::profile::Profile;
-use blockmap_model::program::{Cpu, Intent, Meanwhile, Program, Step, Target};
+use blockmap_model::program::{Intent, Meanwhile, Program, Step, Target};
 use blockmap_vmsa::{Change, TlbiForm};
 
 use crate::program::range;
 use crate::recorder::{LINEAR, linear};
 
-pub use recording::{Recording, record};
+pub use recording::{Recording, record, record_on};
 
 /// An operation of the engine, what comes before it, and what it is meant to do.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +31,9 @@ pub struct Scenario {
     pub intents: fn() -> Vec<Intent>,
 }
 
+/// The terms of a system where all other CPUs are parked for a change of size.
+pub const QUIESCE: Terms = Terms { strategy: Strategy::Quiesce, tlbi: TlbiForm::Ranged };
+
 /// The terms of a system whose CPUs all change sizes quietly.
 pub const LIVE: Terms = Terms { strategy: Strategy::Live, tlbi: TlbiForm::Ranged };
 
@@ -39,22 +42,26 @@ impl Scenario {
     /// only have walkers.
     #[must_use]
     pub fn record(&self, terms: Terms, cpus: usize) -> Program {
+        self.record_on(terms, &vec![Profile::QUIET; cpus])
+    }
+
+    /// Records the operation under `terms`, as the program of the first of these CPUs; the others
+    /// have walkers, and are parked where the strategy asks for it.
+    #[must_use]
+    pub fn record_on(&self, terms: Terms, cpus: &[Profile]) -> Program {
         let start = |space: &Space<'_, Recording<'_>>| {
             if self.gib > 0 {
                 space.map(linear(self.gib)).unwrap();
             }
             (self.prepare)(space);
         };
-        let mut program = record((terms, 64), start, |space| {
+        record_on((terms, 64), cpus, start, |space| {
             for intent in (self.intents)() {
                 space.platform().note(Step::Intend(intent));
             }
             (self.operate)(space);
             space.platform().note(Step::Achieved);
-        });
-        let walkers = Cpu { profile: Profile::QUIET, steps: Vec::new() };
-        program.cpus.resize(cpus, walkers);
-        program
+        })
     }
 }
 

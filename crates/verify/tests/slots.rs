@@ -190,3 +190,36 @@ fn a_table_that_a_walk_may_be_in_is_not_freed() {
         let _ = space.protect(range(base + GIB, GIB), Change::ReadOnly, &MAY_PARK);
     });
 }
+
+#[test]
+#[should_panic(expected = "would wait for a reader")]
+fn the_old_tables_of_a_repaint_are_not_freed_under_a_reader() {
+    with_slots(Geometry::KERNEL_4K_48, |slots, root| {
+        let space = Space::new(slots, root);
+        let base = space.geometry().inputs().0.value();
+        space.map(mapping(base, 1)).unwrap();
+        let _reader = space.reader();
+        let _ = space.repaint(range(base, 2 << 20), &[], &MAY_PARK);
+    });
+}
+
+/// A change that is tried after the old slots have been read, while their new tables are filled.
+#[test]
+#[should_panic(expected = "would wait for a slot")]
+fn a_change_during_the_fill_of_a_repaint_waits() {
+    with_slots(Geometry::KERNEL_4K_48, |slots, root| {
+        let space = Space::new(slots, root);
+        let base = space.geometry().inputs().0.value();
+        space.map(mapping(base, 2)).unwrap();
+        let part = range(base + GIB - (2 << 20), 4 << 20);
+        let ready = space.plan_repaint(part, &[], &MAY_PARK).unwrap().reserve().unwrap();
+        let level_1 =
+            space.geometry().table_address(slots.host.load(Entry { table: root, index: 0 }));
+        slots.meanwhile.set(Some((level_1, |slots| {
+            let space = Space::new(slots, Host::BASE);
+            let base = space.geometry().inputs().0.value();
+            space.protect(range(base + GIB, 4096), Change::ReadOnly, &MAY_PARK).unwrap();
+        })));
+        ready.commit().unwrap();
+    });
+}

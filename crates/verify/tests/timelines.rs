@@ -102,3 +102,21 @@ fn publishing_code_is_as_documented() {
     let source = include_str!("../../engine/src/code.rs");
     assert_eq!(performed(&events), documented(source, "publish code"));
 }
+
+#[test]
+fn a_split_with_others_parked_is_as_documented() {
+    let terms = Terms { strategy: Strategy::Quiesce, ..TERMS };
+    let page = range(LINEAR + 0x1555_5000, 4096);
+    let events = effects_of(terms, 1, |space| space.split(page, &MAY_PARK).unwrap());
+    let source = include_str!("../../engine/src/switch.rs");
+    assert_eq!(performed(&events), documented(source, "split parked"));
+}
+
+#[test]
+fn a_repaint_is_as_documented() {
+    let terms = Terms { strategy: Strategy::Quiesce, ..TERMS };
+    let part = range(LINEAR, 2 << 20);
+    let events = effects_of(terms, 1, |space| space.repaint(part, &[], &MAY_PARK).unwrap());
+    let source = include_str!("../../engine/src/repaint.rs");
+    assert_eq!(performed(&events), documented(source, "repaint"));
+}

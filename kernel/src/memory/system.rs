@@ -308,7 +308,7 @@ impl<'a> Platform for System<'a> {
         }
         let memory = self.memory_of(range)?;
         if self.own.iter().any(|own| own.overlaps(memory)) {
-            return Some(Refusal::ImageZone);
+            return Some(Refusal::ImageAlias);
         }
         self.frames.first_in(State::Table, memory).map(|_| Refusal::Tables)
     }

@@ -11,13 +11,16 @@ use crate::workspace::{cargo, target_dir};
 /// The target of programs that run in a guest: linked to nothing that a guest would have to have.
 const TARGET: &str = "aarch64-unknown-linux-musl";
 
-/// Writes the archive for a guest that loads `modules` and has `programs` at its top.
-pub(super) fn write(to: &Path, modules: &[PathBuf], programs: &[PathBuf]) -> Result<()> {
+/// Writes the archive, into `folder`, for a guest that loads `modules` and has `programs` at its
+/// top; says where it is.
+pub(super) fn write(folder: &Path, modules: &[PathBuf], programs: &[PathBuf]) -> Result<PathBuf> {
     let mut archive = Cpio::default();
     for folder in ["dev", "proc", "sys", "modules"] {
         archive.add(folder, Entry::Folder);
     }
     archive.add("dev/console", Entry::Device(5, 1));
+    // What a program without input reads from.
+    archive.add("dev/null", Entry::Device(1, 3));
     archive.add("init", Entry::File(&read(&built("blockmap-guest", "blockmap-guest")?)?));
     for (number, module) in modules.iter().enumerate() {
         archive.add(&format!("modules/{number:02}.ko"), Entry::File(&read(module)?));
@@ -26,7 +29,10 @@ pub(super) fn write(to: &Path, modules: &[PathBuf], programs: &[PathBuf]) -> Res
         let name = program.file_name().context("a program has a name")?;
         archive.add(&name.to_string_lossy(), Entry::File(&read(program)?));
     }
-    fs::write(to, archive.finish()).with_context(|| format!("cannot write {}", to.display()))
+    let path = folder.join("initramfs");
+    fs::write(&path, archive.finish())
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path)
 }
 
 /// Builds the program `name` of `package` for guests, and says where it is.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::qemu::Machine;
+
 /// One of the guests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -18,6 +20,8 @@ pub(super) enum Kind {
     Own,
     /// The same on other CPUs: in pages.
     OwnPages,
+    /// This project's own kernel, which is no Linux.
+    Reference,
 }
 
 /// Which kernel a guest runs.
@@ -27,12 +31,21 @@ pub(super) enum Kernel {
     Package(&'static str),
     /// The one that `cargo xtask guest kernel` builds.
     Built,
+    /// This project's.
+    Reference,
 }
 
 impl Kind {
     /// All of them.
-    pub(super) const ALL: [Self; 6] =
-        [Self::Blocks, Self::Pages, Self::NoAlias, Self::Granule16, Self::Own, Self::OwnPages];
+    pub(super) const ALL: [Self; 7] = [
+        Self::Blocks,
+        Self::Pages,
+        Self::NoAlias,
+        Self::Granule16,
+        Self::Own,
+        Self::OwnPages,
+        Self::Reference,
+    ];
 
     /// What it is called on the command line.
     pub(super) const fn name(self) -> &'static str {
@@ -43,6 +56,7 @@ impl Kind {
             Self::Granule16 => "16k",
             Self::Own => "own",
             Self::OwnPages => "own-pages",
+            Self::Reference => "reference",
         }
     }
 
@@ -55,6 +69,7 @@ impl Kind {
             Self::Granule16 => "Debian's kernel with pages of 16 KiB",
             Self::Own => "a kernel that prints its own tables, linear map in blocks",
             Self::OwnPages => "a kernel that prints its own tables, linear map in pages",
+            Self::Reference => "this project's own kernel, with its monitor at the console",
         }
     }
 
@@ -63,14 +78,15 @@ impl Kind {
             Self::Blocks | Self::Pages | Self::NoAlias => Kernel::Package("linux-image-arm64"),
             Self::Granule16 => Kernel::Package("linux-image-arm64-16k"),
             Self::Own | Self::OwnPages => Kernel::Built,
+            Self::Reference => Kernel::Reference,
         }
     }
 
-    /// QEMU's CPU model; the identity is that of a CPU on Linux's list of those whose live entries
-    /// may change their size.
+    /// QEMU's CPU model: the one that both kernels let change the sizes of live entries, or QEMU's
+    /// own, which no list names.
     pub(super) const fn cpu(self) -> &'static str {
         match self {
-            Self::Blocks | Self::Own => "max,midr=0xc00fac30",
+            Self::Blocks | Self::Own | Self::Reference => Machine::DEFAULT_CPU,
             Self::Pages | Self::NoAlias | Self::Granule16 | Self::OwnPages => "max",
         }
     }
@@ -78,6 +94,7 @@ impl Kind {
     /// The kernel's options.
     pub(super) const fn options(self) -> &'static str {
         match self {
+            Self::Reference => "",
             Self::NoAlias => "console=ttyAMA0 quiet rodata=noalias",
             Self::Blocks | Self::Pages | Self::Granule16 | Self::Own | Self::OwnPages => {
                 "console=ttyAMA0 quiet"

@@ -15,6 +15,10 @@ use super::kind::{Kernel, Kind};
 use super::qmp::Qmp;
 use super::{folder, initramfs, kernel, stock};
 use crate::qemu::{self, Backing, CONSOLE, CONSOLE_LOG, LinuxGuest, QMP};
+use crate::{image, setup};
+
+/// How the monitor of this project's kernel asks for a command.
+const PROMPT: &str = "blockmap> ";
 
 /// The longest that a guest may take to boot; emulated, on a machine that does other things.
 const BOOT: Duration = Duration::from_secs(3 * 60);
@@ -46,6 +50,35 @@ pub(super) struct Start {
 
 /// Boots a guest and waits until it serves requests.
 pub(super) fn start(kind: Kind, start: &Start) -> Result<Running> {
+    let folder = prepared(kind)?;
+    let (kernel, initramfs) = match kind.kernel() {
+        Kernel::Package(metapackage) => {
+            let stock = stock::find(metapackage)?;
+            let initramfs = initramfs::write(&folder, &stock.modules, &start.programs)?;
+            (stock.image, Some(initramfs))
+        }
+        Kernel::Built => (kernel::find()?, Some(initramfs::write(&folder, &[], &start.programs)?)),
+        Kernel::Reference => {
+            setup::bare_metal_target()?;
+            (image::build()?.flat, None)
+        }
+    };
+    let ready = if initramfs.is_some() { READY } else { PROMPT };
+    let guest = LinuxGuest {
+        cpu: kind.cpu().to_owned(),
+        memory: start.memory.clone(),
+        backing: start.backing,
+        kernel,
+        initramfs,
+        options: kind.options().to_owned(),
+    };
+    let mut running = Running { machine: Some(spawn(&guest, &folder)?), folder };
+    running.wait_for(ready)?;
+    Ok(running)
+}
+
+/// An empty folder for a guest that does not run.
+fn prepared(kind: Kind) -> Result<PathBuf> {
     let folder = place(kind);
     if Qmp::connect(&folder.join(QMP)).is_ok() {
         bail!("{kind} runs; to end it: cargo xtask guest stop {kind}");
@@ -60,30 +93,11 @@ pub(super) fn start(kind: Kind, start: &Start) -> Result<Running> {
     }
     remove(&folder)?;
     fs::create_dir_all(&folder)?;
-    let (kernel, modules) = match kind.kernel() {
-        Kernel::Package(metapackage) => {
-            let stock = stock::find(metapackage)?;
-            (stock.image, stock.modules)
-        }
-        Kernel::Built => (kernel::find()?, Vec::new()),
-    };
-    let archive = folder.join("initramfs");
-    initramfs::write(&archive, &modules, &start.programs)?;
-    let guest = LinuxGuest {
-        cpu: kind.cpu().to_owned(),
-        memory: start.memory.clone(),
-        backing: start.backing,
-        kernel,
-        initramfs: Some(archive),
-        options: kind.options().to_owned(),
-    };
-    let mut running = Running { machine: Some(spawn(&guest, &folder)?), folder };
-    running.wait_until_ready()?;
-    Ok(running)
+    Ok(folder)
 }
 
 /// Starts `guest` in `folder`, in a process group of its own: Ctrl-C here is not meant for it.
-pub(super) fn spawn(guest: &LinuxGuest, folder: &Path) -> Result<Child> {
+fn spawn(guest: &LinuxGuest, folder: &Path) -> Result<Child> {
     let complaints = File::create(folder.join("complaints"))?;
     Command::new(qemu::program())
         .args(guest.arguments())
@@ -140,13 +154,13 @@ impl Running {
         self.folder.clone()
     }
 
-    fn wait_until_ready(&mut self) -> Result<()> {
+    fn wait_for(&mut self, ready: &str) -> Result<()> {
         let start = Instant::now();
         let log = self.folder.join(CONSOLE_LOG);
         loop {
             let bytes = fs::read(&log).unwrap_or_default();
             let text = String::from_utf8_lossy(&bytes);
-            if text.contains(READY) {
+            if text.contains(ready) {
                 return Ok(());
             }
             let ended = self.machine.as_mut().and_then(|machine| machine.try_wait().ok().flatten());

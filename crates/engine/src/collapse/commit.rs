@@ -158,7 +158,7 @@ impl<P: Platform> Space<'_, P> {
     fn may_resize(&self, range: VirtRange) -> bool {
         match self.platform().refusal(range) {
             None | Some(Refusal::Tables) => true,
-            Some(Refusal::ImageZone) => false,
+            Some(Refusal::ImageZone | Refusal::ImageAlias) => false,
         }
     }
 }

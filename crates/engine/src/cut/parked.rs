@@ -21,12 +21,12 @@ impl<P: Platform> Space<'_, P> {
     ) -> Result<(), NotParked> {
         // INVARIANT: the plan was made with leave to park, or else has no cuts.
         let Parking::Allowed(may_park) = permit.parking else { return Ok(()) };
-        let start = cuts.start.map(|cut| (cut, unit(cut, links)));
+        let start = cuts.start.map(|cut| (cut, self.unit(cut, links)));
         let is_other = |cut: &Cut| start.is_none_or(|(first, _)| first.span() != cut.span());
-        let end = cuts.end.filter(is_other).map(|cut| (cut, unit(cut, links)));
+        let end = cuts.end.filter(is_other).map(|cut| (cut, self.unit(cut, links)));
         let units = [start, end];
         let trains = units.map(|unit| unit.map(|(cut, _)| self.train(cut, permit.terms.tlbi)));
-        let switch = Switch::new(units.map(|unit| unit.map(|(_, unit)| unit)), trains);
+        let switch = Switch::units(units.map(|unit| unit.map(|(_, unit)| unit)), trains);
         // Before anybody is parked for it, everything it leads to is visible.
         // [publish-after-fill]
         self.machine().barrier(Barrier::DsbIshst);
@@ -42,16 +42,32 @@ impl<P: Platform> Space<'_, P> {
         parked
     }
 
+    /// What comes apart where `cut` is made, with those of `links` that are in it.
+    fn unit(&self, cut: Cut, links: [Option<Link>; 2]) -> Unit {
+        let span = cut.span();
+        let is_within = |link: &Link| {
+            let offset = link.entry.index.wrapping_sub(span.first);
+            link.entry.table == span.table && offset < span.count
+        };
+        let links = links.map(|link| link.filter(is_within));
+        Unit { span, valid: cut.leaf.word & bits::VALID, range: self.range_of(cut), links }
+    }
+
+    /// What the leaf or run that a cut goes through translates.
+    fn range_of(&self, cut: Cut) -> Option<VirtRange> {
+        let bytes = self.unit_bytes(cut.leaf);
+        VirtRange::new(cut.at.align_down(bytes), bytes)
+    }
+
     /// The invalidation of all that TLBs hold of the leaf or run that a cut goes through.
     fn train(&self, cut: Cut, tlbi: TlbiForm) -> Train {
         let geometry = self.geometry();
         let bytes = geometry.span_bytes(cut.leaf.level);
-        let count = cut.span().count;
-        let unit_bytes = bytes * u64::from(count);
-        let start = cut.at.align_down(unit_bytes);
+        let (count, range) = (cut.span().count, self.range_of(cut));
+        let start = range.map_or(cut.at, VirtRange::start);
         let by_address = |address: VirtAddr| geometry.invalidate_address(address, Reach::AllLevels);
         let first = by_address(start);
-        match (tlbi, count, VirtRange::new(start, unit_bytes)) {
+        match (tlbi, count, range) {
             (TlbiForm::Ranged, 2.., Some(run)) => {
                 // One instruction covers more than any run.
                 let first = geometry.invalidate_range(run, Reach::AllLevels).next();
@@ -77,15 +93,4 @@ impl<P: Platform> Space<'_, P> {
         }
         self.platform().put_back_table(table);
     }
-}
-
-/// What comes apart where `cut` is made, with those of `links` that are in it.
-fn unit(cut: Cut, links: [Option<Link>; 2]) -> Unit {
-    let span = cut.span();
-    let is_within = |link: &Link| {
-        let offset = link.entry.index.wrapping_sub(span.first);
-        link.entry.table == span.table && offset < span.count
-    };
-    let links = links.map(|link| link.filter(is_within));
-    Unit { span, valid: cut.leaf.word & bits::VALID, links }
 }

@@ -1,14 +1,15 @@
-//! A host that records an operation as a program of the model.
+//! A host that writes programs for the model: effects, what is meant by them, and what parked CPUs
+//! do meanwhile.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use blockmap::host::{Host, MayPark};
 use blockmap::{NotParked, Platform, Refusal, Scope, Space, Switch, Terms};
-use blockmap_machine::{Entry, Event, PhysAddr, VirtRange};
-use blockmap_model::profile::Profile;
-use blockmap_model::program::{Program, Step, written};
+use blockmap_machine::{Barrier, Entry, Event, Invalidate, PhysAddr, Tlbi, VirtRange};
+use blockmap_model::profile::{Profile, SizeChange};
+use blockmap_model::program::{Context, Cpu, Intent, Meanwhile, Program, Step, Target, written};
 use blockmap_model::shape::Shape;
-use blockmap_vmsa::Geometry;
+use blockmap_vmsa::{Geometry, cpu};
 
 use crate::program::words_for;
 
@@ -17,12 +18,27 @@ use crate::program::words_for;
 pub struct Recording<'m> {
     host: Host<'m>,
     steps: &'m RefCell<Vec<Step>>,
+    /// How many CPUs there are besides.
+    others: u32,
+    /// How often these were parked.
+    parkings: Cell<u32>,
 }
 
 /// Records what `operate` does under `terms` and with so many tables, after `prepare`, as the
 /// program of a machine of one CPU.
 pub fn record(
     (terms, tables): (Terms, usize),
+    prepare: impl FnOnce(&Space<'_, Recording<'_>>),
+    operate: impl FnOnce(&Space<'_, Recording<'_>>),
+) -> Program {
+    record_on((terms, tables), &[Profile::QUIET], prepare, operate)
+}
+
+/// Records what `operate` does under `terms` and with so many tables, after `prepare`, as the
+/// program of the first of some CPUs, and of the others what it takes for them to be parked.
+pub fn record_on(
+    (terms, tables): (Terms, usize),
+    cpus: &[Profile],
     prepare: impl FnOnce(&Space<'_, Recording<'_>>),
     operate: impl FnOnce(&Space<'_, Recording<'_>>),
 ) -> Program {
@@ -33,15 +49,25 @@ pub fn record(
     let host = Host::new(geometry, &words, &log);
     host.set_terms(terms);
     let root = host.new_root().unwrap();
-    let platform = Recording { host, steps: &steps };
+    host.set_size_change(match cpus[0].size_change {
+        SizeChange::Quiet => cpu::SizeChange::Quiet,
+        SizeChange::MayAbort => cpu::SizeChange::MayAbort,
+        SizeChange::NeedsBreak => cpu::SizeChange::NeedsBreak,
+    });
+    let others = u32::try_from(cpus.len() - 1).unwrap();
+    let platform = Recording { host, steps: &steps, others, parkings: Cell::new(0) };
     let space = Space::new(&platform, root);
     prepare(&space);
     let empty = Event::Fill { span: Entry { table: root, index: 0 }.span(512), value: 0, step: 0 };
     let mut program = Program::new(Shape::KERNEL_4K_48, root, Profile::QUIET, 1);
     program.initially.push(empty);
     program.initially.extend(steps.take().iter().filter_map(Step::event).filter(is_write));
+    platform.parkings.set(0);
     operate(&space);
     platform.host.assert_idle();
+    let parked: Vec<Step> = (1..=platform.parkings.get()).flat_map(parked).collect();
+    program.cpus =
+        cpus.iter().map(|profile| Cpu { profile: *profile, steps: parked.clone() }).collect();
     program.cpus[0].steps = steps.take();
     program
 }
@@ -51,6 +77,23 @@ impl Recording<'_> {
     pub fn note(&self, step: Step) {
         self.steps.borrow_mut().push(step);
     }
+}
+
+/// What a CPU does that is parked for the `number`th time, counted from one.
+fn parked(number: u32) -> Vec<Step> {
+    let barrier = |barrier| Step::Effect(Event::Barrier(barrier));
+    let everything = Invalidate { op: Tlbi::Vmalle1, operand: 0 };
+    vec![
+        Step::Context(Context::Reserved),
+        barrier(Barrier::Isb),
+        Step::Effect(Event::Invalidate(everything)),
+        barrier(Barrier::DsbNsh),
+        barrier(Barrier::Isb),
+        Step::Signal("parked".into()),
+        Step::Wait("done".into(), number),
+        Step::Context(Context::Live),
+        barrier(Barrier::Isb),
+    ]
 }
 
 /// Whether an effect is one on memory.
@@ -117,7 +160,25 @@ impl<'m> Platform for Recording<'m> {
     }
 
     fn quiesce(&self, may_park: &MayPark, switch: &Switch) -> Result<(), NotParked> {
-        self.host.quiesce(may_park, switch)
+        let mut steps = self.steps.borrow_mut();
+        let intents: Vec<Step> =
+            steps.iter().filter(|step| matches!(step, Step::Intend(_))).cloned().collect();
+        steps.retain(|step| !matches!(step, Step::Intend(_)));
+        self.parkings.set(self.parkings.get() + 1);
+        steps.push(Step::Wait("parked".into(), self.parkings.get() * self.others));
+        // What is broken means the same before and after, and nobody can use it meanwhile: nobody
+        // but this CPU is there.
+        for range in switch.ranges() {
+            let target = Target::Rights("rw-".parse().unwrap());
+            steps.push(Step::Intend(Intent { range, target, meanwhile: Meanwhile::Idle }));
+        }
+        drop(steps);
+        let parked = self.host.quiesce(may_park, switch);
+        self.note(Step::Achieved);
+        self.note(Step::Signal("done".into()));
+        // From here on the operation goes on as under any other strategy.
+        self.steps.borrow_mut().extend(intents);
+        parked
     }
 
     fn enter_reader(&self) {

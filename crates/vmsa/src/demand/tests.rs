@@ -26,6 +26,24 @@ fn what_faults_is_never_cached() {
     assert_eq!(demand(Level::L0, BLOCK, TABLE), Demand::Synchronise);
 }
 
+/// Of any of these words: what a change takes away, one of them grants.
+#[test]
+fn a_change_is_invalidated_exactly_where_that_is_demanded() {
+    let words = [
+        PAGE,
+        PAGE | bits::READ_ONLY,
+        PAGE & !(bits::PXN | bits::UXN),
+        PAGE & !bits::VALID | bits::PRESENT,
+    ];
+    for change in Change::ALL {
+        let masks = change.masks(Geometry::KERNEL_4K_48.regime());
+        let demands = words.map(|old| demand(Level::L3, old, masks.apply(old)));
+        assert!(!demands.contains(&Demand::SizeChange), "{change:?}");
+        let is_demanded = demands.contains(&Demand::Invalidate);
+        assert_eq!(change.needs_invalidation(), is_demanded, "{change:?}: {demands:?}");
+    }
+}
+
 #[test]
 fn permissions_and_other_harmless_bits_need_no_break() {
     let harmless = [

@@ -75,6 +75,17 @@ fn no_leaf_is_larger_than_what_the_root_table_covers() {
     assert_eq!(at(small, 0, 0, u64::MAX), Some(512 * MIB));
 }
 
+#[test]
+fn a_run_is_as_many_entries_as_it_takes() {
+    for geometry in Geometry::every().filter(|geometry| geometry.output_bits() == 48) {
+        for run in Level::ALL.into_iter().filter_map(|level| geometry.run_size(level)) {
+            assert_eq!(Some(run.entries()), geometry.run_entries(run.level));
+            assert_eq!(run.bytes(), u64::from(run.entries()) * geometry.span_bytes(run.level));
+            assert_eq!(geometry.run_bytes(run.level), Some(run.bytes()));
+        }
+    }
+}
+
 /// Every size that [`Leaves::Largest`] may choose.
 fn sizes(geometry: Geometry) -> impl Iterator<Item = LeafSize> {
     Level::ALL.into_iter().flat_map(move |level| {

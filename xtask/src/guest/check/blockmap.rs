@@ -2,11 +2,15 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::workspace::{cargo, target_dir};
+
+/// How often something is timed: a machine that does other things is slower now and then.
+const TRIES: u32 = 20;
 
 /// The program, built as users build it.
 #[derive(Debug)]
@@ -56,6 +60,17 @@ impl Blockmap {
         }
     }
 
+    /// How long it takes at best, its start and its end included.
+    pub(super) fn timed(&self, arguments: &[&str]) -> Result<String> {
+        let mut best = Duration::MAX;
+        for _ in 0..TRIES {
+            let start = Instant::now();
+            self.run(arguments)?;
+            best = best.min(start.elapsed());
+        }
+        Ok(format!("{:.1} ms, the best of {TRIES}", best.as_secs_f64() * 1e3))
+    }
+
     /// The leaves of `source`, in the order of their addresses.
     pub(super) fn leaves(&self, source: &str) -> Result<Vec<Leaves>> {
         let value = self.finds(&["dump", source])?;
@@ -85,7 +100,7 @@ fn leaves(row: &Value) -> Option<Leaves> {
 }
 
 /// A number that was written in hexadecimal digits, which JSON's own numbers cannot be.
-pub(super) fn number(value: &Value) -> Option<u64> {
+fn number(value: &Value) -> Option<u64> {
     u64::from_str_radix(value.as_str()?.strip_prefix("0x")?, 16).ok()
 }
 

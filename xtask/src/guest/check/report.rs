@@ -4,8 +4,6 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::guest::kind::Kind;
-
 /// What was compared so far.
 #[derive(Debug, Default)]
 pub(super) struct Report {
@@ -14,19 +12,25 @@ pub(super) struct Report {
 
 impl Report {
     /// Prints one row: what was seen, or why it is wrong.
-    pub(super) fn row(&mut self, kind: Kind, what: &str, outcome: Result<String>) {
+    pub(super) fn row(&mut self, guest: &str, what: &str, outcome: Result<String>) {
         match outcome {
-            Ok(seen) => println!("{kind:10} {what:26} same    {seen}"),
+            Ok(seen) => println!("{guest:10} {what:26} same    {seen}"),
             Err(error) => {
                 self.failures += 1;
                 let text = format!("{error:#}");
                 let mut lines = text.lines();
-                println!("{kind:10} {what:26} DIFFERS {}", lines.next().unwrap_or_default());
+                println!("{guest:10} {what:26} DIFFERS {}", lines.next().unwrap_or_default());
                 for line in lines {
                     println!("{:37} {line}", "");
                 }
             }
         }
+    }
+
+    /// Prints one row: why something could not be compared here.
+    #[expect(clippy::unused_self, reason = "rows are the report's, whatever they say")]
+    pub(super) fn untried(&mut self, guest: &str, what: &str, why: &str) {
+        println!("{guest:10} {what:26} untried {why}");
     }
 
     /// The status: success if nothing differed.

@@ -1,0 +1,174 @@
+//! Repainting: making pages of any mixture of leaves, with all other CPUs parked once.
+//!
+//! New tables are filled while everybody runs, and nothing is linked. What is stored while others
+//! are parked is one entry for each slot: it led to a table, or was a block, and leads to another
+//! table whose every leaf translates as before.
+//!
+//! ```text timeline: repaint
+//! 1. fill   level 3 tables             everybody walks: the old tables
+//! 2. fill   level 2 tables -> level 3  everybody walks: the old tables
+//! 3. store  aside, old and new entries everybody walks: the old tables
+//! 4. dsb ishst                         all others are parked after it, and hold nothing
+//! 5. store  level 1 entries, invalid   this CPU walks: the old tables, or nothing
+//! 6. dsb ishst                         this CPU walks: nothing
+//! 7. tlbi   the slots, all levels      its TLB holds: the old leaves and tables, or nothing
+//! 8. dsb ish                           its TLB holds: nothing
+//! 9. isb
+//! 10. store level 1 entries -> level 2 this CPU walks: nothing, or the pages
+//! 11. dsb ishst                        this CPU walks: the pages
+//! 12. isb                              all others return after it
+//! ```
+//!
+//! It is a break whatever the CPU is: an entry that leads to another table is no change of size
+//! alone. [break-before-make] The old tables are given back once every reader has left.
+//! [free-after-invalidate]
+//!
+//! The slots are locked from before the first old entry is read until after the others have
+//! returned. Whoever wants to change something there waits, and changes the new tables: no change
+//! that is made during the fill can be lost.
+
+mod build;
+mod renew;
+
+use blockmap_machine::{Span, VirtAddr, VirtRange};
+use blockmap_vmsa::{Kind, LeafSize, Level};
+use thiserror::Error;
+
+use crate::plan::{Hold, Parking, Work, slot_level};
+use crate::{NotParked, OutOfTables, Plan, Platform, RangeError, Refusal, Root, Space};
+
+/// Why nothing was repainted. Every address translates as it did; of a range of more than one
+/// table of slots, the slots of the tables below the one at fault are repainted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RepaintError {
+    /// The range is no range of these tables.
+    #[error(transparent)]
+    Range(#[from] RangeError),
+    /// The system keeps the sizes of this range's leaves as they are.
+    #[error("{range} keeps the sizes of its leaves: {why}")]
+    Refused {
+        /// The range asked for.
+        range: VirtRange,
+        /// Why.
+        why: Refusal,
+    },
+    /// The leaf at this address belongs to several slots: split it first.
+    #[error("the leaf at {0} is larger than a slot: split it first")]
+    LeafOfSlots(VirtAddr),
+    /// The slots of the range have more than one table: plan them one by one.
+    #[error("the slots of {0} are in more than one table: repaint them table by table")]
+    SeveralTables(VirtRange),
+    /// All other CPUs had to be parked, and one did not come.
+    #[error(transparent)]
+    NotParked(#[from] NotParked),
+    /// Not enough table memory.
+    #[error(transparent)]
+    OutOfTables(#[from] OutOfTables),
+}
+
+/// What is to become pages.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Job<'k> {
+    range: VirtRange,
+    keep: &'k [VirtRange],
+}
+
+/// A checked repaint.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Repainting<'k> {
+    job: Job<'k>,
+    /// The slots that change are among these; `None` if none does.
+    slots: Option<Slots>,
+}
+
+/// Neighbouring slots, all in one table.
+#[derive(Clone, Copy, Debug)]
+struct Slots {
+    level: Level,
+    span: Span,
+    /// The first address that the first of them translates.
+    start: VirtAddr,
+}
+
+/// Tables that hold what the slots were and will be, while others are parked.
+const STAGES: u32 = 2;
+
+impl Job<'_> {
+    /// Whether a leaf of this range stays as large as it is.
+    fn spares(&self, range: VirtRange) -> bool {
+        !self.range.overlaps(range) || self.keep.iter().any(|keep| keep.covers(range))
+    }
+
+    /// Whether all leaves of the run around `at` stay as large as they are: it comes apart as a
+    /// whole or not at all. [run-changes-whole]
+    fn spares_run(&self, at: VirtAddr, run: LeafSize) -> bool {
+        let start = at.align_down(run.bytes());
+        VirtRange::new(start, run.bytes()).is_some_and(|range| self.spares(range))
+    }
+}
+
+impl<P: Platform> Space<'_, P> {
+    /// Plans to [`Space::repaint`], where all slots are in one table: locks and checks, and changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// See [`RepaintError`].
+    pub fn plan_repaint<'s>(
+        &'s self,
+        range: VirtRange,
+        keep: &'s [VirtRange],
+        may_park: &'s P::MayPark,
+    ) -> Result<Plan<'s, P>, RepaintError> {
+        self.check(range)?;
+        if self.in_slot_table(range) != Some(range) {
+            return Err(RepaintError::SeveralTables(range));
+        }
+        // Old tables are given back with the locks held: this is no reader of them.
+        let hold = Hold::new(self, range, Root::Changes, Parking::Allowed(may_park));
+        match self.platform().refusal(range) {
+            // Nobody runs on these views of memory, and only one CPU is there meanwhile.
+            None | Some(Refusal::Tables | Refusal::ImageAlias) => {}
+            Some(why @ Refusal::ImageZone) => return Err(RepaintError::Refused { range, why }),
+        }
+        let job = Job { range, keep };
+        let found = self.slots(range)?;
+        let costs = found.map(|slots| self.cost_of_slots(job, slots));
+        let repainting = match costs {
+            Some(Some(_)) => Repainting { job, slots: found },
+            Some(None) | None => Repainting { job, slots: None },
+        };
+        let tables = costs.flatten().map_or(0, |cost| cost + STAGES);
+        Ok(Plan::new(hold, Work::Repaint(repainting), tables))
+    }
+
+    /// The part of `range` whose slots are in the same table as the first.
+    pub(crate) fn in_slot_table(&self, range: VirtRange) -> Option<VirtRange> {
+        let geometry = self.geometry();
+        let level = slot_level(geometry);
+        let bytes = geometry.span_bytes(level) * u64::from(geometry.entries(level));
+        let last = range.start().align_down(bytes).wrapping_add(bytes - 1).min(range.last());
+        VirtRange::new(range.start(), last.offset_from(range.start())?.checked_add(1)?)
+    }
+
+    /// The slots of `range`, all in one table; `None` if there is no such table.
+    fn slots(&self, range: VirtRange) -> Result<Option<Slots>, RepaintError> {
+        let geometry = self.geometry();
+        let (mut level, mut table) = (geometry.root_level(), self.root());
+        while level < slot_level(geometry) {
+            let place = self.look(level, table, range.start());
+            match (place.kind, level.next()) {
+                (Kind::Table, Some(below)) => {
+                    (level, table) = (below, geometry.table_address(place.word));
+                }
+                (Kind::Leaf | Kind::PresentInvalid, _) => {
+                    return Err(RepaintError::LeafOfSlots(range.start()));
+                }
+                (Kind::Invalid | Kind::Reserved | Kind::Table, _) => return Ok(None),
+            }
+        }
+        let span = self.span_up_to((level, table), range.start(), range.last());
+        let start = range.start().align_down(geometry.span_bytes(level));
+        Ok(Some(Slots { level, span, start }))
+    }
+}

@@ -1,0 +1,169 @@
+//! Making a planned repaint: filling, parking once, giving back.
+
+use blockmap_machine::{Barrier, Entry, Invalidate, Machine, PhysAddr, VirtAddr, VirtRange};
+use blockmap_vmsa::{Kind, Level, Reach, TlbiForm, bits};
+
+use super::renew::{Old, Renewal};
+use super::{Job, Repainting, Slots};
+use crate::cut::used_run;
+use crate::fill::Progression;
+use crate::plan::{Parking, Permit};
+use crate::switch::{Exchange, Train};
+use crate::{NotParked, Platform, Space, Switch};
+
+impl<P: Platform> Space<'_, P> {
+    /// Performs a checked repaint.
+    ///
+    /// # Errors
+    /// A CPU did not come to be parked: nothing was linked, and what was filled is set aside again.
+    pub(crate) fn commit_repaint(
+        &self,
+        repainting: Repainting<'_>,
+        permit: Permit<'_, P>,
+    ) -> Result<(), NotParked> {
+        let Repainting { job, slots } = repainting;
+        // INVARIANT: a repaint is planned with leave to park.
+        let (Some(slots), Parking::Allowed(may_park)) = (slots, permit.parking) else {
+            return Ok(());
+        };
+        let [before, after] = self.stage(job, slots);
+        // Before anybody is parked for it, everything it leads to is visible.
+        // [publish-after-fill]
+        self.machine().barrier(Barrier::DsbIshst);
+        let exchange = Exchange { live: slots.span, after, range: self.slots_range(slots) };
+        let switch = Switch::exchange(exchange, self.trains(slots, permit.terms.tlbi));
+        let parked = self.platform().quiesce(may_park, &switch);
+        let (gone, stays) = match parked {
+            Ok(()) => (before, after),
+            Err(_) => (after, before),
+        };
+        if parked.is_ok() {
+            self.platform().wait_for_readers();
+        }
+        let give_back = |table| match parked {
+            Ok(()) => self.platform().free_table(table),
+            Err(_) => self.platform().put_back_table(table),
+        };
+        for index in slots.span.first..slots.span.first + slots.span.count {
+            let word = |table| self.machine().load(Entry { table, index });
+            self.only_below(slots.level, (word(gone), word(stays)), &give_back);
+        }
+        give_back(before);
+        give_back(after);
+        parked
+    }
+
+    /// Makes tables that hold what the slots that change were, and what they will be.
+    fn stage(&self, job: Job<'_>, slots: Slots) -> [PhysAddr; 2] {
+        let stages = [(), ()].map(|()| self.platform().take_table());
+        let [before, after] = stages;
+        let end = slots.span.first + slots.span.count;
+        for table in stages {
+            self.fill_empty(table, (slots.span.first, end));
+        }
+        for old in self.old_slots(slots) {
+            if let Some(word) = self.renew(job, old) {
+                self.machine().store(Entry { table: before, index: old.index }, old.word);
+                self.machine().store(Entry { table: after, index: old.index }, word);
+            }
+        }
+        stages
+    }
+
+    /// Makes what an entry becomes; `None` if it stays.
+    fn renew(&self, job: Job<'_>, old: Old) -> Option<u64> {
+        let geometry = self.geometry();
+        match self.renewal(job, old)? {
+            Renewal::Leaf(word) => Some(word),
+            Renewal::Split(below) => {
+                let output = geometry.leaf_output(old.level, old.word);
+                let meaning = geometry.leaf_meaning(old.word);
+                let table = self.build_of_leaf(job, (below, old.at), (output, meaning));
+                Some(geometry.table_word(table))
+            }
+            Renewal::Table(below, table) => {
+                self.cost_of_table(job, (below, table), old.at)?;
+                let new = self.platform().take_table();
+                let olds = self.old_entries((below, table), old.at);
+                let words = olds.map(|old| (old.index, self.renew(job, old).unwrap_or(old.word)));
+                self.fill_words(new, words);
+                Some(geometry.table_word(new))
+            }
+        }
+    }
+
+    /// Makes the tables, the topmost of `level`, of a leaf that maps `output` from `at` on.
+    fn build_of_leaf(
+        &self,
+        job: Job<'_>,
+        (level, at): (Level, VirtAddr),
+        (output, meaning): (PhysAddr, u64),
+    ) -> PhysAddr {
+        let geometry = self.geometry();
+        let (entries, span) = (geometry.entries(level), geometry.span_bytes(level));
+        let table = self.platform().take_table();
+        let Some(below) = level.next() else {
+            self.fill_leaves(Progression { table, level, output }, (0, entries), meaning);
+            return table;
+        };
+        let word = |index: u16| {
+            let offset = span * u64::from(index);
+            let (at, output) = (at.wrapping_add(offset), output.wrapping_add(offset));
+            let is_spared = VirtRange::new(at, span).is_some_and(|part| job.spares(part));
+            let run = used_run(geometry, level).filter(|run| job.spares_run(at, *run));
+            match (is_spared, run) {
+                (true, Some(_)) => geometry.leaf_word(level, output, meaning) | bits::CONTIGUOUS,
+                (true, None) => geometry.leaf_word(level, output, meaning),
+                (false, _) => {
+                    geometry.table_word(self.build_of_leaf(job, (below, at), (output, meaning)))
+                }
+            }
+        };
+        self.fill_words(table, (0..entries).map(|index| (index, word(index))));
+        table
+    }
+
+    /// What the slots translate.
+    fn slots_range(&self, slots: Slots) -> Option<VirtRange> {
+        let bytes = self.geometry().span_bytes(slots.level) * u64::from(slots.span.count);
+        VirtRange::new(slots.start, bytes)
+    }
+
+    /// The invalidation of all that TLBs hold of the slots: up to two of ranges, else everything.
+    /// All CPUs but one hold nothing, so what is flushed beyond the slots is one CPU's.
+    fn trains(&self, slots: Slots, tlbi: TlbiForm) -> [Option<Train>; 2] {
+        let geometry = self.geometry();
+        let once = |first: Invalidate| Train { first, step: 0, count: 1 };
+        let mut ranges = match (tlbi, self.slots_range(slots)) {
+            (TlbiForm::Ranged, Some(range)) => {
+                Some(geometry.invalidate_range(range, Reach::AllLevels))
+            }
+            (TlbiForm::Ranged, None) | (TlbiForm::ByAddress, _) => None,
+        };
+        let mut next = || ranges.as_mut().and_then(Iterator::next).map(once);
+        match (next(), next(), next()) {
+            (Some(first), second, None) => [Some(first), second],
+            (None, ..) | (.., Some(_)) => [Some(once(geometry.invalidate_all())), None],
+        }
+    }
+
+    /// Calls `each` with the tables that are below an entry of `level` with the one word, and not
+    /// below it with the other: from the pages up.
+    fn only_below(&self, level: Level, (one, other): (u64, u64), each: &impl Fn(PhysAddr)) {
+        let geometry = self.geometry();
+        let Some(below) = level.next() else { return };
+        if one == other || geometry.kind(level, one) != Kind::Table {
+            return;
+        }
+        let table = geometry.table_address(one);
+        let is_table = geometry.kind(level, other) == Kind::Table;
+        let beside = is_table.then(|| geometry.table_address(other));
+        if below != Level::L3 {
+            for index in 0..geometry.entries(below) {
+                let word = |table| self.machine().load(Entry { table, index });
+                self.only_below(below, (word(table), beside.map_or(0, word)), each);
+            }
+        }
+        each(table);
+    }
+}

@@ -1,0 +1,124 @@
+//! What becomes of each old entry in a repaint, and how many tables that takes.
+
+use blockmap_machine::{Entry, Machine, Pattern, PhysAddr, VirtAddr, VirtRange};
+use blockmap_vmsa::{Kind, Level, bits};
+
+use super::{Job, Slots};
+use crate::{Platform, Space};
+
+/// An entry as it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Old {
+    pub(super) level: Level,
+    pub(super) index: u16,
+    /// The first address it translates.
+    pub(super) at: VirtAddr,
+    pub(super) word: u64,
+}
+
+/// What an entry that does not stay becomes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Renewal {
+    /// The same leaf, out of its run.
+    Leaf(u64),
+    /// A table of this level over what the leaf was.
+    Split(Level),
+    /// A table of this level in the place of this one, if anything in that changes.
+    Table(Level, PhysAddr),
+}
+
+impl<P: Platform> Space<'_, P> {
+    /// What an entry becomes; `None` if it stays.
+    pub(super) fn renewal(&self, job: Job<'_>, old: Old) -> Option<Renewal> {
+        let Old { level, at, word, .. } = old;
+        let geometry = self.geometry();
+        let is_spared = job.spares(VirtRange::new(at, geometry.span_bytes(level))?);
+        match (geometry.kind(level, word), level.next()) {
+            (Kind::Invalid | Kind::Reserved, _) | (Kind::Table, None) => None,
+            (Kind::Table, Some(below)) => {
+                (!is_spared).then(|| Renewal::Table(below, geometry.table_address(word)))
+            }
+            (Kind::Leaf | Kind::PresentInvalid, Some(below)) if !is_spared => {
+                Some(Renewal::Split(below))
+            }
+            (Kind::Leaf | Kind::PresentInvalid, _) => {
+                let is_in_run = word & bits::CONTIGUOUS != 0;
+                let run = geometry.run_size(level).filter(|_| is_in_run)?;
+                (!job.spares_run(at, run)).then_some(Renewal::Leaf(word & !bits::CONTIGUOUS))
+            }
+        }
+    }
+
+    /// The entries of a table, of `level`, that translates from `at` on.
+    pub(super) fn old_entries(
+        &self,
+        (level, table): (Level, PhysAddr),
+        at: VirtAddr,
+    ) -> impl Iterator<Item = Old> {
+        let span = self.geometry().span_bytes(level);
+        (0..self.geometry().entries(level)).map(move |index| {
+            let word = self.machine().load(Entry { table, index });
+            Old { level, index, at: at.wrapping_add(span * u64::from(index)), word }
+        })
+    }
+
+    /// The slots as they are.
+    pub(super) fn old_slots(&self, slots: Slots) -> impl Iterator<Item = Old> {
+        let Slots { level, span, start } = slots;
+        let bytes = self.geometry().span_bytes(level);
+        (0..span.count).map(move |number| {
+            let index = span.first + number;
+            let word = self.machine().load(Entry { table: span.table, index });
+            Old { level, index, at: start.wrapping_add(bytes * u64::from(number)), word }
+        })
+    }
+
+    /// How many tables it takes to replace slots; `None` if all stay.
+    pub(super) fn cost_of_slots(&self, job: Job<'_>, slots: Slots) -> Option<u32> {
+        let costs = self.old_slots(slots).filter_map(|old| self.cost(job, old));
+        costs.reduce(u32::saturating_add)
+    }
+
+    /// How many tables it takes to replace an entry; `None` if it stays.
+    fn cost(&self, job: Job<'_>, old: Old) -> Option<u32> {
+        match self.renewal(job, old)? {
+            Renewal::Leaf(_) => Some(0),
+            Renewal::Split(below) => Some(self.cost_of_split(job, (below, old.at))),
+            Renewal::Table(below, table) => self.cost_of_table(job, (below, table), old.at),
+        }
+    }
+
+    /// How many tables it takes to replace a table; `None` if it stays.
+    pub(super) fn cost_of_table(
+        &self,
+        job: Job<'_>,
+        (level, table): (Level, PhysAddr),
+        at: VirtAddr,
+    ) -> Option<u32> {
+        if level == Level::L3 {
+            let entries = self.geometry().entries(level);
+            let all_lack = |bit| {
+                let pattern = Pattern { mask: bit, value: 0 };
+                self.machine().scan(Entry { table, index: 0 }.span(entries), pattern) == entries
+            };
+            // The owner of a held page stores to it without a lock: its table must stay.
+            if all_lack(bits::CONTIGUOUS) || !all_lack(bits::HELD) {
+                return None;
+            }
+        }
+        let entries = self.old_entries((level, table), at);
+        let below = entries.filter_map(|old| self.cost(job, old)).reduce(u32::saturating_add)?;
+        Some(below.saturating_add(1))
+    }
+
+    /// How many tables a leaf becomes, the topmost of `level`.
+    fn cost_of_split(&self, job: Job<'_>, (level, at): (Level, VirtAddr)) -> u32 {
+        let Some(below) = level.next() else { return 1 };
+        let span = self.geometry().span_bytes(level);
+        let parts = (0..u64::from(self.geometry().entries(level)))
+            .filter_map(|index| VirtRange::new(at.wrapping_add(span * index), span));
+        let split = parts.filter(|part| !job.spares(*part));
+        let tables = split.map(|part| self.cost_of_split(job, (below, part.start())));
+        tables.fold(1, u32::saturating_add)
+    }
+}
