@@ -7,7 +7,9 @@
 
 mod frames;
 mod locks;
+mod parking;
 mod readers;
+mod terms;
 mod trace;
 
 use loom::model::Builder;
@@ -28,10 +30,10 @@ fn overtaken(times: usize, model: impl Fn() + Sync + Send + 'static) {
 }
 
 /// Runs `work` on another CPU with what all share.
-fn on_another_cpu<S: Sync + Send + 'static>(
+fn on_another_cpu<S: Sync + Send + 'static, T: 'static>(
     shared: &Arc<S>,
-    work: impl Fn(&S) + Send + 'static,
-) -> thread::JoinHandle<()> {
+    work: impl Fn(&S) -> T + Send + 'static,
+) -> thread::JoinHandle<T> {
     let shared = Arc::clone(shared);
     thread::spawn(move || work(&shared))
 }
