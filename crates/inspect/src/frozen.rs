@@ -12,6 +12,9 @@ use crate::{FoundTree, Life, PhysicalMemory, ReadError, reader::fill};
 /// Bytes of tables that are kept at most: tables of four terabytes in 4 KiB pages.
 const MOST_BYTES: u64 = 8 << 30;
 
+/// Bytes that are read with one request at most.
+const MOST_AT_ONCE: u64 = 64 << 20;
+
 /// How often all tables are read again while some of them changed.
 const ROUNDS: usize = 8;
 
@@ -98,11 +101,9 @@ impl Gathering<'_> {
         let room = MOST_BYTES.saturating_sub(self.bytes) / each;
         let most = usize::try_from(room.min(most.saturating_sub(known))).unwrap_or(0);
         let (now, left_out) = new.split_at(most.min(new.len()));
-        self.memory.expect(&ranges(now, each));
-        for &at in now {
-            let mut table = vec![0; bytes];
-            match self.memory.read(at, &mut table) {
-                Ok(()) => {
+        for (at, read) in read_all(self.memory, now, bytes) {
+            match read {
+                Ok(table) => {
                     self.tables.insert(at, table);
                     self.bytes = self.bytes.saturating_add(each);
                 }
@@ -140,15 +141,20 @@ impl Gathering<'_> {
 
     /// Reads every table again, keeps the newer contents, and says which differ.
     fn changed(&mut self) -> Vec<PhysAddr> {
-        let all: Vec<PhysAddr> = self.tables.keys().copied().collect();
-        self.memory.expect(&ranges(&all, 4096));
+        let mut by_size: BTreeMap<usize, Vec<PhysAddr>> = BTreeMap::new();
+        for (&at, table) in &self.tables {
+            by_size.entry(table.len()).or_default().push(at);
+        }
         let mut changed = Vec::new();
-        let mut again = Vec::new();
-        for (&at, table) in &mut self.tables {
-            again.resize(table.len(), 0);
-            if self.memory.read(at, &mut again).is_ok() && again != *table {
-                table.copy_from_slice(&again);
-                changed.push(at);
+        for (bytes, all) in by_size {
+            for (at, again) in read_all(self.memory, &all, bytes) {
+                let table = self.tables.get_mut(&at);
+                if let (Some(table), Ok(again)) = (table, again)
+                    && *table != again
+                {
+                    *table = again;
+                    changed.push(at);
+                }
             }
         }
         changed
@@ -181,6 +187,39 @@ impl Gathering<'_> {
     fn frozen(self) -> Frozen {
         Frozen::new(self.tables, self.failed)
     }
+}
+
+/// Reads tables of `bytes` bytes each, in ascending order; neighbours with one request.
+fn read_all(
+    memory: &dyn PhysicalMemory,
+    tables: &[PhysAddr],
+    bytes: usize,
+) -> Vec<(PhysAddr, Result<Vec<u8>, ReadError>)> {
+    let each = u64::try_from(bytes).unwrap_or(u64::MAX);
+    let ranges = ranges(tables, each);
+    memory.expect(&ranges);
+    let mut contents = Vec::with_capacity(tables.len());
+    let mut rest = tables;
+    for range in ranges {
+        let own = rest.partition_point(|at| range.contains(*at));
+        let (here, later) = rest.split_at(own);
+        rest = later;
+        let mut whole = vec![0; usize::try_from(range.bytes()).unwrap_or_default()];
+        let is_read =
+            range.bytes() <= MOST_AT_ONCE && memory.read(range.start(), &mut whole).is_ok();
+        for &at in here {
+            let offset = at.offset_from(range.start()).and_then(|by| usize::try_from(by).ok());
+            let part = offset.and_then(|offset| whole.get(offset..)?.get(..bytes));
+            let content = if let Some(part) = part.filter(|_| is_read) {
+                Ok(part.to_vec())
+            } else {
+                let mut table = vec![0; bytes];
+                memory.read(at, &mut table).map(|()| table)
+            };
+            contents.push((at, content));
+        }
+    }
+    contents
 }
 
 /// The ranges of `tables`, of `bytes` bytes each; neighbours are one.

@@ -3,11 +3,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use blockmap_vmsa::machine::PhysAddr;
 use thiserror::Error;
 
 use crate::{
     FileAt, FindError, FormatError, GdbAddress, GdbError, Inspected, Overrides, PhysicalMemory,
-    Provenance, QmpError, SourceSpec, Topic,
+    Provenance, QmpError, ReadError, SourceSpec, Topic,
     file::{open_files, open_kcore, open_standard_input},
     gdb::{Gdb, GdbMemory, Leave},
     interrupt::Interrupts,
@@ -42,6 +43,14 @@ pub enum OpenError {
     /// The source was read, and no tree found in it.
     #[error(transparent)]
     Find(#[from] FindError),
+    /// No root table could be read.
+    #[error("the root table at {root} could not be read: {error}; is it of this source?")]
+    Root {
+        /// Where the first tree's is.
+        root: PhysAddr,
+        /// Why not.
+        error: ReadError,
+    },
     /// A gdbstub failed.
     #[error(transparent)]
     Gdb(#[from] GdbError),

@@ -56,6 +56,7 @@ impl Opened {
                 Box::new(copy.frozen)
             }
         };
+        check_roots(&*memory, &found.trees)?;
         Ok(Inspected {
             origin,
             memory,
@@ -120,6 +121,18 @@ impl Opened {
             (_, Search::WhenQuick | Search::Never) => {}
         }
     }
+}
+
+/// Checks that one tree at least has a root that can be read.
+fn check_roots(memory: &dyn PhysicalMemory, trees: &[FoundTree]) -> Result<(), OpenError> {
+    let mut refused = None;
+    for FoundTree { root, .. } in trees {
+        match memory.read(*root, &mut [0; 8]) {
+            Ok(()) => return Ok(()),
+            Err(error) => refused = refused.or(Some(OpenError::Root { root: *root, error })),
+        }
+    }
+    refused.map_or(Ok(()), Err)
 }
 
 /// A copy of the tables of some trees.

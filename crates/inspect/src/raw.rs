@@ -87,10 +87,10 @@ impl FileMemory {
         let mut stretches = Vec::new();
         let mut from = piece.offset;
         while from < end && stretches.len() < MOST_STRETCHES {
-            // Files that know no holes have none.
+            // Files that know no holes have none, and `/proc` knows of no data.
             let data = match seek(file, SeekFrom::Data(from)) {
                 Ok(data) => data,
-                Err(Errno::NXIO) => break,
+                Err(Errno::NXIO) if self.life == Life::Still => break,
                 Err(_) => from,
             };
             let hole = seek(file, SeekFrom::Hole(data)).ok().filter(|hole| *hole > data);

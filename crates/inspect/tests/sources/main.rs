@@ -4,6 +4,7 @@
 mod damaged;
 mod dumps;
 mod image;
+mod qmp;
 mod raw;
 mod stub;
 mod text;

@@ -70,3 +70,11 @@ fn a_root_and_sizes_are_enough() {
         assert!(dump(&inspected).contains("1984K PTE       RW NX"));
     }
 }
+
+#[test]
+fn a_root_outside_the_image_is_refused() {
+    let file = Temporary::new("no-root", &Image::linux().bytes);
+    let overrides = Overrides { root: Some(PhysAddr::new(0x1000)), ..Overrides::default() };
+    let error = open(&at_base(&file), &overrides).unwrap_err();
+    assert!(matches!(error, OpenError::Root { .. }), "{error}");
+}
