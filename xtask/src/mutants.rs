@@ -18,9 +18,9 @@ use tree::{Outcome, Tree};
 /// Which faults to seed.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
-    /// Only mutants whose name contains this.
+    /// Only mutants whose name contains one of these.
     #[arg(value_name = "PART")]
-    pub only: Option<String>,
+    pub only: Vec<String>,
 }
 
 /// Where the list is, from the top folder.
@@ -34,8 +34,8 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let text = fs::read_to_string(root().join(LIST)).with_context(|| format!("no {LIST}"))?;
     let mut mutants = list::parse(&text).with_context(|| LIST.to_owned())?;
     let canaries: Vec<Mutant> = mutants.extract_if(.., |mutant| mutant.canary.is_some()).collect();
-    if let Some(part) = &options.only {
-        mutants.retain(|mutant| mutant.name.contains(part));
+    if !options.only.is_empty() {
+        mutants.retain(|mutant| options.only.iter().any(|part| mutant.name.contains(part)));
     }
     if mutants.is_empty() {
         bail!("no mutant has a name like that; see {LIST}");
