@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::screen::Form;
-use crate::{audit, check, diff, dump, explain, manual, map, plan, probe, stat, walk};
+use crate::{audit, check, diff, dump, explain, manual, map, plan, probe, snap, stat, walk};
 
 /// What the status means, for the end of the help.
 const STATUS: &str = "\
@@ -60,6 +60,8 @@ pub(crate) enum Command {
     Diff(diff::Options),
     /// The picture of a map: in the terminal, as SVG, or as a page to zoom into
     Map(map::Options),
+    /// The tables alone in a small file, for reports and to compare with later
+    Snap(snap::Options),
     /// What a memory map costs in tables and TLB entries: in blocks, in pages, at each granule
     Plan(plan::Options),
     /// What one descriptor says, field by field, at every level and granule

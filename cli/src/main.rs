@@ -15,6 +15,7 @@ mod probe;
 mod progress;
 mod region;
 mod screen;
+mod snap;
 mod source;
 mod stat;
 mod survey;
@@ -56,6 +57,7 @@ fn run(command: &Command, screen: &mut Screen) -> anyhow::Result<Outcome> {
         Command::Audit(options) => audit::run(options, screen),
         Command::Diff(options) => diff::run(options, screen),
         Command::Map(options) => map::run(options, screen),
+        Command::Snap(options) => snap::run(options, screen),
         Command::Walk(options) => walk::run(options, screen),
         Command::Explain(options) => explain::run(options, screen),
         Command::Plan(options) => plan::run(options, screen),

@@ -62,10 +62,12 @@ pub(crate) fn difference(geometry: Geometry, mair: Mair, mapped: Mapped, usual: 
     if changed & 0b111 << 2 != 0 {
         words.push(memory(mair, mapped.meaning));
     }
+    // Linux has its own word for writable in this bit: it goes with the rights.
+    let dirty = if own == other { bits::DIRTY_MODIFIER } else { 0 };
     let rest = [
         (bits::ACCESSED, "AF"),
         (bits::GUARDED, "GP"),
-        (bits::DIRTY_MODIFIER, "DBM"),
+        (dirty, "DBM"),
         (0xf << 55, "software bits"),
         (0b11 << 8, "SH"),
     ];

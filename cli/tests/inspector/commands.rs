@@ -167,6 +167,32 @@ fn a_repainted_map_differs_from_one_in_blocks_by_its_splits() {
 }
 
 #[test]
+fn a_snapshot_is_read_as_the_machine_it_was_made_of() {
+    let (source, path) = (linux::source(BLOCKS, "snap.ram"), file("blocks.snap"));
+    let (status, document) = json(&["snap", &source, "-o", &path, "--force"]);
+    assert_eq!((status, &document["trees"]), (0, &1.into()));
+    assert_eq!(text(&["dump", &path]), BLOCKS);
+    assert_eq!(blockmap(&["diff", &source, &path]).status, 0);
+    let again = blockmap(&["snap", &source, "-o", &path]);
+    assert_eq!(again.status, 2);
+    assert!(again.errors.contains("--force"), "{}", again.errors);
+}
+
+#[test]
+fn the_text_of_a_kernel_is_a_source() {
+    let path = file("kernel_page_tables.txt");
+    fs::write(&path, BLOCKS).unwrap();
+    assert_eq!(text(&["dump", &path]), BLOCKS);
+    assert!(text(&["stat", &path]).contains("DirectMap1G:    11534336 kB"));
+    let source = linux::source(BLOCKS, "text.ram");
+    let done = blockmap(&["diff", &path, &source]);
+    assert_eq!(done.status, 0, "{}", done.text);
+    let audit = blockmap(&["audit", &path]);
+    assert_eq!(audit.status, 2);
+    assert!(audit.errors.contains("no output addresses"), "{}", audit.errors);
+}
+
+#[test]
 fn pictures_of_blocks_and_of_pages_have_nothing_in_common() {
     let (blocks, pages) = (linux::source(BLOCKS, "map-1.ram"), linux::source(PAGES, "map-2.ram"));
     let (blocks_text, pages_text) = (text(&["map", &blocks]), text(&["map", &pages]));
