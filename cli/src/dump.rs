@@ -81,7 +81,7 @@ pub(crate) fn run(options: &Options, screen: &mut Screen) -> Result<Outcome> {
     let inspected = options.source.open()?;
     let found = main_tree(&inspected)?;
     let reader = inspected.reader();
-    let regions = Regions::of_areas(&inspected.areas, found.geometry.inputs().1);
+    let regions = Regions::of_areas(&inspected.areas, found.geometry);
     let range = match options.region {
         None => options.source.range,
         Some(name) => match regions.get(name) {

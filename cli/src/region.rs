@@ -1,6 +1,7 @@
 //! The parts of an address space, by name.
 
 use blockmap_dump::vmsa::machine::{VirtAddr, VirtRange};
+use blockmap_dump::vmsa::{Geometry, Half};
 use blockmap_inspect::{Area, Inspected};
 use clap::ValueEnum;
 use serde::Serialize;
@@ -73,16 +74,20 @@ pub(crate) struct Regions(Vec<Region>);
 
 impl Regions {
     /// The parts that `inspected` tells of: those with markers, and the image, which is what of
-    /// `survey` lies at the distance from its memory that Linux wrote down.
+    /// `survey` lies at the distance from its memory that Linux wrote down. Where nothing tells, the
+    /// lower half of a kernel's addresses counts as the linear map.
     pub(crate) fn of(inspected: &Inspected, survey: &Survey) -> Self {
         let image = image(inspected, survey);
-        let areas = areas(&inspected.areas, survey.highest());
+        let Self(areas) = Self::of_areas(&inspected.areas, survey.geometry);
         Self(image.into_iter().chain(areas).collect())
     }
 
     /// Those with markers alone.
-    pub(crate) fn of_areas(areas_found: &[Area], highest: VirtAddr) -> Self {
-        Self(areas(areas_found, highest))
+    pub(crate) fn of_areas(found: &[Area], geometry: Geometry) -> Self {
+        if found.is_empty() {
+            return Self(lower_half(geometry).into_iter().collect());
+        }
+        Self(areas(found, geometry.inputs().1))
     }
 
     /// Every part, the image first.
@@ -100,6 +105,14 @@ impl Regions {
         let found = self.0.iter().find(|region| region.range.contains(address));
         found.map_or(Name::Other, |region| region.name)
     }
+}
+
+/// The lower half of a kernel's addresses: the linear map of Linux, and of this project's kernel.
+fn lower_half(geometry: Geometry) -> Option<Region> {
+    let (lowest, highest) = geometry.inputs();
+    let bytes = highest.offset_from(lowest)? / 2 + 1;
+    let range = VirtRange::new(lowest, bytes).filter(|_| geometry.half() == Half::Upper)?;
+    Some(Region { name: Name::Linear, range })
 }
 
 /// The parts that markers start; each ends at the next marker.
@@ -149,7 +162,7 @@ mod tests {
             area(0xffff_8000_8000_0000, "Modules end"),
             area(0xffff_ffff_ff00_0000, "Fixmap start"),
         ];
-        let regions = Regions::of_areas(&found, VirtAddr::new(u64::MAX));
+        let regions = Regions::of_areas(&found, Geometry::KERNEL_4K_48);
         let linear = regions.get(Name::Linear).unwrap().range;
         assert_eq!((linear.start().value(), linear.bytes()), (0xffff << 48, 1 << 47));
         assert_eq!(regions.at(VirtAddr::new(0xffff_8000_0000_1000)), Name::Modules);

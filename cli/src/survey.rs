@@ -1,7 +1,7 @@
 //! All leaves of a tree, kept: for commands that look at them more than once.
 
 use anyhow::{Result, bail};
-use blockmap_dump::vmsa::machine::{PhysRange, VirtAddr, VirtRange};
+use blockmap_dump::vmsa::machine::{PhysRange, VirtRange};
 use blockmap_dump::vmsa::{Geometry, Level, bits};
 use blockmap_dump::{Mapped, ReadTable, Tree, What};
 
@@ -97,11 +97,6 @@ impl Survey {
             crate::progress::remark(&format!("{count} not read: the first at {range}: {why}"));
         }
         Ok(survey)
-    }
-
-    /// The highest address of the tree.
-    pub(crate) fn highest(&self) -> VirtAddr {
-        self.geometry.inputs().1
     }
 
     /// The leaves in `range`, cut where it begins and ends.

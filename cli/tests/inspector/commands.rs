@@ -2,9 +2,10 @@
 
 use std::fs;
 
-use blockmap_dump::vmsa::{Level, bits};
+use blockmap_dump::vmsa::{Geometry, Level, bits};
 use serde_json::Value;
 
+use crate::image::Image;
 use crate::linux::{self, BLOCKS, PAGES, REPAINTED};
 use crate::run::{blockmap, file, json, text};
 
@@ -190,6 +191,23 @@ fn the_text_of_a_kernel_is_a_source() {
     let audit = blockmap(&["audit", &path]);
     assert_eq!(audit.status, 2);
     assert!(audit.errors.contains("no output addresses"), "{}", audit.errors);
+}
+
+#[test]
+fn without_a_word_of_linux_the_lower_half_is_the_linear_map() {
+    let mut image = Image::new(Geometry::KERNEL_4K_48);
+    let data = bits::VALID | bits::ACCESSED | bits::UXN | bits::PXN | 0b11 << 8;
+    image.map(Level::L1, (linux::LINEAR, 2 << 30), 1 << 30, data);
+    image.map(Level::L3, (0xffff_8000_0000_0000, 4096), 5 << 30, data);
+    let (root, source) = (image.root().to_string(), image.save(&file("plain.ram")));
+    let arguments = ["stat", &source, "--root", &root, "--granule", "4k", "--va-bits", "48"];
+    let (status, document) = json(&arguments);
+    assert_eq!((status, &document["parts"][0]["name"]), (0, &"linear".into()));
+    assert_eq!(document["parts"][0]["mapped_bytes"], 2_u64 << 30);
+    assert_eq!(document["loss"]["tlb_entries"], 2);
+    let done = blockmap(&["stat", &source]);
+    assert_eq!(done.status, 2);
+    assert!(done.errors.contains("--root"), "{}", done.errors);
 }
 
 #[test]

@@ -91,7 +91,7 @@ fn the_owner_of_what_breaks_a_block_is_who_else_maps_it() {
         name: name.to_owned(),
     };
     let areas = [area(BASE, "Linear Mapping start"), area(0xffff_8000_8000_0000, "vmalloc() area")];
-    let regions = Regions::of_areas(&areas, VirtAddr::new(u64::MAX));
+    let regions = Regions::of_areas(&areas, KERNEL);
     let linear = VirtRange::new(VirtAddr::new(BASE), 1 << 47).unwrap();
     let loss = loss(&survey, linear, (Mair::KERNEL, &regions));
     let [size] = &loss.sizes[..] else { panic!("{:?}", loss.sizes) };
