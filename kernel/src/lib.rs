@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod areas;
+pub mod chain;
 pub mod cmdline;
 pub mod devicetree;
 pub mod frames;

@@ -13,6 +13,7 @@ mod paint;
 mod pinned;
 mod quiesce;
 mod recorded;
+mod repaint;
 mod reserve;
 mod set_aside;
 mod stacks;

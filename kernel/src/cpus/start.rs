@@ -73,7 +73,12 @@ pub(crate) fn start_all(system: &'static System<'static>, most: Option<u32>) {
         }
     }
     if admit::finish(system) == Repaint::ToPages {
-        println!("CPUs: sizes never change from here on, and the map has blocks: they stay whole");
+        match system.repaint_pages() {
+            Ok(()) => println!("CPUs: sizes never change from here on: the map is in pages now"),
+            Err(error) => {
+                println!("CPUs: sizes never change from here on, and blocks stay: {error}");
+            }
+        }
     }
 }
 

@@ -28,6 +28,11 @@ impl<'a> Recorded<'a> {
         self.recording
     }
 
+    /// The CPU without an account: for memory that is no table.
+    pub(super) const fn silent(&self) -> &Cpu {
+        &self.cpu
+    }
+
     /// Records that `table` became a table.
     pub(super) fn taken(&self, table: PhysAddr) {
         self.recording.add(Record::Taken(table));

@@ -131,6 +131,11 @@ impl<'a> System<'a> {
         self.frames.counts()
     }
 
+    /// The linear map's view of the kernel's image.
+    pub(super) fn image_alias(&self) -> Option<VirtRange> {
+        self.linear_range(self.own[0])
+    }
+
     /// The states of all frames.
     pub(crate) const fn frame_states(&self) -> &Frames<'a> {
         &self.frames
@@ -251,11 +256,8 @@ impl<'a> System<'a> {
         Tree::new(self.geometry(), self.origin.root, reader)
     }
 
-    /// Gives the frame of a table back.
+    /// Gives the frame of what was a table back.
     fn give_back(&self, table: PhysAddr) {
-        if let Some(frame) = PhysRange::new(table, FRAME_BYTES) {
-            referee::forget(frame);
-        }
         if let Err(error) = self.frames.free(Purpose::Table, table) {
             panic!("a table can't be freed: {error}");
         }
@@ -264,11 +266,28 @@ impl<'a> System<'a> {
     fn allocate_table(&self) -> Option<PhysAddr> {
         let one_less = |left: u32| left.checked_sub(1);
         self.allowance.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).ok()?;
-        let table = self.frames.allocate(Purpose::Table)?;
+        self.frames.allocate(Purpose::Table)
+    }
+
+    /// From here on `table` is one: what is stored there is seen by the referee.
+    fn begin_table(&self, table: PhysAddr) {
         if let Some(frame) = PhysRange::new(table, FRAME_BYTES) {
             referee::watch(frame);
         }
-        Some(table)
+        self.cpu.taken(table);
+    }
+
+    /// From here on `table` is none.
+    fn end_table(&self, table: PhysAddr) {
+        self.cpu.freed(table);
+        if let Some(frame) = PhysRange::new(table, FRAME_BYTES) {
+            referee::forget(frame);
+        }
+    }
+
+    /// Gives back what the reserve has more than it keeps.
+    fn trim(&self) {
+        self.reserve.trim(self.cpu.silent(), |table| self.give_back(table));
     }
 }
 
@@ -314,21 +333,22 @@ impl<'a> Platform for System<'a> {
     }
 
     fn top_up(&self, tables: u32) {
-        self.reserve.top_up(tables, || self.allocate_table(), |table| self.give_back(table));
+        self.reserve.top_up(self.cpu.silent(), tables, || self.allocate_table());
     }
 
     fn reserve(&self, tables: u32) -> Result<(), u32> {
-        self.reserve.set_aside(tables)
+        self.reserve.set_aside(tables).inspect_err(|_| self.trim())
     }
 
     fn unreserve(&self, tables: u32) {
         self.reserve.give_back(tables);
+        self.trim();
     }
 
     fn take_table(&self) -> PhysAddr {
-        match self.reserve.take() {
+        match self.reserve.take(self.cpu.silent()) {
             Some(table) => {
-                self.cpu.taken(table);
+                self.begin_table(table);
                 table
             }
             None => panic!("a table was taken that was not set aside"),
@@ -336,12 +356,12 @@ impl<'a> Platform for System<'a> {
     }
 
     fn put_back_table(&self, table: PhysAddr) {
-        self.cpu.freed(table);
-        self.reserve.put_back(table);
+        self.end_table(table);
+        self.reserve.put_back(self.cpu.silent(), table);
     }
 
     fn free_table(&self, table: PhysAddr) {
-        self.cpu.freed(table);
+        self.end_table(table);
         self.give_back(table);
     }
 
