@@ -44,6 +44,15 @@ impl Size {
     pub const LONG: Self = Self { before: 0, operations: 400, writers: 1, tables: 400 };
 }
 
+/// What is done, and where.
+#[derive(Clone, Copy, Debug)]
+pub struct Operation {
+    /// The addresses.
+    pub range: VirtRange,
+    /// What.
+    pub action: Action,
+}
+
 /// A drawn program, before it has run.
 #[derive(Clone, Debug)]
 pub struct Drawn {
@@ -57,12 +66,10 @@ pub struct Drawn {
     pub profiles: Vec<Profile>,
     /// Whether mappings of one frame differ in rights.
     pub aliases: Aliases,
-    /// Around where the operations are.
-    pub window: u64,
     /// What is done before.
-    pub before: Vec<Step>,
+    pub before: Vec<Operation>,
     /// Who does what.
-    pub operations: Vec<(usize, Step)>,
+    pub operations: Vec<(usize, Operation)>,
     /// When who is interrupted.
     pub interrupts: Interrupts,
     /// The reservation of table memory that fails, and how many after it.
@@ -80,6 +87,8 @@ pub struct Run {
     pub done: usize,
     /// What was read that others could have changed.
     pub loads: Loads,
+    /// At how many of its steps the first CPU could have been interrupted.
+    pub points: u64,
 }
 
 impl Drawn {
@@ -100,16 +109,21 @@ impl Drawn {
             let step = drawn_step(&mut draw, aliases, &all);
             all.push(step);
         }
-        let operations = all.split_off(1 + others);
+        let geometry = draw.one(&geometries());
+        let window = draw.number();
+        let operation = |step: Step| {
+            let range = place(geometry, window, &step)?;
+            Some(Operation { range, action: step.action })
+        };
+        let operations = all.split_off(1 + others).into_iter().filter_map(operation);
         let operations = (0..writers).cycle().zip(operations).collect();
         Self {
             seed,
-            geometry: draw.one(&geometries()),
+            geometry,
             terms,
             profiles: (0..cpus).map(|_| profile(&mut draw, terms)).collect(),
             aliases,
-            window: draw.number(),
-            before: all,
+            before: all.into_iter().filter_map(operation).collect(),
             operations,
             interrupts: Interrupts::Random(draw.number(), 2 + draw.below(30)),
             failing: (draw.one(&[u32::MAX, 0, 1, 2]), 1 + u32::try_from(draw.below(3)).unwrap()),
@@ -128,8 +142,8 @@ impl Drawn {
         let reference = Mutex::new(Reference::new(self.geometry));
         let alone = crew.writer(0);
         let space = Space::new(&alone, crew.root());
-        for step in &self.before {
-            self.step(&space, &reference, step);
+        for operation in &self.before {
+            perform_noted(&space, &reference, *operation);
         }
         crew.begin(self.interrupts);
         alone.fail(self.failing.0..self.failing.0.saturating_add(self.failing.1));
@@ -137,8 +151,8 @@ impl Drawn {
         let job = |cpu: usize| -> crate::crew::Job<'_> {
             let (done, reference) = (&done, &reference);
             Box::new(move |space: &Space<'_, Writer<'_>>| {
-                for (_, step) in self.operations.iter().filter(|(writer, _)| *writer == cpu) {
-                    let is_done = self.step(space, reference, step);
+                for (_, operation) in self.operations.iter().filter(|(writer, _)| *writer == cpu) {
+                    let is_done = perform_noted(space, reference, *operation);
                     *done.lock().unwrap() += usize::from(is_done);
                 }
             })
@@ -149,27 +163,12 @@ impl Drawn {
         } else {
             crew.work((0..writers).map(job).collect());
         }
-        let loads = crew.loads();
+        let (loads, points) = (crew.loads(), crew.points(0));
         compare(&space, &reference.lock().unwrap());
         let mut program = crew.program(&self.profiles);
         program.aliases = self.aliases;
         let done = *done.lock().unwrap();
-        Run { program, done, loads }
-    }
-
-    fn step(
-        &self,
-        space: &Space<'_, Writer<'_>>,
-        reference: &Mutex<Reference>,
-        step: &Step,
-    ) -> bool {
-        let Some(range) = place(self.geometry, self.window, step) else { return false };
-        let writer = space.platform();
-        let mark = writer.mark();
-        let is_done = perform((space, &MAY_PARK), reference, range, step.action);
-        let intents = is_done.then(|| intent::all(&reference.lock().unwrap(), range, step.action));
-        writer.finish(mark, intents.as_deref());
-        is_done
+        Run { program, done, loads, points }
     }
 }
 
@@ -180,17 +179,28 @@ impl fmt::Display for Drawn {
             f,
             "# seed {seed}: {geometry:?}, {terms:?}, {aliases:?}, {interrupts:?}, {failing:?}"
         )?;
-        let place = |step: &Step| place(*geometry, self.window, step);
-        let text =
-            |range: Option<VirtRange>| range.map_or("-".to_owned(), |range| range.to_string());
-        for step in &self.before {
-            writeln!(f, "# before: {} {:?}", text(place(step)), step.action)?;
+        for Operation { range, action } in &self.before {
+            writeln!(f, "# before: {range} {action:?}")?;
         }
-        for (cpu, step) in &self.operations {
-            writeln!(f, "# CPU {cpu}: {} {:?}", text(place(step)), step.action)?;
+        for (cpu, Operation { range, action }) in &self.operations {
+            writeln!(f, "# CPU {cpu}: {range} {action:?}")?;
         }
         Ok(())
     }
+}
+
+/// Performs an operation, and writes down what it was meant to do.
+fn perform_noted(
+    space: &Space<'_, Writer<'_>>,
+    reference: &Mutex<Reference>,
+    Operation { range, action }: Operation,
+) -> bool {
+    let writer = space.platform();
+    let mark = writer.mark();
+    let is_done = perform((space, &MAY_PARK), reference, range, action);
+    let meant = is_done.then(|| intent::all(&reference.lock().unwrap(), range, action));
+    writer.finish(mark, meant.as_deref());
+    is_done
 }
 
 /// Compares the tree with the plain list of leaves.

@@ -14,7 +14,7 @@ use blockmap_vmsa::{Change, TlbiForm};
 use crate::program::range;
 use crate::recorder::{LINEAR, linear};
 
-pub use recording::{Recording, record, record_on};
+pub use recording::{Recording, Supply, record, record_on};
 
 /// An operation of the engine, what comes before it, and what it is meant to do.
 #[derive(Clone, Copy, Debug)]

@@ -87,12 +87,9 @@ impl Explorer<'_, '_> {
         if names.reach == Some(Reach::Everything) && names.asid.is_none() {
             state.cpus[target].others = Others::Nothing;
         }
-        for number in held.numbers() {
-            let knows = names.form == Form::Plain || profile.invalidation == Invalidation::Ranged;
-            if !knows
-                || self.is_ambiguous((target, held), number, names)
-                || !self.removes(names, number)
-            {
+        let knows = names.form == Form::Plain || profile.invalidation == Invalidation::Ranged;
+        for number in held.numbers().filter(|_| knows) {
+            if self.is_ambiguous((target, held), number, names) || !self.removes(names, number) {
                 continue;
             }
             let executes = self.items[number].leaf.is_some_and(|leaf| leaf.rights.executes());
@@ -100,6 +97,17 @@ impl Explorer<'_, '_> {
             state.cpus[target].tlb.remove(number);
             if target == cpu && !is_sure {
                 state.cpus[target].pipeline.insert(number);
+            }
+        }
+        if target == cpu {
+            return;
+        }
+        // Whose invalidation it is waits until nobody else uses what it names; that the user has
+        // itself made its TLB lose it does not matter to that.
+        let used = state.cpus[target].pipeline;
+        for number in used.numbers().filter(|_| knows) {
+            if self.removes(names, number) {
+                state.cpus[target].pipeline.remove(number);
             }
         }
     }

@@ -145,3 +145,18 @@ fn a_lock_is_taken_by_one_and_in_turn() {
     assert!(deadlock("cpu 0:\nlock a\nlock a"));
     assert!(deadlock("cpu 0:\nlock a\nlock b\ncpu 1:\nlock b\nlock a"));
 }
+
+/// CPU 0 invalidates more than it has changed, and has not synchronised yet; what it still uses of
+/// that, CPU 1 makes it finish.
+#[test]
+fn an_invalidation_waits_for_what_another_cpu_has_invalidated_and_still_uses() {
+    let steps = |tlbi: &str| {
+        format!(
+            "cpu 0:\ntlbi vmalle1is\ndsb ish\nisb\n\
+             cpu 1:\nintend 0xffff000000000000+0x40000000 rights r--\n\
+             update 0x40001000[0..1] clear 0 set 0x80\ndsb ishst\n{tlbi}\ndsb ish\nisb\nachieved"
+        )
+    };
+    assert_eq!(rule(&steps("tlbi vaale1is 0xff000000000"), Options::QUICK), []);
+    assert_ne!(rule(&steps("tlbi vaale1 0xff000000000"), Options::QUICK), []);
+}

@@ -99,7 +99,7 @@ fn wrong(drawn: &Drawn, left_out: LeftOut, totals: &mut Totals) -> Option<String
             return Some(text.unwrap_or("it panicked").to_owned());
         }
     };
-    let Run { program, done, loads } = run;
+    let Run { program, done, loads, .. } = run;
     totals.programs += 1;
     totals.operations += u64::try_from(done).unwrap();
     totals.loads.nobody += loads.nobody;

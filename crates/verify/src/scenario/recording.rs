@@ -22,6 +22,17 @@ pub struct Recording<'m> {
     others: u32,
     /// How often these were parked.
     parkings: Cell<u32>,
+    /// Whether topping up brings tables.
+    supply: Cell<Supply>,
+}
+
+/// What becomes of a shortage of tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Supply {
+    /// It stays.
+    None,
+    /// It ends when tables are asked for.
+    OnDemand,
 }
 
 /// Records what `operate` does under `terms` and with so many tables, after `prepare`, as the
@@ -55,7 +66,13 @@ pub fn record_on(
         SizeChange::NeedsBreak => cpu::SizeChange::NeedsBreak,
     });
     let others = u32::try_from(cpus.len() - 1).unwrap();
-    let platform = Recording { host, steps: &steps, others, parkings: Cell::new(0) };
+    let platform = Recording {
+        host,
+        steps: &steps,
+        others,
+        parkings: Cell::new(0),
+        supply: Cell::new(Supply::None),
+    };
     let space = Space::new(&platform, root);
     prepare(&space);
     let empty = Event::Fill { span: Entry { table: root, index: 0 }.span(512), value: 0, step: 0 };
@@ -76,6 +93,18 @@ impl Recording<'_> {
     /// Writes down a step that is no effect.
     pub fn note(&self, step: Step) {
         self.steps.borrow_mut().push(step);
+    }
+
+    /// How many steps have been written down.
+    #[must_use]
+    pub fn recorded(&self) -> usize {
+        self.steps.borrow().len()
+    }
+
+    /// Lets no more than `tables` further tables be handed out, until that changes.
+    pub fn limit_tables(&self, tables: u32, supply: Supply) {
+        self.supply.set(supply);
+        self.host.limit_tables(tables);
     }
 }
 
@@ -134,7 +163,10 @@ impl<'m> Platform for Recording<'m> {
     }
 
     fn top_up(&self, tables: u32) {
-        self.host.top_up(tables);
+        match self.supply.get() {
+            Supply::None => self.host.top_up(tables),
+            Supply::OnDemand => self.host.limit_tables(u32::MAX),
+        }
     }
 
     fn reserve(&self, tables: u32) -> Result<(), u32> {
