@@ -115,9 +115,12 @@ pub(crate) fn run(options: &Options, screen: &mut Screen) -> Result<Outcome> {
     Ok(if denied == 0 { Outcome::Clean } else { Outcome::Finding })
 }
 
+/// Findings that are printed: damaged tables have hundreds of thousands. JSON has all.
+const MOST_LINES: usize = 1000;
+
 fn write_text(answer: &Answer<'_>, screen: &mut Screen) -> Result<()> {
     let mut columns = Columns::default();
-    for finding in &answer.findings {
+    for finding in answer.findings.iter().take(MOST_LINES) {
         let (weight, style) = match finding.weight {
             Weight::Denied => ("DENY", BAD),
             Weight::Noted => ("note", NOTE),
@@ -132,6 +135,9 @@ fn write_text(answer: &Answer<'_>, screen: &mut Screen) -> Result<()> {
         ]);
     }
     columns.write(0, screen)?;
+    if let Some(left) = answer.findings.len().checked_sub(MOST_LINES).filter(|left| *left != 0) {
+        writeln!(screen, "… and {left} more: see --json")?;
+    }
     if let Some(image) = &answer.image {
         writeln!(screen, "{HEAD}image{HEAD:#} {image}")?;
     }

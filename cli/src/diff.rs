@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::number::{Bytes, grouped};
 use crate::progress::remark;
 use crate::region::Regions;
-use crate::screen::{Columns, Form, GOOD, HEAD, NOTE, Outcome, Screen, plain, right};
+use crate::screen::{BAD, Columns, Form, GOOD, HEAD, NOTE, Outcome, Screen, plain, right};
 use crate::source::{Finding, SOURCES, main_tree, parse_range};
 use crate::survey::Survey;
 use compare::{Change, Kind, Sides, changes};
@@ -56,6 +56,8 @@ struct Total {
     tlb_entries: u64,
     tables: u64,
     table_bytes: u64,
+    /// Stretches that could not be read, and were not compared.
+    unread: usize,
 }
 
 /// One of the two, read.
@@ -87,7 +89,8 @@ pub(crate) fn run(options: &Options, screen: &mut Screen) -> Result<Outcome> {
     let mair = after.inspected.mair.unwrap_or(Mair::KERNEL);
     let sides = Sides { before: &before.survey, after: &after.survey, outputs };
     let changes = changes(&sides, (mair, &regions));
-    let is_same = changes.is_empty();
+    // What was not read may differ.
+    let is_same = changes.is_empty() && before.total.unread + after.total.unread == 0;
     let answer = Answer { before: before.total, after: after.total, changes };
     match screen.form() {
         Form::Json => screen.document("blockmap.diff/1", &answer)?,
@@ -109,6 +112,7 @@ fn read(source: &str, options: &Options) -> Result<Side> {
         tlb_entries: stat.tlb_entries(),
         tables: stat.tables(),
         table_bytes: stat.table_bytes(),
+        unread: survey.skipped.len(),
     };
     drop(reader);
     Ok(Side { inspected, survey, total })
@@ -116,8 +120,14 @@ fn read(source: &str, options: &Options) -> Result<Side> {
 
 fn write_text(answer: &Answer, options: &Options, screen: &mut Screen) -> Result<()> {
     let Answer { before, after, changes } = answer;
-    if changes.is_empty() {
+    let unread = before.unread + after.unread;
+    if unread != 0 {
+        let unread = grouped(u64::try_from(unread)?);
+        writeln!(screen, "{BAD}not compared{BAD:#}: {unread} stretches that could not be read")?;
+    } else if changes.is_empty() {
         writeln!(screen, "{GOOD}the same{GOOD:#}: {} mapped", Bytes(after.mapped_bytes))?;
+    }
+    if changes.is_empty() {
         return Ok(());
     }
     let most = if options.all { usize::MAX } else { 40 };

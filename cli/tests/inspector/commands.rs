@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use blockmap_dump::vmsa::machine::{PhysAddr, VirtAddr};
 use blockmap_dump::vmsa::{Geometry, Level, bits};
 use serde_json::Value;
 
@@ -208,6 +209,23 @@ fn without_a_word_of_linux_the_lower_half_is_the_linear_map() {
     let done = blockmap(&["stat", &source]);
     assert_eq!(done.status, 2);
     assert!(done.errors.contains("--root"), "{}", done.errors);
+}
+
+#[test]
+fn what_could_not_be_read_is_neither_the_same_nor_sound() {
+    let mut image = Image::new(Geometry::KERNEL_4K_48);
+    let lost = Geometry::KERNEL_4K_48.table_word(PhysAddr::new(0x7000_0000_0000));
+    let table = image.table_at(Level::L1, VirtAddr::new(linux::LINEAR));
+    image.set(table, 3, lost);
+    let (root, source) = (image.root().to_string(), image.save(&file("lost.ram")));
+    let found = ["--root", &root, "--granule", "4k", "--va-bits", "48"];
+    let diff = blockmap(&[&["diff", &source, &source], &found[..]].concat());
+    assert_eq!(diff.status, 1, "{}", diff.text);
+    assert!(diff.text.starts_with("not compared: 2 stretches"), "{}", diff.text);
+    let (status, document) = json(&[&["audit", &source], &found[..]].concat());
+    assert_eq!((status, &document["findings"][0]["kind"]), (1, &"unread".into()));
+    let dump = blockmap(&[&["dump", &source], &found[..]].concat());
+    assert!(dump.text.contains("SKIPPED table 0x700000000000"), "{}", dump.text);
 }
 
 #[test]
