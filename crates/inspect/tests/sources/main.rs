@@ -4,6 +4,7 @@
 mod damaged;
 mod dumps;
 mod image;
+mod linux;
 mod qmp;
 mod raw;
 mod stub;
