@@ -82,6 +82,9 @@ pub enum NoSizeChange {
     /// The operation was asked for without a [`Platform::MayPark`], and it might take parking.
     #[error("nobody may be parked here")]
     NobodyMayPark,
+    /// It is somebody's carve, and keeps its size until that is restored.
+    #[error("it belongs to a carve")]
+    Held,
 }
 
 /// The two ends of a range, as far as they lie within a leaf or run.
@@ -144,6 +147,10 @@ impl Cuts {
         permit: Permit<'_, P>,
     ) -> Result<(), SizeChangeRefused> {
         let Some(cut) = self.start.or(self.end) else { return Ok(()) };
+        let is_held = |cut: &&Cut| cut.leaf.word & bits::HELD != 0;
+        if let Some(cut) = [&self.start, &self.end].into_iter().flatten().find(is_held) {
+            return Err(SizeChangeRefused { address: cut.at, why: NoSizeChange::Held });
+        }
         let why = match (permit.parking, permit.terms.strategy) {
             (Parking::Allowed(_), Strategy::Live | Strategy::Quiesce) => return Ok(()),
             (Parking::Never, _) => NoSizeChange::NobodyMayPark,

@@ -73,6 +73,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod carve;
 mod code;
 mod collapse;
 mod complete;
@@ -94,6 +95,7 @@ pub use blockmap_layout as layout;
 pub use blockmap_layout::Strategy;
 pub use blockmap_machine as machine;
 pub use blockmap_vmsa as vmsa;
+pub use carve::{Carve, CarveError, Grain, PartError};
 pub use code::publish_code;
 pub use collapse::{CollapseError, Collapsed};
 pub use complete::MOST_INVALIDATIONS_BY_ADDRESS;

@@ -55,6 +55,7 @@ pub(crate) enum Work<'k> {
     Protect(Protection),
     Split(Cuts),
     Repaint(Repainting<'k>),
+    Carve(Repainting<'k>),
 }
 
 impl<'s, P: Platform> Plan<'s, P> {
@@ -112,6 +113,7 @@ impl<P: Platform> Ready<'_, P> {
                 space.commit_cuts(cuts, permit)?;
             }
             Work::Repaint(repainting) => space.commit_repaint(repainting, permit)?,
+            Work::Carve(carving) => space.commit_carve(carving, permit)?,
         }
         Ok(())
     }

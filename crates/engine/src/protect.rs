@@ -17,7 +17,7 @@
 //! take a fault.
 
 use blockmap_machine::{Event, Machine, Pattern, PhysAddr, Span, VirtAddr, VirtRange};
-use blockmap_vmsa::{Change, Kind, Level, Reach, Regime, bits};
+use blockmap_vmsa::{Change, Kind, Level, Masks, Reach, Regime, bits};
 use thiserror::Error;
 
 use crate::complete::Extent;
@@ -44,6 +44,9 @@ pub enum ProtectError {
     /// the same bit says that it is present.
     #[error("the leaf at {0} is not global, so it cannot be marked present while it is invalid")]
     NotGlobal(VirtAddr),
+    /// The leaf at this address is somebody's carve, who alone changes it.
+    #[error("the leaf at {0} belongs to a carve: its owner alone changes it")]
+    Held(VirtAddr),
     /// The system keeps permissions of this range as they are.
     #[error("{range} keeps its permissions: {why}")]
     Refused {
@@ -113,7 +116,8 @@ impl<P: Platform> Space<'_, P> {
         if let Some(why) = self.platform().refusal(range) {
             return Err(ProtectError::Refused { range, why });
         }
-        let direct = self.check_leaves(range, first, change)?.filter(|_| cuts.is_empty());
+        let direct =
+            self.check_leaves(range, first, (change, Asker::Anybody))?.filter(|_| cuts.is_empty());
         cuts.check(hold.permit)?;
         let protection = Protection { range, change, cuts, direct };
         Ok(Plan::new(hold, Work::Protect(protection), cuts.tables(self)))
@@ -122,17 +126,20 @@ impl<P: Platform> Space<'_, P> {
     /// Checks that `change` is possible for every leaf of `range`. Returns the entries if all are in
     /// the table of `first`.
     #[inline]
-    fn check_leaves(
+    pub(crate) fn check_leaves(
         &self,
         range: VirtRange,
         first: Place,
-        change: Change,
+        (change, asker): (Change, Asker),
     ) -> Result<Option<Span>, ProtectError> {
         let regime = self.geometry().regime();
         let (mut at, mut place) = (range.start(), first);
         let mut is_one_table = true;
         loop {
-            let pattern = allowed(change, regime, place, at)?;
+            let pattern = asked_by(asker, allowed(change, regime, place, at)?);
+            if !pattern.matches(place.word) {
+                return Err(ProtectError::Held(at));
+            }
             let span = self.span_up_to(place.table(), at, range.last());
             // The first has been looked at; most ranges end with it.
             let count = if span.count == 1 { 1 } else { self.machine().scan(span, pattern).max(1) };
@@ -159,8 +166,8 @@ impl<P: Platform> Space<'_, P> {
         let linked = self.commit_cuts(cuts, permit)?;
         let direct = direct.or_else(|| self.direct_after_cut(linked?, range));
         match direct {
-            Some(span) => self.update(span, change),
-            None => self.update_range(range, change),
+            Some(span) => self.update(span, change.masks(self.geometry().regime())),
+            None => self.update_range(range, change.masks(self.geometry().regime())),
         }
         if change.needs_invalidation() {
             let extent = match direct {
@@ -189,21 +196,38 @@ impl<P: Platform> Space<'_, P> {
     }
 
     /// Changes every leaf of `range`, a table's worth at a time.
-    fn update_range(&self, range: VirtRange, change: Change) {
+    pub(crate) fn update_range(&self, range: VirtRange, masks: Masks) {
         let mut next = Some(range.start());
         while let Some(at) = next {
             let place = self.find(at);
             let span = self.span_up_to(place.table(), at, range.last());
             let leaves = self.leaves_of(place.level, span);
-            self.update(leaves, change);
+            self.update(leaves, masks);
             next = self.after((place.level, at), leaves.count, range.last());
         }
     }
 
     #[inline]
-    fn update(&self, span: Span, change: Change) {
-        let masks = change.masks(self.geometry().regime());
+    fn update(&self, span: Span, masks: Masks) {
         self.machine().perform(Event::Update { span, clear: masks.clear, set: masks.set });
+    }
+}
+
+/// Who asks for a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// Somebody, who changes what nobody owns.
+    Anybody,
+    /// The owner of the leaves.
+    Owner,
+}
+
+/// Of entries that match, those that whoever asks may change: of anybody's, those that nobody owns.
+#[inline]
+const fn asked_by(asker: Asker, pattern: Pattern) -> Pattern {
+    match asker {
+        Asker::Anybody => Pattern { mask: pattern.mask | bits::HELD, ..pattern },
+        Asker::Owner => pattern,
     }
 }
 

@@ -28,9 +28,9 @@
 //! that is made during the fill can be lost.
 
 mod build;
-mod renew;
+pub(crate) mod renew;
 
-use blockmap_machine::{Span, VirtAddr, VirtRange};
+use blockmap_machine::{PhysAddr, Span, VirtAddr, VirtRange};
 use blockmap_vmsa::{Kind, LeafSize, Level};
 use thiserror::Error;
 
@@ -67,24 +67,39 @@ pub enum RepaintError {
     OutOfTables(#[from] OutOfTables),
 }
 
-/// What is to become pages.
+/// What is to become smaller.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Job<'k> {
-    range: VirtRange,
-    keep: &'k [VirtRange],
+    pub(crate) range: VirtRange,
+    /// What stays as it is.
+    pub(crate) keep: &'k [VirtRange],
+    /// Bytes that a leaf or run of the range may have.
+    pub(crate) grain: u64,
+    /// What becomes of pages in a table that only in part is in the range.
+    pub(crate) beside: Beside,
+}
+
+/// What becomes of leaves beside the range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beside {
+    /// They are as large as can be.
+    Largest,
+    /// Pages in a table with pages of the range are in no runs, so that what lies beside can become
+    /// part of another range without another change of size.
+    Pages,
 }
 
 /// A checked repaint.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Repainting<'k> {
-    job: Job<'k>,
+    pub(crate) job: Job<'k>,
     /// The slots that change are among these; `None` if none does.
-    slots: Option<Slots>,
+    pub(crate) slots: Option<Slots>,
 }
 
 /// Neighbouring slots, all in one table.
 #[derive(Clone, Copy, Debug)]
-struct Slots {
+pub(crate) struct Slots {
     level: Level,
     span: Span,
     /// The first address that the first of them translates.
@@ -92,12 +107,20 @@ struct Slots {
 }
 
 /// Tables that hold what the slots were and will be, while others are parked.
-const STAGES: u32 = 2;
+pub(crate) const STAGES: u32 = 2;
+
+impl Slots {
+    /// The table that they are in.
+    pub(crate) const fn table(self) -> PhysAddr {
+        self.span.table
+    }
+}
 
 impl Job<'_> {
     /// Whether a leaf of this range stays as large as it is.
     fn spares(&self, range: VirtRange) -> bool {
-        !self.range.overlaps(range) || self.keep.iter().any(|keep| keep.covers(range))
+        let is_small = range.bytes() <= self.grain && self.range.covers(range);
+        is_small || !self.range.overlaps(range) || self.keep.iter().any(|keep| keep.covers(range))
     }
 
     /// Whether all leaves of the run around `at` stay as large as they are: it comes apart as a
@@ -105,6 +128,14 @@ impl Job<'_> {
     fn spares_run(&self, at: VirtAddr, run: LeafSize) -> bool {
         let start = at.align_down(run.bytes());
         VirtRange::new(start, run.bytes()).is_some_and(|range| self.spares(range))
+    }
+
+    /// As [`Job::spares_run`], for a run of pages in a table that translates `table`.
+    fn spares_pages(&self, at: VirtAddr, run: LeafSize, table: VirtRange) -> bool {
+        match self.beside {
+            Beside::Largest => self.spares_run(at, run),
+            Beside::Pages => !self.range.overlaps(table) && self.spares_run(at, run),
+        }
     }
 }
 
@@ -131,7 +162,8 @@ impl<P: Platform> Space<'_, P> {
             None | Some(Refusal::Tables | Refusal::ImageAlias) => {}
             Some(why @ Refusal::ImageZone) => return Err(RepaintError::Refused { range, why }),
         }
-        let job = Job { range, keep };
+        let grain = self.geometry().page_bytes();
+        let job = Job { range, keep, grain, beside: Beside::Largest };
         let found = self.slots(range)?;
         let costs = found.map(|slots| self.cost_of_slots(job, slots));
         let repainting = match costs {
@@ -152,7 +184,7 @@ impl<P: Platform> Space<'_, P> {
     }
 
     /// The slots of `range`, all in one table; `None` if there is no such table.
-    fn slots(&self, range: VirtRange) -> Result<Option<Slots>, RepaintError> {
+    pub(crate) fn slots(&self, range: VirtRange) -> Result<Option<Slots>, RepaintError> {
         let geometry = self.geometry();
         let (mut level, mut table) = (geometry.root_level(), self.root());
         while level < slot_level(geometry) {

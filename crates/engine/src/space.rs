@@ -213,7 +213,7 @@ impl<'p, P: Platform> Space<'p, P> {
 
     /// Plans, reserves and commits; on a shortage tops up with nothing held, and plans anew. Tells
     /// how the plan went, and if well, how the commit.
-    fn carry_out<'s, E: From<OutOfTables>>(
+    pub(crate) fn carry_out<'s, E: From<OutOfTables>>(
         &'s self,
         plan: impl Fn() -> Result<Plan<'s, P>, E>,
     ) -> Result<Result<(), NotParked>, E>

@@ -16,7 +16,7 @@
 //! go, because a TLB may hold their entries too. [all-levels-before-free] Where no table goes,
 //! steps 2 and 7 are left out and the last level is enough.
 
-use blockmap_machine::{Event, Machine, PhysAddr, VirtAddr, VirtRange};
+use blockmap_machine::{Event, Machine, Pattern, PhysAddr, VirtAddr, VirtRange};
 use blockmap_vmsa::{Kind, Level, Reach, bits};
 use thiserror::Error;
 
@@ -36,6 +36,9 @@ pub enum UnmapError {
     /// Nothing is mapped at this address of the range.
     #[error("nothing is mapped at {0}")]
     NotMapped(VirtAddr),
+    /// The leaf at this address is somebody's carve, and stays mapped until that is restored.
+    #[error("the leaf at {0} belongs to a carve: its owner alone changes it")]
+    Held(VirtAddr),
     /// The system keeps this range mapped.
     #[error("{range} stays mapped: {why}")]
     Refused {
@@ -93,6 +96,10 @@ impl<P: Platform> Space<'_, P> {
         while let Some(at) = next {
             let place = self.find(at);
             let leaves = place.leaves_like().ok_or(UnmapError::NotMapped(at))?;
+            if place.word & bits::HELD != 0 {
+                return Err(UnmapError::Held(at));
+            }
+            let leaves = Pattern { mask: leaves.mask | bits::HELD, ..leaves };
             let span = self.span_up_to(place.table(), at, range.last());
             let count = self.machine().scan(span, leaves).max(1);
             smallest = smallest.min(self.geometry().span_bytes(place.level));

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "this crate is tests only")]
 
 use blockmap::host::MAY_PARK;
-use blockmap::publish_code;
+use blockmap::{Grain, publish_code};
 use blockmap::{Strategy, Terms};
 use blockmap_machine::{Event, PhysAddr, PhysRange};
 use blockmap_verify::program::range;
@@ -93,6 +93,16 @@ fn a_collapse_is_as_documented() {
     let steps = documented(source, "collapse");
     let done = performed(&events);
     assert_eq!(done[done.len() - steps.len()..], steps);
+}
+
+#[test]
+fn a_carve_is_as_documented() {
+    let pages = range(LINEAR + 0x1555_5000, 0x8000);
+    let events = effects_of(TERMS, 1, |space| {
+        space.carve(pages, Grain::Bytes(4096), &MAY_PARK).unwrap().keep();
+    });
+    let source = include_str!("../../engine/src/carve.rs");
+    assert_eq!(performed(&events), documented(source, "carve"));
 }
 
 #[test]

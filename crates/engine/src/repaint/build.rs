@@ -1,7 +1,7 @@
 //! Making a planned repaint: filling, parking once, giving back.
 
 use blockmap_machine::{Barrier, Entry, Invalidate, Machine, PhysAddr, VirtAddr, VirtRange};
-use blockmap_vmsa::{Kind, Level, Reach, TlbiForm, bits};
+use blockmap_vmsa::{Kind, LeafSize, Level, Reach, TlbiForm, bits};
 
 use super::renew::{Old, Renewal};
 use super::{Job, Repainting, Slots};
@@ -93,7 +93,7 @@ impl<P: Platform> Space<'_, P> {
     }
 
     /// Makes the tables, the topmost of `level`, of a leaf that maps `output` from `at` on.
-    fn build_of_leaf(
+    pub(crate) fn build_of_leaf(
         &self,
         job: Job<'_>,
         (level, at): (Level, VirtAddr),
@@ -103,7 +103,7 @@ impl<P: Platform> Space<'_, P> {
         let (entries, span) = (geometry.entries(level), geometry.span_bytes(level));
         let table = self.platform().take_table();
         let Some(below) = level.next() else {
-            self.fill_leaves(Progression { table, level, output }, (0, entries), meaning);
+            self.fill_pages(job, Progression { table, level, output }, at, meaning);
             return table;
         };
         let word = |index: u16| {
@@ -121,6 +121,31 @@ impl<P: Platform> Space<'_, P> {
         };
         self.fill_words(table, (0..entries).map(|index| (index, word(index))));
         table
+    }
+
+    /// Fills a table of pages, which translates from `at` on: in runs where those are small enough.
+    fn fill_pages(&self, job: Job<'_>, pages: Progression, at: VirtAddr, meaning: u64) {
+        let geometry = self.geometry();
+        let entries = geometry.entries(pages.level);
+        let run = used_run(geometry, pages.level);
+        let table = VirtRange::new(at, geometry.page_bytes() * u64::from(entries));
+        let in_run = |first: u16| {
+            let at = at.wrapping_add(geometry.page_bytes() * u64::from(first));
+            let both = run.zip(table);
+            both.is_some_and(|(run, table)| job.spares_pages(at, run, table))
+        };
+        let step = run.map_or(entries, LeafSize::entries);
+        let mut first = 0;
+        while first < entries {
+            let is_in_run = in_run(first);
+            let mut end = first + step;
+            while end < entries && in_run(end) == is_in_run {
+                end += step;
+            }
+            let run_bit = if is_in_run { bits::CONTIGUOUS } else { 0 };
+            self.fill_leaves(pages, (first, end), meaning | run_bit);
+            first = end;
+        }
     }
 
     /// What the slots translate.

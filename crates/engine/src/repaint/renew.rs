@@ -8,17 +8,17 @@ use crate::{Platform, Space};
 
 /// An entry as it is.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Old {
-    pub(super) level: Level,
-    pub(super) index: u16,
+pub(crate) struct Old {
+    pub(crate) level: Level,
+    pub(crate) index: u16,
     /// The first address it translates.
-    pub(super) at: VirtAddr,
-    pub(super) word: u64,
+    pub(crate) at: VirtAddr,
+    pub(crate) word: u64,
 }
 
 /// What an entry that does not stay becomes.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Renewal {
+pub(crate) enum Renewal {
     /// The same leaf, out of its run.
     Leaf(u64),
     /// A table of this level over what the leaf was.
@@ -29,7 +29,7 @@ pub(super) enum Renewal {
 
 impl<P: Platform> Space<'_, P> {
     /// What an entry becomes; `None` if it stays.
-    pub(super) fn renewal(&self, job: Job<'_>, old: Old) -> Option<Renewal> {
+    pub(crate) fn renewal(&self, job: Job<'_>, old: Old) -> Option<Renewal> {
         let Old { level, at, word, .. } = old;
         let geometry = self.geometry();
         let is_spared = job.spares(VirtRange::new(at, geometry.span_bytes(level))?);
@@ -50,7 +50,7 @@ impl<P: Platform> Space<'_, P> {
     }
 
     /// The entries of a table, of `level`, that translates from `at` on.
-    pub(super) fn old_entries(
+    pub(crate) fn old_entries(
         &self,
         (level, table): (Level, PhysAddr),
         at: VirtAddr,
@@ -63,7 +63,7 @@ impl<P: Platform> Space<'_, P> {
     }
 
     /// The slots as they are.
-    pub(super) fn old_slots(&self, slots: Slots) -> impl Iterator<Item = Old> {
+    pub(crate) fn old_slots(&self, slots: Slots) -> impl Iterator<Item = Old> {
         let Slots { level, span, start } = slots;
         let bytes = self.geometry().span_bytes(level);
         (0..span.count).map(move |number| {
@@ -74,7 +74,7 @@ impl<P: Platform> Space<'_, P> {
     }
 
     /// How many tables it takes to replace slots; `None` if all stay.
-    pub(super) fn cost_of_slots(&self, job: Job<'_>, slots: Slots) -> Option<u32> {
+    pub(crate) fn cost_of_slots(&self, job: Job<'_>, slots: Slots) -> Option<u32> {
         let costs = self.old_slots(slots).filter_map(|old| self.cost(job, old));
         costs.reduce(u32::saturating_add)
     }
@@ -89,30 +89,53 @@ impl<P: Platform> Space<'_, P> {
     }
 
     /// How many tables it takes to replace a table; `None` if it stays.
-    pub(super) fn cost_of_table(
+    pub(crate) fn cost_of_table(
         &self,
         job: Job<'_>,
         (level, table): (Level, PhysAddr),
         at: VirtAddr,
     ) -> Option<u32> {
-        if level == Level::L3 {
-            let entries = self.geometry().entries(level);
-            let all_lack = |bit| {
-                let pattern = Pattern { mask: bit, value: 0 };
-                self.machine().scan(Entry { table, index: 0 }.span(entries), pattern) == entries
-            };
-            // The owner of a held page stores to it without a lock: its table must stay.
-            if all_lack(bits::CONTIGUOUS) || !all_lack(bits::HELD) {
-                return None;
-            }
+        if level == Level::L3 && self.all_lack((level, table), bits::CONTIGUOUS)
+            || self.has_held((level, table))
+        {
+            return None;
         }
         let entries = self.old_entries((level, table), at);
         let below = entries.filter_map(|old| self.cost(job, old)).reduce(u32::saturating_add)?;
         Some(below.saturating_add(1))
     }
 
+    /// Whether a table holds leaves that somebody owns. Their owner stores to them without a lock, so
+    /// the table must stay. A pointer has other meanings for that bit.
+    fn has_held(&self, (level, table): (Level, PhysAddr)) -> bool {
+        let geometry = self.geometry();
+        !self.all_lack((level, table), bits::HELD)
+            && self.old_entries((level, table), VirtAddr::new(0)).any(|old| {
+                let is_leaf =
+                    matches!(geometry.kind(level, old.word), Kind::Leaf | Kind::PresentInvalid);
+                is_leaf && old.word & bits::HELD != 0
+            })
+    }
+
+    fn all_lack(&self, (level, table): (Level, PhysAddr), bit: u64) -> bool {
+        let entries = self.geometry().entries(level);
+        let pattern = Pattern { mask: bit, value: 0 };
+        self.machine().scan(Entry { table, index: 0 }.span(entries), pattern) == entries
+    }
+
+    /// An address at which an entry should be replaced, and stays because of what else is in its
+    /// table.
+    pub(crate) fn stuck(&self, job: Job<'_>, old: Old) -> Option<VirtAddr> {
+        let Renewal::Table(below, table) = self.renewal(job, old)? else { return None };
+        let is_stuck = self.has_held((below, table));
+        self.old_entries((below, table), old.at).find_map(|old| match self.renewal(job, old)? {
+            Renewal::Table(..) => self.stuck(job, old),
+            Renewal::Leaf(_) | Renewal::Split(_) => is_stuck.then_some(old.at),
+        })
+    }
+
     /// How many tables a leaf becomes, the topmost of `level`.
-    fn cost_of_split(&self, job: Job<'_>, (level, at): (Level, VirtAddr)) -> u32 {
+    pub(crate) fn cost_of_split(&self, job: Job<'_>, (level, at): (Level, VirtAddr)) -> u32 {
         let Some(below) = level.next() else { return 1 };
         let span = self.geometry().span_bytes(level);
         let parts = (0..u64::from(self.geometry().entries(level)))

@@ -1,0 +1,353 @@
+//! Carving: memory whose rights can be changed at any time, and given back at any time, by its owner.
+//!
+//! Whoever hands out executable or secret memory must be able to take it back where nothing may
+//! fail. So all that can fail is done once, when the memory is carved out of the leaves it lies in:
+//! from then on every leaf of the range ends wherever the owner may want it to, and no change needs
+//! memory, a lock or another CPU to stand still.
+//!
+//! ```text timeline: carve
+//! 1. fill   new tables                 a walker sees: the large leaves
+//! 2. dsb ishst                         a walker sees: the large leaves
+//! 3. store  table entries              a walker sees: the large leaves, or the small ones
+//! 4. update leaves, held               a walker sees: no difference
+//! ```
+//!
+//! The small leaves translate as the large one did. [size-change-is-quiet] Where sizes can't change
+//! live, the new tables are linked as a repaint's are, while all other CPUs are parked.
+//!
+//! That a leaf is owned is said in the tables, by a bit that hardware leaves to software: nobody else
+//! changes its rights, splits it, unmaps it or collapses it, and nobody needs a list of owners to
+//! know. The owner changes it without the slot's lock: nobody else stores to its entries.
+
+mod live;
+
+use core::mem;
+
+use blockmap_layout::Strategy;
+use blockmap_machine::{VirtAddr, VirtRange};
+use blockmap_vmsa::{Change, Kind, Masks, Reach, bits};
+use thiserror::Error;
+
+use crate::complete::Extent;
+use crate::cut::{NoSizeChange, SizeChangeRefused};
+use crate::plan::{Hold, Parking, Permit, Work};
+use crate::protect::Asker;
+use crate::repaint::{Beside, Job, Repainting, STAGES};
+use crate::{
+    NotParked, OutOfTables, Plan, Platform, ProtectError, RangeError, Refusal, Root, Space,
+};
+
+/// Where the leaves of a carve may have to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grain {
+    /// At its own two ends: its rights change as a whole.
+    Whole,
+    /// At every multiple of so many bytes: a power of two, a page or more.
+    Bytes(u64),
+}
+
+/// Why nothing was carved. Every address translates as it did, and every leaf is as large.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum CarveError {
+    /// The range is no range of these tables.
+    #[error(transparent)]
+    Range(#[from] RangeError),
+    /// A grain is a power of two and a page or more, and both ends of the range are multiples of it.
+    #[error(
+        "{range} can't be carved in parts of {grain:#x} bytes: take a power of two that divides it"
+    )]
+    Grain {
+        /// The range asked for.
+        range: VirtRange,
+        /// The grain asked for.
+        grain: u64,
+    },
+    /// Nothing valid is mapped at this address.
+    #[error("nothing is mapped at {0}")]
+    NotMapped(VirtAddr),
+    /// The leaf at this address grants something else than the first: what would be restored?
+    #[error("the leaf at {0} differs from the first of the range: carve them apart")]
+    Mixed(VirtAddr),
+    /// The leaf at this address belongs to another carve.
+    #[error("the leaf at {0} belongs to another carve")]
+    Held(VirtAddr),
+    /// The leaf at this address would have to change its size, in a table that has leaves of another
+    /// carve: where CPUs are parked for that, a table is replaced, and that one must stay.
+    #[error("the leaf at {0} is in a table with another carve: restore that first")]
+    Beside(VirtAddr),
+    /// The system keeps this range as it is.
+    #[error("{range} can't be carved: {why}")]
+    Refused {
+        /// The range asked for.
+        range: VirtRange,
+        /// Why.
+        why: Refusal,
+    },
+    /// The leaf at this address is larger than a slot: split it first.
+    #[error("the leaf at {0} is larger than a slot: split it first")]
+    LeafOfSlots(VirtAddr),
+    /// The slots of the range have more than one table: carve them one by one.
+    #[error("the slots of {0} are in more than one table: carve them one by one")]
+    SeveralTables(VirtRange),
+    /// A leaf would have to change its size, and none may.
+    #[error(transparent)]
+    SizeChange(#[from] SizeChangeRefused),
+    /// All other CPUs had to be parked, and one did not come.
+    #[error(transparent)]
+    NotParked(#[from] NotParked),
+    /// Not enough table memory.
+    #[error(transparent)]
+    OutOfTables(#[from] OutOfTables),
+}
+
+/// Why the rights of a part of a carve were not changed. Nothing was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum PartError {
+    /// A part lies within the carve, and starts and ends at multiples of its grain.
+    #[error("{part} is no part of {carve} at multiples of its grain")]
+    NoPart {
+        /// What was asked for.
+        part: VirtRange,
+        /// All of the carve.
+        carve: VirtRange,
+    },
+    /// The leaf at this address would be writable and executable: take one right away first.
+    #[error("the leaf at {0} would be writable and executable: take one of the two away first")]
+    WritableAndExecutable(VirtAddr),
+}
+
+/// A range that its holder owns: holding one tells that every leaf of it ends at the grain, that
+/// nobody else changes any of them, and that neither changing their rights nor giving them back can
+/// fail for want of anything.
+///
+/// Dropped, it is restored.
+#[derive(Debug)]
+#[must_use = "a carve that is dropped is restored at once"]
+pub struct Carve<'s, P: Platform> {
+    space: &'s Space<'s, P>,
+    range: VirtRange,
+    grain: Grain,
+    /// What every leaf said before.
+    meaning: u64,
+}
+
+impl<P: Platform> Space<'_, P> {
+    /// Carves `range` out of the leaves that it lies in, all of them valid and alike, and makes the
+    /// caller its owner.
+    ///
+    /// # Errors
+    /// See [`CarveError`].
+    pub fn carve<'s>(
+        &'s self,
+        range: VirtRange,
+        grain: Grain,
+        may_park: &'s P::MayPark,
+    ) -> Result<Carve<'s, P>, CarveError> {
+        let meaning = core::cell::Cell::new(0);
+        let plan = || {
+            let (plan, found) = self.plan_carve(range, grain, may_park)?;
+            meaning.set(found);
+            Ok::<_, CarveError>(plan)
+        };
+        self.carry_out(plan)??;
+        Ok(Carve { space: self, range, grain, meaning: meaning.get() })
+    }
+
+    /// Plans to [`Space::carve`]; gives what the leaves say too.
+    fn plan_carve<'s>(
+        &'s self,
+        range: VirtRange,
+        grain: Grain,
+        may_park: &'s P::MayPark,
+    ) -> Result<(Plan<'s, P>, u64), CarveError> {
+        self.check(range)?;
+        let grain = self.grain_bytes(range, grain)?;
+        if self.in_slot_table(range) != Some(range) {
+            return Err(CarveError::SeveralTables(range));
+        }
+        // Where CPUs are parked, old tables are given back with the locks held: this is no reader.
+        let hold = Hold::new(self, range, Root::Changes, Parking::Allowed(may_park));
+        if let Some(why) = self.platform().refusal(range) {
+            return Err(CarveError::Refused { range, why });
+        }
+        let meaning = self.uniform_meaning(range)?;
+        let Ok(slots) = self.slots(range) else {
+            return Err(CarveError::LeafOfSlots(range.start()));
+        };
+        let beside = match hold.permit.terms.strategy {
+            Strategy::Live => Beside::Largest,
+            // Another carve in the same table would be stuck.
+            Strategy::Quiesce | Strategy::Pages => Beside::Pages,
+        };
+        let job = Job { range, keep: &[], grain, beside };
+        let carving = Repainting { job, slots };
+        let tables = match (slots, hold.permit.terms.strategy) {
+            (None, _) => 0,
+            (Some(slots), Strategy::Live) => self.cost_live(job, slots),
+            (Some(slots), Strategy::Quiesce) => {
+                if let Some(at) = self.old_slots(slots).find_map(|old| self.stuck(job, old)) {
+                    return Err(CarveError::Beside(at));
+                }
+                self.cost_of_slots(job, slots).map_or(0, |cost| cost + STAGES)
+            }
+            (Some(slots), strategy @ Strategy::Pages) => {
+                if self.cost_of_slots(job, slots).is_some() {
+                    let why = NoSizeChange::Strategy(strategy);
+                    return Err(SizeChangeRefused { address: range.start(), why }.into());
+                }
+                0
+            }
+        };
+        Ok((Plan::new(hold, Work::Carve(carving), tables), meaning))
+    }
+
+    /// The most bytes that a leaf of `range` may have.
+    fn grain_bytes(&self, range: VirtRange, grain: Grain) -> Result<u64, CarveError> {
+        match grain {
+            Grain::Whole => Ok(range.bytes()),
+            Grain::Bytes(bytes) => {
+                let ends = range.start().value() | range.bytes();
+                let fits = bytes.is_power_of_two()
+                    && bytes >= self.geometry().page_bytes()
+                    && ends & (bytes - 1) == 0;
+                if fits { Ok(bytes) } else { Err(CarveError::Grain { range, grain: bytes }) }
+            }
+        }
+    }
+
+    /// What all leaves of `range` say, if all are valid, alike and nobody's.
+    fn uniform_meaning(&self, range: VirtRange) -> Result<u64, CarveError> {
+        let geometry = self.geometry();
+        let (mut first, mut next) = (None, Some(range.start()));
+        while let Some(at) = next {
+            let place = self.find(at);
+            let meaning = geometry.leaf_meaning(place.word);
+            match place.kind {
+                Kind::Leaf if place.word & bits::HELD != 0 => return Err(CarveError::Held(at)),
+                Kind::Leaf if *first.get_or_insert(meaning) != meaning => {
+                    return Err(CarveError::Mixed(at));
+                }
+                Kind::Leaf => {}
+                Kind::PresentInvalid | Kind::Invalid | Kind::Table | Kind::Reserved => {
+                    return Err(CarveError::NotMapped(at));
+                }
+            }
+            next = self.after((place.level, at), 1, range.last());
+        }
+        Ok(first.unwrap_or(0))
+    }
+
+    /// Performs a checked carving.
+    ///
+    /// # Errors
+    /// A CPU did not come to be parked: nothing was linked, and nobody owns anything.
+    pub(crate) fn commit_carve(
+        &self,
+        carving: Repainting<'_>,
+        permit: Permit<'_, P>,
+    ) -> Result<(), NotParked> {
+        match (permit.terms.strategy, carving.slots) {
+            (Strategy::Live, Some(slots)) => self.split_live(carving.job, slots),
+            (Strategy::Quiesce, Some(slots))
+                if self.cost_of_slots(carving.job, slots).is_some() =>
+            {
+                self.commit_repaint(carving, permit)?;
+            }
+            (Strategy::Live | Strategy::Quiesce | Strategy::Pages, _) => {}
+        }
+        // No TLB heeds the bit, and nobody else reads it without the slot's lock, which is held.
+        self.update_range(carving.job.range, Masks { clear: 0, set: bits::HELD });
+        Ok(())
+    }
+}
+
+impl<P: Platform> Carve<'_, P> {
+    /// All of it.
+    #[must_use]
+    pub const fn range(&self) -> VirtRange {
+        self.range
+    }
+
+    /// Changes what the leaves of `part` grant: from any context, with interrupts masked and locks
+    /// held.
+    ///
+    /// # Errors
+    /// See [`PartError`].
+    pub fn protect(&self, part: VirtRange, change: Change) -> Result<(), PartError> {
+        let carve = self.range;
+        let multiple = match self.grain {
+            Grain::Whole => part == carve,
+            Grain::Bytes(grain) => (part.start().value() | part.bytes()) & (grain - 1) == 0,
+        };
+        if !multiple || !carve.covers(part) {
+            return Err(PartError::NoPart { part, carve });
+        }
+        let visit = Visit::new(self.space);
+        let first = self.space.find(part.start());
+        match self.space.check_leaves(part, first, (change, Asker::Owner)) {
+            Ok(_) => {}
+            Err(ProtectError::WritableAndExecutable(at)) => {
+                return Err(PartError::WritableAndExecutable(at));
+            }
+            // INVARIANT: they were valid leaves when they were carved, and are nobody else's.
+            Err(_) => return Err(PartError::NoPart { part, carve }),
+        }
+        let masks = change.masks(self.space.geometry().regime());
+        self.space.update_range(part, masks);
+        if change.needs_invalidation() {
+            visit.complete(part);
+        } else {
+            self.space.complete_new();
+        }
+        Ok(())
+    }
+
+    /// Gives the range back as it was: all leaves grant what they did, and are nobody's. That the
+    /// leaves become large again is another step, [`Space::collapse`], which may wait.
+    pub fn restore(self) {
+        drop(self);
+    }
+
+    /// Lets go of the range for ever: it stays as it is now, and nobody's to change.
+    pub fn keep(self) {
+        mem::forget(self);
+    }
+}
+
+impl<P: Platform> Drop for Carve<'_, P> {
+    fn drop(&mut self) {
+        let visit = Visit::new(self.space);
+        let rights = bits::READ_ONLY | bits::PXN | bits::UXN | bits::VALID | bits::PRESENT;
+        let masks = Masks { clear: rights | bits::HELD, set: self.meaning & rights };
+        self.space.update_range(self.range, masks);
+        visit.complete(self.range);
+    }
+}
+
+/// A look at the tables, and the terms, without any lock: the leaves are the visitor's, and the
+/// tables that lead to them stay while there is a reader.
+struct Visit<'s, P: Platform> {
+    space: &'s Space<'s, P>,
+    terms: crate::Terms,
+}
+
+impl<'s, P: Platform> Visit<'s, P> {
+    fn new(space: &'s Space<'s, P>) -> Self {
+        let terms = space.platform().hold_terms();
+        space.platform().enter_reader();
+        Self { space, terms }
+    }
+
+    fn complete(&self, range: VirtRange) {
+        self.space.complete(range, Reach::LastLevel, Extent::Leaves, self.terms);
+    }
+}
+
+impl<P: Platform> Drop for Visit<'_, P> {
+    fn drop(&mut self) {
+        self.space.platform().leave_reader();
+        self.space.platform().release_terms();
+    }
+}

@@ -1,0 +1,102 @@
+//! Making leaves smaller where every CPU changes sizes quietly: in place, and nobody is parked.
+
+use blockmap_machine::{Barrier, Entry, Event, Machine, PhysAddr};
+use blockmap_vmsa::bits;
+
+use crate::repaint::renew::{Old, Renewal};
+use crate::repaint::{Job, Slots};
+use crate::{Platform, Space};
+
+/// Tables that are filled before they are published, all by one barrier.
+const BATCH: usize = 32;
+
+/// Tables that are filled and not linked, and the live entries that they will replace.
+struct Batch {
+    links: [Option<(Entry, PhysAddr)>; BATCH],
+    count: usize,
+}
+
+impl<P: Platform> Space<'_, P> {
+    /// How many tables [`Space::split_live`] takes.
+    pub(super) fn cost_live(&self, job: Job<'_>, slots: Slots) -> u32 {
+        self.old_slots(slots).map(|old| self.cost_of_live(job, old)).sum()
+    }
+
+    fn cost_of_live(&self, job: Job<'_>, old: Old) -> u32 {
+        match self.renewal(job, old) {
+            None | Some(Renewal::Leaf(_)) => 0,
+            Some(Renewal::Split(below)) => self.cost_of_split(job, (below, old.at)),
+            Some(Renewal::Table(below, table)) => {
+                let entries = self.old_entries((below, table), old.at);
+                entries.map(|old| self.cost_of_live(job, old)).sum()
+            }
+        }
+    }
+
+    /// Splits leaves and takes runs apart until none is too large.
+    pub(super) fn split_live(&self, job: Job<'_>, slots: Slots) {
+        let mut batch = Batch { links: [None; BATCH], count: 0 };
+        let table = slots.table();
+        for old in self.old_slots(slots) {
+            self.split_entry(job, (table, old), &mut batch);
+        }
+        self.link_batch(&mut batch);
+    }
+
+    fn split_entry(&self, job: Job<'_>, (table, old): (PhysAddr, Old), batch: &mut Batch) {
+        let geometry = self.geometry();
+        let entry = Entry { table, index: old.index };
+        match self.renewal(job, old) {
+            None => {}
+            Some(Renewal::Leaf(_)) => self.leave_run_of(entry, old),
+            Some(Renewal::Split(below)) => {
+                if old.word & bits::CONTIGUOUS != 0 {
+                    self.leave_run_of(entry, old);
+                }
+                let output = geometry.leaf_output(old.level, old.word);
+                let meaning = geometry.leaf_meaning(old.word);
+                let new = self.build_of_leaf(job, (below, old.at), (output, meaning));
+                self.add(batch, entry, new);
+            }
+            Some(Renewal::Table(below, child)) => {
+                for old in self.old_entries((below, child), old.at) {
+                    self.split_entry(job, (child, old), batch);
+                }
+            }
+        }
+    }
+
+    /// Takes the run apart that an entry is in, unless an earlier entry of it has done so.
+    fn leave_run_of(&self, entry: Entry, old: Old) {
+        // What was read of the entry may be from before.
+        if self.machine().load(entry) & bits::CONTIGUOUS == 0 {
+            return;
+        }
+        let Some(run) = self.geometry().run_size(old.level) else { return };
+        let first = entry.index - entry.index % run.entries();
+        let span = Entry { table: entry.table, index: first }.span(run.entries());
+        self.machine().perform(Event::Update { span, clear: bits::CONTIGUOUS, set: 0 });
+    }
+
+    fn add(&self, batch: &mut Batch, entry: Entry, table: PhysAddr) {
+        if batch.count == BATCH {
+            self.link_batch(batch);
+        }
+        if let Some(place) = batch.links.get_mut(batch.count) {
+            *place = Some((entry, table));
+            batch.count += 1;
+        }
+    }
+
+    /// Publishes the tables of a batch, and links them. [publish-after-fill]
+    fn link_batch(&self, batch: &mut Batch) {
+        if batch.count == 0 {
+            return;
+        }
+        self.machine().barrier(Barrier::DsbIshst);
+        for (entry, table) in batch.links.into_iter().flatten() {
+            self.machine().store(entry, self.geometry().table_word(table));
+        }
+        *batch = Batch { links: [None; BATCH], count: 0 };
+    }
+}

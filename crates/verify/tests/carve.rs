@@ -1,0 +1,258 @@
+//! What is carved can be changed and given back whatever happens, and by nobody else.
+#![expect(clippy::unwrap_used, reason = "this crate is tests only")]
+
+use std::cell::{Cell, RefCell};
+
+use blockmap::host::{Host, MAY_PARK};
+use blockmap::{
+    CarveError, Grain, Mapping, NoSizeChange, PartError, ProtectError, Space, SplitError, Strategy,
+    Terms, UnmapError,
+};
+use blockmap_machine::{Event, PhysAddr, VirtAddr, VirtRange};
+use blockmap_verify::program::{attributes, range, words_for};
+use blockmap_verify::tree::Tree;
+use blockmap_vmsa::{Access, Change, Geometry, Leaves, TlbiForm, bits};
+use proptest::prelude::*;
+
+const LINEAR: u64 = 0xffff_0000_0000_0000;
+const GIB: u64 = 1 << 30;
+const MIB: u64 = 1 << 20;
+const PAGE: u64 = 4096;
+
+type TestSpace<'a> = Space<'a, Host<'a>>;
+
+/// 4 GiB in blocks, under `strategy`; `check` gets the effects done since.
+fn with_map(strategy: Strategy, check: impl FnOnce(&TestSpace<'_>, &RefCell<Vec<Event>>)) {
+    let words: Vec<Cell<u64>> = words_for(Geometry::KERNEL_4K_48, 2400);
+    let events = RefCell::new(Vec::new());
+    let log = |event: &Event| events.borrow_mut().push(*event);
+    let host = Host::new(Geometry::KERNEL_4K_48, &words, &log);
+    host.set_terms(Terms { strategy, tlbi: TlbiForm::Ranged });
+    let space = Space::new(&host, host.new_root().unwrap());
+    let mapping = Mapping {
+        range: range(LINEAR, 4 * GIB),
+        output: PhysAddr::new(GIB),
+        attributes: attributes(Access::ReadWrite),
+        leaves: Leaves::Largest,
+    };
+    space.map(mapping).unwrap();
+    events.borrow_mut().clear();
+    check(&space, &events);
+    host.assert_idle();
+}
+
+/// Every address translates and grants as in the other tree, whatever the sizes.
+fn means_the_same(one: &Tree, other: &Tree) -> bool {
+    let flat = |tree: &Tree| {
+        let mut runs: Vec<(VirtAddr, u64, PhysAddr, u64)> = Vec::new();
+        for unit in &tree.units {
+            let bytes = unit.size.bytes();
+            match runs.last_mut() {
+                Some((start, length, output, meaning))
+                    if start.checked_add(*length) == Some(unit.input)
+                        && output.checked_add(*length) == Some(unit.output)
+                        && *meaning == unit.meaning =>
+                {
+                    *length += bytes;
+                }
+                _ => runs.push((unit.input, bytes, unit.output, unit.meaning)),
+            }
+        }
+        runs
+    };
+    flat(one) == flat(other)
+}
+
+const STRATEGIES: [Strategy; 2] = [Strategy::Live, Strategy::Quiesce];
+
+#[test]
+fn a_carve_of_a_page_takes_two_tables_and_goes_back() {
+    for strategy in STRATEGIES {
+        with_map(strategy, |space, events| {
+            let before = Tree::read(space);
+            let page = range(LINEAR + 0x1555_5000, PAGE);
+            let carve = space.carve(page, Grain::Whole, &MAY_PARK).unwrap();
+            assert_eq!(Tree::read(space).tables.len(), before.tables.len() + 2);
+            carve.protect(page, Change::ReadOnly).unwrap();
+            carve.protect(page, Change::Execute).unwrap();
+            assert_eq!(
+                carve.protect(page, Change::ReadWrite),
+                Err(PartError::WritableAndExecutable(page.start()))
+            );
+            events.borrow_mut().clear();
+            carve.restore();
+            let barriers = |name: &str| {
+                events.borrow().iter().filter(|event| event.to_string().starts_with(name)).count()
+            };
+            assert_eq!([barriers("tlbi"), barriers("dsb"), barriers("update")], [1, 2, 1]);
+            assert!(means_the_same(&Tree::read(space), &before));
+            if strategy == Strategy::Live {
+                space.collapse(range(LINEAR, GIB), &MAY_PARK).unwrap();
+                assert_eq!(Tree::read(space).units, before.units);
+            }
+        });
+    }
+}
+
+#[test]
+fn parts_are_multiples_of_the_grain_and_take_no_memory() {
+    for strategy in STRATEGIES {
+        with_map(strategy, |space, _| {
+            let all = range(LINEAR + 2 * MIB, 6 * MIB);
+            let carve = space.carve(all, Grain::Bytes(64 * 1024), &MAY_PARK).unwrap();
+            let tables = space.platform().tables_in_use();
+            space.platform().limit_tables(0);
+            for offset in (0..6 * MIB).step_by(64 * 1024) {
+                let part = range(LINEAR + 2 * MIB + offset, 64 * 1024);
+                carve.protect(part, Change::ReadOnly).unwrap();
+            }
+            for (start, bytes) in [(2 * MIB + PAGE, PAGE), (MIB, 2 * MIB), (7 * MIB, 2 * MIB)] {
+                let part = range(LINEAR + start, bytes);
+                let error = PartError::NoPart { part, carve: all };
+                assert_eq!(carve.protect(part, Change::ReadOnly), Err(error));
+            }
+            assert_eq!(space.platform().tables_in_use(), tables);
+        });
+    }
+}
+
+#[test]
+fn what_is_carved_is_nobody_elses() {
+    with_map(Strategy::Live, |space, _| {
+        let all = range(LINEAR + 2 * MIB, 2 * MIB);
+        let carve = space.carve(all, Grain::Whole, &MAY_PARK).unwrap();
+        let at = all.start();
+        let page = range(LINEAR + 2 * MIB, PAGE);
+        assert_eq!(space.protect(all, Change::ReadOnly, &MAY_PARK), Err(ProtectError::Held(at)));
+        assert_eq!(space.unmap(all, &MAY_PARK), Err(UnmapError::Held(at)));
+        let Err(SplitError::SizeChange(refused)) = space.split(page, &MAY_PARK) else {
+            panic!("a carve was split")
+        };
+        assert_eq!(refused.why, NoSizeChange::Held);
+        let wide = range(LINEAR, 4 * MIB);
+        assert_eq!(
+            space.carve(wide, Grain::Whole, &MAY_PARK).map(drop),
+            Err(CarveError::Mixed(at)).or(Err(CarveError::Held(at)))
+        );
+        assert_eq!(space.carve(page, Grain::Whole, &MAY_PARK).map(drop), Err(CarveError::Held(at)));
+        carve.restore();
+        space.protect(all, Change::ReadOnly, &MAY_PARK).unwrap();
+    });
+}
+
+#[test]
+fn what_cannot_be_carved_changes_nothing() {
+    with_map(Strategy::Live, |space, _| {
+        let before = Tree::read(space);
+        let carve = |range, grain| space.carve(range, grain, &MAY_PARK).map(drop);
+        let page = range(LINEAR + PAGE, PAGE);
+        let odd = |bytes| Err(CarveError::Grain { range: page, grain: bytes });
+        for bytes in [0, 1, 3 * PAGE, 2 * PAGE, u64::MAX] {
+            assert_eq!(carve(page, Grain::Bytes(bytes)), odd(bytes));
+        }
+        let beyond = range(LINEAR + 4 * GIB - PAGE, 2 * PAGE);
+        let at = VirtAddr::new(LINEAR + 4 * GIB);
+        assert_eq!(carve(beyond, Grain::Whole), Err(CarveError::NotMapped(at)));
+        assert_eq!(Tree::read(space), before);
+        space.protect(page, Change::ReadOnly, &MAY_PARK).unwrap();
+        let mixed = range(LINEAR, 2 * PAGE);
+        assert_eq!(carve(mixed, Grain::Whole), Err(CarveError::Mixed(page.start())));
+    });
+}
+
+#[test]
+fn out_of_table_memory_nothing_is_carved() {
+    for strategy in STRATEGIES {
+        let all = range(LINEAR + GIB - 2 * MIB - PAGE, 4 * MIB);
+        let mut left = 0;
+        loop {
+            let mut done = false;
+            with_map(strategy, |space, _| {
+                let before = Tree::read(space);
+                space.platform().limit_tables(left);
+                match space.carve(all, Grain::Bytes(PAGE), &MAY_PARK) {
+                    Ok(carve) => {
+                        carve.restore();
+                        done = true;
+                    }
+                    Err(CarveError::OutOfTables(short)) => {
+                        assert_eq!(short.had, left);
+                        assert_eq!(Tree::read(space), before);
+                    }
+                    Err(error) => panic!("{error}"),
+                }
+            });
+            if done {
+                break;
+            }
+            left += 1;
+        }
+        assert!(left >= 5, "{left} tables");
+    }
+}
+
+#[test]
+fn a_carve_that_is_dropped_is_restored() {
+    with_map(Strategy::Live, |space, _| {
+        let before = Tree::read(space);
+        let all = range(LINEAR + 8 * MIB, 64 * PAGE);
+        {
+            let carve = space.carve(all, Grain::Bytes(PAGE), &MAY_PARK).unwrap();
+            carve.protect(all, Change::Invalid).unwrap();
+            assert_eq!(space.translate(all.start()), None);
+        }
+        assert!(means_the_same(&Tree::read(space), &before));
+        space.collapse(range(LINEAR, GIB), &MAY_PARK).unwrap();
+        assert_eq!(Tree::read(space), before);
+    });
+}
+
+/// Whether any leaf of a tree is somebody's.
+fn is_any_held(tree: &Tree) -> bool {
+    tree.units.iter().any(|unit| unit.meaning & bits::HELD != 0)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Whatever is carved, changed and given back in whatever order: the map is as it was.
+    #[test]
+    fn carves_come_and_go(
+        carves in prop::collection::vec((0_u64..2048, 1_u64..600, 0_u32..10), 1..8),
+        quiesce in any::<bool>(),
+        order in any::<u64>(),
+    ) {
+        let strategy = if quiesce { Strategy::Quiesce } else { Strategy::Live };
+        with_map(strategy, |space, _| {
+            let before = Tree::read(space);
+            let mut held = Vec::new();
+            for (at, pages, grain) in carves {
+                let grain = PAGE << grain;
+                let start = (LINEAR + GIB - 4 * MIB + at * PAGE) & !(grain - 1);
+                let all: VirtRange = range(start, (pages * PAGE).next_multiple_of(grain));
+                match space.carve(all, Grain::Bytes(grain), &MAY_PARK) {
+                    Ok(carve) => {
+                        carve.protect(range(start, grain), Change::ReadOnly).unwrap();
+                        held.push(carve);
+                    }
+                    Err(CarveError::Held(_) | CarveError::Mixed(_)) => {}
+                    Err(CarveError::Beside(_)) if quiesce => {}
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            let tree = Tree::read(space);
+            assert_eq!(tree.odd_entries, []);
+            while !held.is_empty() {
+                let next = usize::try_from(order).unwrap() % held.len();
+                held.swap_remove(next).restore();
+            }
+            let after = Tree::read(space);
+            assert!(!is_any_held(&after));
+            assert!(means_the_same(&after, &before));
+            if strategy == Strategy::Live {
+                space.collapse(range(LINEAR, 4 * GIB), &MAY_PARK).unwrap();
+                assert_eq!(Tree::read(space).units, before.units);
+            }
+        });
+    }
+}
