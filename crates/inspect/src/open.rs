@@ -77,9 +77,6 @@ pub enum OpenError {
     /// Standard input has something that can't be read in one pass.
     #[error("standard input is neither a kernel_page_tables text nor a snapshot: name a file")]
     StandardInput,
-    /// Several files that are no images of RAM.
-    #[error("{} is one of several files, and no image of RAM: give it alone", .0.display())]
-    NotAlone(PathBuf),
 }
 
 /// Opens a source: finds out what it is, where its tables are, and what is known of its kernel.
