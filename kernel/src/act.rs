@@ -59,6 +59,7 @@ impl Monitor<'_> {
             Command::Load(Power::On, cpu) => say(self.system.begin_load(cpu)),
             Command::Load(Power::Off, cpu) => self.end_load(cpu),
             Command::Churn(changes, accesses) => self.churn(changes, accesses),
+            Command::Repaint => say(self.system.repaint_pages()),
             Command::Cmdline => self.cmdline(),
             Command::Poweroff(status) => exit::exit(Status::Asked(status)),
         }

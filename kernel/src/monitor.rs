@@ -70,6 +70,8 @@ pub enum Command<'a> {
     /// `churn CHANGES [ACCESSES]`: split, narrow and restore so many pages all over memory; before
     /// each change wait for so many accesses of the loads.
     Churn(u64, u64),
+    /// `repaint pages`: make pages of the linear map's blocks, with all other CPUs parked.
+    Repaint,
     /// `cmdline`: print the command line, and what it was understood to ask for.
     Cmdline,
     /// `poweroff [STATUS]`: end the machine, with a status for whoever started it.
@@ -82,6 +84,7 @@ impl Command<'_> {
     pub const fn changes_tables(&self) -> bool {
         match self {
             Self::Churn(..)
+            | Self::Repaint
             | Self::Protect(..)
             | Self::Split(_)
             | Self::Vmap(_)

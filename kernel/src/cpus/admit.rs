@@ -3,7 +3,7 @@
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use blockmap::Terms;
-use blockmap::layout::{Admitted, Answer, KeptOff, Repaint, Strategy, decide};
+use blockmap::layout::{Admitted, Answer, KeptOff, Strategy};
 use blockmap::vmsa::TlbiForm;
 use thiserror::Error;
 
@@ -98,14 +98,11 @@ fn terms_of_admitted(policy: &Policy) -> Terms {
 /// Whether all CPUs that were announced have been heard of, or will not be.
 static IS_FINAL: AtomicBool = AtomicBool::new(false);
 
-/// No CPU is expected any more: says what becomes of the map under the terms that are final now.
-pub(super) fn finish(system: &System<'static>) -> Repaint {
-    let policy = system.policy();
+/// No CPU is expected any more: the terms are final.
+pub(super) fn finish(system: &System<'static>) {
     system.shared_terms().begin_change(pause);
     IS_FINAL.store(true, Ordering::Relaxed);
-    let terms = terms_of_admitted(policy);
-    system.shared_terms().end_change(terms);
-    terms.strategy.repaint(decide(policy.inputs).leaves, policy.inputs)
+    system.shared_terms().end_change(terms_of_admitted(system.policy()));
 }
 
 impl System<'static> {

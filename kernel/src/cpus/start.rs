@@ -8,6 +8,7 @@ use super::admit::{self, AdmitError};
 use super::announce::STARTABLE;
 use super::job::Order;
 use super::{announced, wait_until};
+use crate::arch::exit::{self, Status};
 use crate::arch::ground::{self, Stage};
 use crate::arch::psci::{self, PsciError};
 use crate::arch::{gic, interrupts, per_cpu, room};
@@ -72,13 +73,22 @@ pub(crate) fn start_all(system: &'static System<'static>, most: Option<u32>) {
             println!("CPUs: {error}");
         }
     }
-    if admit::finish(system) == Repaint::ToPages {
-        match system.repaint_pages() {
-            Ok(()) => println!("CPUs: sizes never change from here on: the map is in pages now"),
+    admit::finish(system);
+    make_pages(system);
+}
+
+/// Makes pages of the map if that is what the terms ask for now. If it can't be done the machine
+/// ends: the command line wants no size to change, and single pages could not change their rights.
+fn make_pages(system: &System<'static>) {
+    match system.wanted_repaint() {
+        Repaint::Nothing => {}
+        Repaint::ToPages => match system.repaint_pages() {
+            Ok(()) => println!("CPUs: sizes never change from here on: the map is in pages"),
             Err(error) => {
-                println!("CPUs: sizes never change from here on, and blocks stay: {error}");
+                println!("CPUs: size-change=never needs a map of pages: {error}");
+                exit::exit(Status::Unstartable);
             }
-        }
+        },
     }
 }
 
@@ -100,6 +110,7 @@ pub(super) fn start(system: &'static System<'static>, cpu: u32) -> Result<(), St
         return Err(StartError::Unfit { cpu, unfit });
     }
     admit::admit(system, cpu)?;
+    make_pages(system);
     Ok(())
 }
 

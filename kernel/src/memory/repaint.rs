@@ -1,11 +1,20 @@
 //! The linear map in pages, where sizes are never to change again.
 
 use blockmap::RepaintError;
+use blockmap::layout::{Repaint, decide};
+use blockmap::vmsa::Leaves;
 
 use super::address_map::LINEAR;
 use super::system::System;
 
 impl System<'_> {
+    /// What is to become of the map under the terms of this moment.
+    pub(crate) fn wanted_repaint(&self) -> Repaint {
+        let inputs = self.policy().inputs;
+        let painted = if self.is_repainted() { Leaves::Pages } else { decide(inputs).leaves };
+        self.shared_terms().now().strategy.repaint(painted, inputs)
+    }
+
     /// Makes pages of the linear map, but for its view of the kernel's image, with all other CPUs
     /// parked once. What was a block before can change its rights page by page from then on.
     ///
@@ -13,6 +22,9 @@ impl System<'_> {
     /// See [`RepaintError`]; the map is as it was.
     pub(crate) fn repaint_pages(&self) -> Result<(), RepaintError> {
         let keep = self.image_alias();
-        self.space().repaint(LINEAR, keep.as_slice(), &Self::may_park())
+        self.recording().note("pages instead of blocks");
+        self.space().repaint(LINEAR, keep.as_slice(), &Self::may_park())?;
+        self.set_repainted();
+        Ok(())
     }
 }

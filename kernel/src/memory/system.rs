@@ -1,6 +1,6 @@
 //! The running kernel as the engine's platform.
 
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use blockmap::dump::Tree;
 use blockmap::layout::{LinearMap, MemoryMap};
@@ -47,6 +47,7 @@ pub(crate) struct System<'a> {
     needs: Needs,
     policy: Policy,
     window_table: PhysAddr,
+    repainted: AtomicBool,
 }
 
 /// What a running system is made of.
@@ -80,6 +81,7 @@ impl<'a> System<'a> {
             needs: parts.needs,
             policy: parts.policy,
             window_table: parts.window_table,
+            repainted: AtomicBool::new(false),
         }
     }
 
@@ -104,6 +106,16 @@ impl<'a> System<'a> {
     /// What the map asks of a CPU that is to use it.
     pub(crate) const fn needs(&self) -> Needs {
         self.needs
+    }
+
+    /// Whether pages were made of what was painted.
+    pub(super) fn is_repainted(&self) -> bool {
+        self.repainted.load(Ordering::Relaxed)
+    }
+
+    /// Pages were made of what was painted.
+    pub(super) fn set_repainted(&self) {
+        self.repainted.store(true, Ordering::Relaxed);
     }
 
     /// What terms are made of, besides CPUs.

@@ -25,6 +25,8 @@ pub enum Operand {
     Cpu,
     /// On or off.
     OnOff,
+    /// What to make of blocks.
+    Leaves,
     /// A number of changes.
     Changes,
     /// A number of accesses; may be left out.
@@ -45,6 +47,7 @@ impl Operand {
             Self::Value | Self::Times => "a 64-bit number, decimal or 0x hexadecimal",
             Self::Cpu => "a CPU's number",
             Self::OnOff => "on or off",
+            Self::Leaves => "pages",
             Self::Changes => "a number of changes",
             Self::Accesses => "a number of accesses",
             Self::Scope => "linear or all",
@@ -67,6 +70,7 @@ impl Operand {
             Self::Times => "[TIMES]",
             Self::Cpu => "CPU",
             Self::OnOff => "on|off",
+            Self::Leaves => "pages",
             Self::Changes => "CHANGES",
             Self::Accesses => "[ACCESSES]",
             Self::File => "[FILE]",
@@ -104,6 +108,7 @@ pub(super) enum Verb {
     Cpu,
     Load,
     Churn,
+    Repaint,
     Cmdline,
     Poweroff,
 }
@@ -135,7 +140,7 @@ const fn form(
     Form { name, verb, operands, says }
 }
 
-pub(super) const FORMS: [Form; 27] = [
+pub(super) const FORMS: [Form; 28] = [
     form("help", Verb::Help, NONE, "this list"),
     form("ptdump", Verb::Ptdump, &[Operand::Scope], "the map, in runs of equal leaves"),
     form("stat", Verb::Stat, NONE, "leaves of each size, tables, frames"),
@@ -161,6 +166,12 @@ pub(super) const FORMS: [Form; 27] = [
     form("cpu", Verb::Cpu, CPU_ON_OFF, "start a CPU, or have it leave"),
     form("load", Verb::Load, CPU_ON_OFF, "have a CPU read and write all over memory"),
     form("churn", Verb::Churn, CHURN, "split, narrow and restore pages here and there"),
+    form(
+        "repaint",
+        Verb::Repaint,
+        &[Operand::Leaves],
+        "pages instead of blocks, with all others parked",
+    ),
     form("cmdline", Verb::Cmdline, NONE, "the command line, and what is wrong with it"),
     form("poweroff", Verb::Poweroff, &[Operand::Status], "end the machine"),
 ];

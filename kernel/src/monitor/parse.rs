@@ -94,6 +94,7 @@ fn command<'a>(
         Verb::Cpu => Command::Cpu(operands.power()?, operands.cpu()?),
         Verb::Load => Command::Load(operands.power()?, operands.cpu()?),
         Verb::Churn => Command::Churn(operands.number()?, operands.accesses()?),
+        Verb::Repaint => operands.leaves().map(|()| Command::Repaint)?,
         Verb::Cmdline => Command::Cmdline,
         Verb::Poweroff => Command::Poweroff(operands.status()?),
     };
@@ -185,6 +186,10 @@ impl<'a, W: Iterator<Item = &'a str>> Operands<'_, W> {
             _ => None,
         };
         self.next(named, None)
+    }
+
+    fn leaves(&mut self) -> Result<(), Wrong<'a>> {
+        self.next(|word| (word == "pages").then_some(()), None)
     }
 
     fn cpu(&mut self) -> Result<u32, Wrong<'a>> {

@@ -94,6 +94,7 @@ fn a_form_has_the_operands_its_command_reads() {
                 | Operand::Changes
                 | Operand::Accesses
                 | Operand::Status => " 1",
+                Operand::Leaves => " pages",
                 Operand::OnOff => " off",
                 Operand::Scope => " all",
                 Operand::Trace | Operand::Dump => " dump",
@@ -126,6 +127,7 @@ fn a_trace_names_the_commands_that_change_tables() {
         let text = form.operands.iter().fold(form.name.to_string(), |text, operand| {
             let word = match operand {
                 Operand::Trace | Operand::OnOff => " on",
+                Operand::Leaves => " pages",
                 Operand::Address
                 | Operand::Pages
                 | Operand::Value
@@ -140,8 +142,10 @@ fn a_trace_names_the_commands_that_change_tables() {
             };
             text + word
         });
-        let changing =
-            ["ro", "rw", "nx", "x", "invalid", "valid", "split", "vmap", "vunmap", "churn"];
+        let changing = [
+            "ro", "rw", "nx", "x", "invalid", "valid", "split", "vmap", "vunmap", "churn",
+            "repaint",
+        ];
         let named = changing.contains(&form.name);
         assert_eq!(parse(&text).unwrap().changes_tables(), named, "{text}");
     }

@@ -4,6 +4,7 @@
 mod come_and_go;
 mod faults;
 mod load;
+mod modes;
 
 use blockmap_verify::machine::{Booted, Config};
 
