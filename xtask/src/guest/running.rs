@@ -124,7 +124,11 @@ pub(super) fn runs(kind: Kind) -> bool {
 pub(super) fn stop(kind: Kind) -> Result<()> {
     let folder = place(kind);
     if let Ok(mut qmp) = Qmp::connect(&folder.join(QMP)) {
-        qmp.execute("quit", &json!({}))?;
+        let quit = qmp.execute("quit", &json!({}));
+        // A machine may be gone before it has answered.
+        if runs(kind) {
+            quit.with_context(|| format!("{kind} still runs"))?;
+        }
     }
     remove(&folder)
 }
