@@ -53,6 +53,11 @@ pub(super) fn all(bench: &Bench<'_>, mut qmp: Qmp, report: &mut Report) -> Resul
     drop(qmp);
     let source = format!("qmp:{}", folder.join(QMP).display());
     report.row(bench.kind.name(), "QMP", same(bench, &source));
+    report.row(
+        bench.kind.name(),
+        "time of a dump by QMP",
+        bench.blockmap.timed(&["dump", &source]),
+    );
     begun.context("QEMU has no gdbstub")?;
     let source = format!("gdb:{}", folder.join(gdb).display());
     // It reads little, too little to find what Linux wrote down about itself.
@@ -79,7 +84,8 @@ pub(super) fn unshared(kind: Kind, memory: &Size, blockmap: &Blockmap) -> Result
     drop(qmp);
     let image = blockmap.run(&["dump", &format!("{}@{RAM_BASE:#x}", image.display())])?;
     let source = format!("qmp:{}", guest.folder.join(QMP).display());
-    compare::leaves(&blockmap.run(&["dump", &source])?, &image)
+    let seen = compare::leaves(&blockmap.run(&["dump", &source])?, &image)?;
+    Ok(format!("{seen}; {}", blockmap.timed(&["dump", &source])?))
 }
 
 /// Whether the dump of `source` is that of the image.
