@@ -8,17 +8,21 @@
 //! invalidation removes only what could no longer be read when it was issued, and only once it is
 //! complete.
 //!
-//! It judges programs in which one CPU writes at a time; other CPUs have walkers, profiles, and may
-//! park. Two orders of their steps stand for all: in one the others do nothing until the writer
-//! waits for them, and so leave the tables as late as they can; in the other they go first wherever
-//! they can, and so come back as early. [`explore`](crate::explore) is the authority, and tests
-//! compare the two; where several CPUs write, only the explorer tries every order.
+//! A few orders of the steps of several CPUs stand for all. Those that only have walkers, and park,
+//! do nothing until a writer waits for them, and so leave the tables as late as they can; or they
+//! go first wherever they can, and so come back as early. Of several writers each goes first once.
+//! An invalidation counts only against what its CPU knows to be published: what that CPU has done
+//! itself, and what locks and counters put before it in every order, not what the order at hand
+//! does. Two writers that no lock orders and that change translations of one address, or of one
+//! frame, are judged in those orders alone. [`explore`](crate::explore) is the authority, and tests
+//! compare the two.
 
 mod achieve;
 mod admit;
 mod alias;
 mod finish;
 mod hidden;
+mod known;
 mod stale;
 mod tree;
 
@@ -31,9 +35,10 @@ use crate::maintenance::Maintenance;
 use crate::meaning::{Meaning, Translation};
 use crate::profile::Synchronisation;
 use crate::program::{Context, Cpu, Intent, Meanwhile, Memory, Program, Step, written};
-use crate::replay::{First, first_broken_run, leaves, meaning, order};
+use crate::replay::{First, first_broken_run, leaves, meaning, order, writes};
 use crate::verdict::{Effect, Rule, Verdict};
 use hidden::{Hidden, Others};
+use known::Known;
 use stale::Stale;
 use tree::{Place, Table};
 
@@ -50,8 +55,16 @@ pub struct Judged {
 #[must_use]
 pub fn judge(program: &Program) -> Judged {
     let judged = pass(program, First::Writers);
-    let has_others = program.cpus.iter().filter(|cpu| !cpu.steps.is_empty()).count() > 1;
-    if judged.verdicts.is_empty() && has_others { pass(program, First::Others) } else { judged }
+    let with_steps = |cpu: &usize| !program.cpus[*cpu].steps.is_empty();
+    let cpus: Vec<usize> = (0..program.cpus.len()).filter(with_steps).collect();
+    if cpus.len() < 2 {
+        return judged;
+    }
+    // Each CPU once as early as it can be: the first of all writers has had its turn.
+    let each = cpus.into_iter().filter(|cpu| writes(program, *cpu)).skip(1).map(First::This);
+    let orders = std::iter::once(First::Others).chain(each);
+    let wrong = orders.map(|first| pass(program, first)).find(|judged| !judged.verdicts.is_empty());
+    if judged.verdicts.is_empty() { wrong.unwrap_or(judged) } else { judged }
 }
 
 fn pass(program: &Program, first: First) -> Judged {
@@ -74,6 +87,7 @@ struct Judge<'p> {
     open: Vec<Open>,
     stale: Stale,
     hidden: Hidden,
+    known: Known,
     cpus: Vec<CpuNow>,
     /// Memory that some leaf has made executable; more than there is, never less.
     executable: Vec<blockmap_machine::PhysRange>,
@@ -160,6 +174,7 @@ impl<'p> Judge<'p> {
             open: Vec::new(),
             stale: Stale::default(),
             hidden: Hidden::new(program),
+            known: Known::new(program.cpus.len()),
             cpus: program.cpus.iter().map(start).collect(),
             executable: Vec::new(),
             mapped: Vec::new(),
@@ -214,12 +229,15 @@ impl<'p> Judge<'p> {
                 }
                 self.check_tree(cpu);
             }
-            Step::Code(_)
-            | Step::PastCaches(_)
-            | Step::Lock { .. }
-            | Step::Unlock(_)
-            | Step::Signal(_)
-            | Step::Wait(..) => {}
+            Step::Code(_) | Step::PastCaches(_) => {}
+            Step::Lock { name, .. } | Step::Wait(name, _) => {
+                self.known.learn(cpu, self.time, name);
+            }
+            Step::Unlock(name) => {
+                self.stale.release(cpu, self.time);
+                self.known.tell(cpu, self.time, name);
+            }
+            Step::Signal(name) => self.known.tell(cpu, self.time, name),
         }
     }
 
@@ -259,9 +277,13 @@ impl<'p> Judge<'p> {
             Barrier::DsbNsh => {}
             Barrier::DsbIsh | Barrier::DsbIshst => {
                 self.stale.publish(cpu, self.time);
-                for table in std::mem::take(&mut self.stale.dirty) {
+                let dirty = std::mem::take(&mut self.stale.dirty);
+                let (done, left): (Vec<_>, Vec<_>) =
+                    dirty.into_iter().partition(|(by, _)| *by == cpu);
+                self.stale.dirty = left;
+                for (_, table) in done {
                     if let Some(table) = self.tables.get_mut(&table) {
-                        table.unpublished.clear();
+                        table.unpublished.retain(|(by, ..)| *by != cpu);
                     }
                 }
                 let now = &mut self.cpus[cpu];

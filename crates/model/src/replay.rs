@@ -48,6 +48,14 @@ pub enum First {
     Writers,
     /// CPUs that don't.
     Others,
+    /// This CPU.
+    This(usize),
+}
+
+/// Whether a CPU writes to tables.
+pub(crate) fn writes(program: &Program, cpu: usize) -> bool {
+    let mut steps = program.cpus[cpu].steps.iter();
+    steps.any(|step| step.event().and_then(written).is_some())
 }
 
 /// A lock in an order.
@@ -62,12 +70,13 @@ struct Lock {
 /// missing.
 #[must_use]
 pub fn order(program: &Program, first: First) -> Vec<(usize, usize)> {
-    let writes = |cpu: &usize| {
-        let mut steps = program.cpus[*cpu].steps.iter();
-        steps.any(|step| step.event().and_then(written).is_some())
+    let waits = |cpu: &usize| match first {
+        First::Writers => !writes(program, *cpu),
+        First::Others => writes(program, *cpu),
+        First::This(this) => *cpu != this,
     };
     let mut cpus: Vec<usize> = (0..program.cpus.len()).collect();
-    cpus.sort_by_key(|cpu| writes(cpu) != (first == First::Writers));
+    cpus.sort_by_key(waits);
     let mut order = Vec::new();
     let mut next = vec![0; program.cpus.len()];
     let mut counters: HashMap<&str, u32> = HashMap::new();

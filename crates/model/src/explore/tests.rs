@@ -160,3 +160,13 @@ fn an_invalidation_waits_for_what_another_cpu_has_invalidated_and_still_uses() {
     assert_eq!(rule(&steps("tlbi vaale1is 0xff000000000"), Options::QUICK), []);
     assert_ne!(rule(&steps("tlbi vaale1 0xff000000000"), Options::QUICK), []);
 }
+
+/// The pointer is not visible yet when its table is given back: nobody has it, and then somebody
+/// walks into what is nobody's.
+#[test]
+fn a_table_that_is_given_back_before_its_pointer_is_visible_is_walked_into() {
+    let steps = "profile 0 forwarding=no\nprofile 1 forwarding=no\ncpu 0:\n\
+        fill 0x40003000[0..512] 0x60000080000701 step 0x200000\ndsb ishst\n\
+        store 0x40001000[0] 0x40003003\nfree 0x40003000";
+    assert_eq!(rule(steps, Options::QUICK), [Rule::FreeAfterInvalidate]);
+}

@@ -50,8 +50,8 @@ impl Judge<'_> {
             }
         }
         if let Some(table) = self.tables.get_mut(&span.table) {
-            table.unpublished.push((span.first, before));
-            self.stale.dirty.push(span.table);
+            table.unpublished.push((cpu, span.first, before));
+            self.stale.dirty.push((cpu, span.table));
         }
     }
 
@@ -162,7 +162,9 @@ impl Judge<'_> {
         found.places.push(place);
         self.check_linked(table, place);
         let found = self.tables.entry(table).or_default();
-        let mut lists = found.unpublished.clone();
+        let overwritten = found.unpublished.iter();
+        let mut lists: Vec<(u16, Vec<Option<u64>>)> =
+            overwritten.map(|(_, first, words)| (*first, words.clone())).collect();
         let mut words = found.words.clone();
         let entries = usize::try_from(self.program.shape.entries(place.height)).unwrap_or(0);
         words.resize(entries, None);

@@ -24,6 +24,7 @@ impl Judge<'_> {
         for target in 0..self.cpus.len() {
             self.empty_parked((cpu, target), &done);
         }
+        self.finish_users(cpu, &done);
         for (key, old) in self.stale.overlapping(self.program.shape, hull) {
             match old.kind {
                 OldKind::Leaves { .. } => {
@@ -104,7 +105,7 @@ impl Judge<'_> {
                     let kind = OldKind::Leaves { word, allows: place.allows };
                     let old = Old { kind, ..old };
                     for (range, cpus) in self.survivors(cpu, done, old) {
-                        let read = Read::Until(self.time);
+                        let read = Read::Until(cpu, self.time);
                         self.stale.add(Old { cpus, read, ..old.part(range) });
                     }
                 }
@@ -118,7 +119,7 @@ impl Judge<'_> {
                         self.orphan((cpu, done), (below, number), Old { cpus: gone, ..old });
                     }
                     if left != 0 {
-                        let read = Read::Until(self.time);
+                        let read = Read::Until(cpu, self.time);
                         let (_, own) = self.stale.add(Old { cpus: left, read, ..old });
                         self.lead(below, (range.start(), Some(number)), Some(own.1));
                     }
@@ -152,7 +153,10 @@ impl Judge<'_> {
     /// Which parts of something stale which CPUs may hold after invalidations. What leaves the
     /// issuer's TLB stays in its pipeline.
     fn survivors(&mut self, cpu: usize, done: &[Sent], old: Old) -> Vec<(VirtRange, u64)> {
-        let Read::Until(until) = old.read else { return vec![(old.range, old.cpus)] };
+        let done = self.after((cpu, done), old);
+        if done.is_empty() {
+            return vec![(old.range, old.cpus)];
+        }
         let mut rest: Vec<(VirtRange, u64)> = Vec::new();
         let mut known: Vec<((bool, bool, bool), Vec<VirtRange>)> = Vec::new();
         for target in (0..self.cpus.len()).filter(|target| old.cpus >> target & 1 != 0) {
@@ -161,7 +165,7 @@ impl Judge<'_> {
             let class = (target == cpu, profile.invalidation == Invalidation::Ranged, is_strict);
             let parts = match known.iter().find(|(other, _)| *other == class) {
                 Some((_, parts)) => parts.clone(),
-                None => self.left_by(class, (done, until), old),
+                None => self.left_by(class, &done, old),
             };
             if target == cpu && parts != [old.range] && self.lingers(cpu, old) {
                 self.stale.pipeline.push((cpu, old));
@@ -177,22 +181,49 @@ impl Judge<'_> {
         rest
     }
 
+    /// Those invalidations of a CPU that were issued when it knew that something could no longer be
+    /// read.
+    fn after(&self, (cpu, done): (usize, &[Sent]), old: Old) -> Vec<Sent> {
+        let (by, until) = match old.read {
+            Read::Still(_) => return Vec::new(),
+            Read::Released(by, _) if by == cpu => return Vec::new(),
+            Read::Released(by, since) | Read::Until(by, since) => (by, since),
+        };
+        let is_after = |sent: &&Sent| {
+            if by == cpu { sent.time > until } else { self.known.of(cpu, sent.time, by) >= until }
+        };
+        done.iter().filter(is_after).copied().collect()
+    }
+
+    /// Others no longer use what an invalidation names, had they even lost it themselves.
+    fn finish_users(&mut self, cpu: usize, done: &[Sent]) {
+        for (user, old) in std::mem::take(&mut self.stale.pipeline) {
+            let done = self.after((cpu, done), old);
+            if user == cpu || done.is_empty() {
+                self.stale.pipeline.push((user, old));
+                continue;
+            }
+            let is_ranged = self.program.cpus[user].profile.invalidation == Invalidation::Ranged;
+            let left = self.left_by((false, is_ranged, false), &done, old);
+            self.stale.pipeline.extend(left.into_iter().map(|range| (user, old.part(range))));
+        }
+    }
+
     /// What invalidations leave of something stale on one kind of CPU.
     fn left_by(
         &self,
         (is_own, is_ranged, is_strict): (bool, bool, bool),
-        (done, until): (&[Sent], u64),
+        done: &[Sent],
         old: Old,
     ) -> Vec<VirtRange> {
         let bytes = self.program.shape.span(old.height);
         let entries = usize::try_from(old.range.bytes() / bytes).unwrap_or(1).max(1);
         let mut is_gone = vec![false; entries];
-        for Sent { names, time } in done {
+        for Sent { names, .. } in done {
             let is_all = names.reach == Some(Reach::Everything);
             let acts = (names.domain == Domain::Every || is_own)
                 && (names.form == Form::Plain || is_ranged)
-                && (is_all || !is_strict)
-                && *time > until;
+                && (is_all || !is_strict);
             if !acts || !names.touches(old.range) || self.spares(*names, old) {
                 continue;
             }

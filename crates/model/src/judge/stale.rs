@@ -41,8 +41,10 @@ pub(super) enum OldKind {
 pub(super) enum Read {
     /// They still may: the CPU of this number has not published what replaced it.
     Still(usize),
-    /// Until this step.
-    Until(u64),
+    /// Others may not, once they know of this step of the CPU, which has let go of a lock; it may.
+    Released(usize, u64),
+    /// Until this step of this CPU.
+    Until(usize, u64),
 }
 
 /// All that is stale.
@@ -53,8 +55,8 @@ pub(super) struct Stale {
     next: u64,
     /// Those that can still be read.
     fresh: Vec<(u32, (u64, u64))>,
-    /// Tables with words that have been overwritten and may still be read.
-    pub(super) dirty: Vec<PhysAddr>,
+    /// Tables with words that have been overwritten and may still be read, and by whom.
+    pub(super) dirty: Vec<(usize, PhysAddr)>,
     /// What TLBs no longer hold and a pipeline may still use: whose, and what.
     pub(super) pipeline: Vec<(usize, Old)>,
 }
@@ -66,8 +68,9 @@ impl Stale {
     pub(super) fn add(&mut self, old: Old) -> Key {
         self.next += 1;
         let key = (old.height, (old.range.start().value(), self.next));
-        if let Read::Still(_) = old.read {
-            self.fresh.push(key);
+        match old.read {
+            Read::Still(_) | Read::Released(..) => self.fresh.push(key),
+            Read::Until(..) => {}
         }
         self.map(old.height).insert(key.1, old);
         key
@@ -123,9 +126,24 @@ impl Stale {
         let fresh = std::mem::take(&mut self.fresh);
         for key in fresh {
             match self.map(key.0).get_mut(&key.1) {
-                Some(old) if old.read == Read::Still(cpu) => old.read = Read::Until(time),
-                Some(_) => self.fresh.push(key),
+                Some(old) if old.read == Read::Still(cpu) => old.read = Read::Until(cpu, time),
+                Some(old) => match old.read {
+                    Read::Released(by, since) if by == cpu => old.read = Read::Until(by, since),
+                    Read::Still(_) | Read::Released(..) => self.fresh.push(key),
+                    Read::Until(..) => {}
+                },
                 None => {}
+            }
+        }
+    }
+
+    /// Who takes a lock that `cpu` lets go of now, can no longer read what that has overwritten.
+    pub(super) fn release(&mut self, cpu: usize, time: u64) {
+        for key in self.fresh.clone() {
+            if let Some(old) = self.map(key.0).get_mut(&key.1)
+                && old.read == Read::Still(cpu)
+            {
+                old.read = Read::Released(cpu, time);
             }
         }
     }

@@ -24,3 +24,36 @@ fn a_permission_change_takes_its_barriers() {
     let unsynchronised = first(&format!("dsb ishst\n{tlbi}\ndsb ish\nachieved"));
     assert_eq!(unsynchronised, Some(Rule::SynchroniseAfterInvalidate));
 }
+
+/// Two writers on two GiB, one of which invalidates everything.
+fn two_writers(first: [&str; 2]) -> Vec<Rule> {
+    let [before, after] = first;
+    let text = format!(
+        "root 0x40000000\ncpus 2\n\
+        initially fill 0x40000000[0..512] 0x0 step 0x0\n\
+        initially store 0x40000000[0] 0x40001003\n\
+        initially fill 0x40001000[0..512] 0x60000080000701 step 0x40000000\n\
+        cpu 0:\n{before}\nintend 0xffff000000000000+0x40000000 rights r--\n\
+        update 0x40001000[0..1] clear 0x0 set 0x80\ndsb ishst\n{after}\n\
+        cpu 1:\nlock a 1\nintend 0xffff000040000000+0x40000000 rights r--\n\
+        update 0x40001000[1..2] clear 0x0 set 0x80\ndsb ishst\n\
+        tlbi vmalle1is\ndsb ish\nisb\nachieved\nunlock a\nsignal b\n"
+    );
+    let program = read(&text).unwrap();
+    let judged: Vec<Rule> = judge(&program).verdicts.iter().map(|verdict| verdict.rule).collect();
+    let explored = crate::explore::explore(&program, crate::explore::Options::QUICK).unwrap();
+    assert_eq!(judged.is_empty(), explored.verdicts.is_empty(), "{text}");
+    judged
+}
+
+#[test]
+fn what_another_writer_invalidates_counts_if_a_lock_says_so() {
+    let own = "tlbi vaale1is 0xff000000000\ndsb ish\nisb\nachieved";
+    assert_eq!(two_writers(["lock a 0\nunlock a", own]), []);
+    // The other's invalidation of everything comes after the change, and is waited for.
+    assert_eq!(two_writers(["lock a 0", "unlock a\nwait b 1\nisb\nachieved"]), []);
+    // It may come before the change.
+    assert_ne!(two_writers(["lock a 0\nunlock a", "wait b 1\nisb\nachieved"]), []);
+    // It may not be complete.
+    assert_ne!(two_writers(["lock a 0", "unlock a\nachieved"]), []);
+}

@@ -12,8 +12,8 @@ pub(super) struct Table {
     pub(super) words: Vec<Option<u64>>,
     /// Where walkers can meet it.
     pub(super) places: Vec<Place>,
-    /// Words that have been overwritten and may still be read, by index.
-    pub(super) unpublished: Vec<(u16, Vec<Option<u64>>)>,
+    /// Words that have been overwritten and may still be read: by which CPU, and from which index on.
+    pub(super) unpublished: Vec<(usize, u16, Vec<Option<u64>>)>,
     /// Whether it was given back and not written since.
     pub(super) is_free: bool,
 }

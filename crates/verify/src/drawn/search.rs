@@ -122,12 +122,11 @@ fn wrong(drawn: &Drawn, left_out: LeftOut, totals: &mut Totals) -> Option<String
     }
     let Ok(explored) = explore(&program, options) else {
         totals.given_up += 1;
-        return text("the judge", &judged.verdicts).filter(|_| is_alone);
+        return text("the judge", &judged.verdicts);
     };
     totals.states += u64::try_from(explored.states).unwrap();
     let found = text("the explorer", &explored.verdicts);
-    // Of several writers the explorer alone tries every order.
-    found.or_else(|| text("the judge, not the explorer", &judged.verdicts).filter(|_| is_alone))
+    found.or_else(|| text("the judge, not the explorer", &judged.verdicts))
 }
 
 /// The program without what is left out.
