@@ -156,7 +156,8 @@ impl<P: Platform> Space<'_, P> {
             return Err(RepaintError::SeveralTables(range));
         }
         // Old tables are given back with the locks held: this is no reader of them.
-        let hold = Hold::new(self, range, Root::Changes, Parking::Allowed(may_park));
+        let runs = self.runs_of_slots(range);
+        let hold = Hold::new(self, runs, Root::Changes, Parking::Allowed(may_park));
         match self.platform().refusal(range) {
             // Nobody runs on these views of memory, and only one CPU is there meanwhile.
             None | Some(Refusal::Tables | Refusal::ImageAlias) => {}
@@ -164,14 +165,10 @@ impl<P: Platform> Space<'_, P> {
         }
         let grain = self.geometry().page_bytes();
         let job = Job { range, keep, grain, beside: Beside::Largest };
-        let found = self.slots(range)?;
-        let costs = found.map(|slots| self.cost_of_slots(job, slots));
-        let repainting = match costs {
-            Some(Some(_)) => Repainting { job, slots: found },
-            Some(None) | None => Repainting { job, slots: None },
-        };
-        let tables = costs.flatten().map_or(0, |cost| cost + STAGES);
-        Ok(Plan::new(hold, Work::Repaint(repainting), tables))
+        let found = self.slots(runs)?.and_then(|slots| self.changing(job, slots));
+        let tables = found.map_or(0, |(_, cost)| cost.saturating_add(STAGES));
+        let slots = found.map(|(slots, _)| slots);
+        Ok(Plan::new(hold, Work::Repaint(Repainting { job, slots }), tables))
     }
 
     /// The part of `range` whose slots are in the same table as the first.
@@ -181,6 +178,17 @@ impl<P: Platform> Space<'_, P> {
         let bytes = geometry.span_bytes(level) * u64::from(geometry.entries(level));
         let last = range.start().align_down(bytes).wrapping_add(bytes - 1).min(range.last());
         VirtRange::new(range.start(), last.offset_from(range.start())?.checked_add(1)?)
+    }
+
+    /// `range` and the contiguous runs that its first and last slot may be in: such a run comes apart
+    /// as a whole, so all of its slots are locked and looked at. [run-changes-whole]
+    fn runs_of_slots(&self, range: VirtRange) -> VirtRange {
+        let level = slot_level(self.geometry());
+        let bytes = self.geometry().run_size(level).map_or(1, LeafSize::bytes);
+        let start = range.start().align_down(bytes);
+        let last = range.last().align_down(bytes).wrapping_add(bytes - 1);
+        let bytes = last.offset_from(start).and_then(|offset| offset.checked_add(1));
+        bytes.and_then(|bytes| VirtRange::new(start, bytes)).unwrap_or(range)
     }
 
     /// The slots of `range`, all in one table; `None` if there is no such table.

@@ -4,9 +4,12 @@ use std::cell::Cell;
 use std::sync::Mutex;
 
 use blockmap::host::{Host, MAY_PARK};
-use blockmap::{MapError, Mapping, Platform, ProtectError, Space, SplitError, Terms, UnmapError};
+use blockmap::{
+    MapError, Mapping, Platform, ProtectError, RepaintError, Space, SplitError, Terms, UnmapError,
+};
 use blockmap_layout::Strategy;
 use blockmap_machine::{Event, PhysAddr, VirtAddr, VirtRange};
+use blockmap_vmsa::cpu::SizeChange;
 use blockmap_vmsa::{
     Access, Attributes, Change, Format, Geometry, Granule, Half, Leaves, Level, MemoryIndex,
     Regime, Shareability, TlbiForm, bits,
@@ -50,6 +53,17 @@ pub enum Action {
     Protect(Change),
     /// Splits.
     Split,
+    /// Makes pages of everything, where the slots are in one table.
+    Repaint,
+}
+
+/// How sizes change while a program runs.
+#[derive(Clone, Copy, Debug)]
+pub enum Way {
+    /// While everybody uses them.
+    Live,
+    /// While all other CPUs are parked, by a CPU on which this happens.
+    Parked(SizeChange),
 }
 
 /// Every geometry this crate runs programs on.
@@ -80,11 +94,18 @@ pub fn geometries() -> Vec<Geometry> {
 ///
 /// # Panics
 /// Where the two differ, naming the step.
-pub fn run(geometry: Geometry, window: u64, steps: &[Step]) {
+pub fn run((geometry, way): (Geometry, Way), window: u64, steps: &[Step]) {
     let words = words_for(geometry, TABLES);
     let ignore = |_: &Event| ();
     let host = Host::new(geometry, &words, &ignore);
-    host.set_terms(Terms { strategy: Strategy::Live, tlbi: TlbiForm::Ranged });
+    let strategy = match way {
+        Way::Live => Strategy::Live,
+        Way::Parked(own) => {
+            host.set_size_change(own);
+            Strategy::Quiesce
+        }
+    };
+    host.set_terms(Terms { strategy, tlbi: TlbiForm::Ranged });
     let space = Space::new(&host, host.new_root().unwrap());
     let reference = Mutex::new(Reference::new(geometry));
     for (number, step) in steps.iter().enumerate() {
@@ -93,7 +114,7 @@ pub fn run(geometry: Geometry, window: u64, steps: &[Step]) {
         let done = perform((&space, &MAY_PARK), &reference, range, step.action);
         host.assert_idle();
         let after = Tree::read(&space);
-        let context = format!("step {number} of {steps:#x?} on {geometry:?}");
+        let context = format!("step {number} of {steps:#x?} on {geometry:?}, {way:?}");
         if done {
             let pair = first_difference(&after.units, reference.lock().unwrap().units());
             assert_eq!(pair, None, "(made, expected) in {context}");
@@ -203,6 +224,16 @@ pub(crate) fn perform<P: Platform>(
             Err(SplitError::OutOfTables(_) | SplitError::SizeChange(_)) => return false,
             Err(error) => panic!("{error}"),
         },
+        Action::Repaint => {
+            let ready = match space.plan_repaint(range, &[], may_park) {
+                Ok(plan) => plan.reserve(),
+                Err(RepaintError::LeafOfSlots(_) | RepaintError::SeveralTables(_)) => return false,
+                Err(error) => panic!("{error}"),
+            };
+            let Ok(ready) = ready else { return false };
+            ready.commit().unwrap();
+            reference.lock().unwrap().repaint(range);
+        }
     }
     true
 }

@@ -6,7 +6,7 @@
 
 use blockmap::Mapping;
 use blockmap_machine::{PhysAddr, VirtAddr, VirtRange};
-use blockmap_vmsa::{Change, Geometry, LeafSize, Leaves};
+use blockmap_vmsa::{Change, Geometry, LeafSize, Leaves, Level};
 
 /// One leaf, or one contiguous run of leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +100,51 @@ impl Reference {
         if range.last() < self.geometry.inputs().1 {
             self.split_at(range.end());
         }
+    }
+
+    /// Makes pages of the leaves that `range` touches.
+    pub fn repaint(&mut self, range: VirtRange) {
+        let units = std::mem::take(&mut self.units);
+        for unit in units {
+            self.repaint_unit(unit, range);
+        }
+    }
+
+    /// Adds a leaf or run as it is after a repaint: a leaf that `range` touches becomes a table, and
+    /// what of that it does not touch stays in the largest leaves of its level. The pages of a table
+    /// that it touches are in no run.
+    fn repaint_unit(&mut self, unit: Unit, range: VirtRange) {
+        let level = unit.size.level;
+        if !unit.range().overlaps(range) {
+            self.units.push(unit);
+        } else if unit.size.run.is_some() {
+            self.parts(unit, level).for_each(|part| self.repaint_unit(part, range));
+        } else if let Some(below) = level.next() {
+            let parts: Vec<Unit> = self.parts(unit, below).collect();
+            let run = self.geometry.run_size(below).filter(|_| below >= Level::L2);
+            let length = run.map_or(1, |run| usize::from(run.entries()));
+            for group in parts.chunks(length) {
+                let is_spared = group.iter().all(|part| !part.range().overlaps(range));
+                match run.filter(|_| is_spared && below < Level::L3) {
+                    Some(size) => self.units.push(Unit { size, ..group[0] }),
+                    None if below == Level::L3 => self.units.extend(group),
+                    None => group.iter().for_each(|part| self.repaint_unit(*part, range)),
+                }
+            }
+        } else {
+            self.units.push(unit);
+        }
+    }
+
+    /// The leaves of `level` that `unit` could be in the place of.
+    fn parts(&self, unit: Unit, level: Level) -> impl Iterator<Item = Unit> + use<> {
+        let size = self.geometry.leaf_size(level).unwrap();
+        (0..unit.size.bytes() / size.bytes()).map(move |number| {
+            let offset = number * size.bytes();
+            let input = unit.input.checked_add(offset).unwrap();
+            let output = unit.output.checked_add(offset).unwrap();
+            Unit { input, output, size, ..unit }
+        })
     }
 
     /// Splits the leaf around `at`: the parts below and from `at` on get the largest leaves that

@@ -24,14 +24,14 @@ const GIB: u64 = 1 << 30;
 const PAGE: u64 = 4096;
 const INNER: u64 = LINEAR + 0x1555_5000;
 
-/// A host with room for two GiB of pages.
+/// A host with room for three GiB of pages.
 fn on_host(
     terms: Terms,
     gib: u64,
     log: &dyn Fn(&Event),
     operation: impl FnOnce(&Space<'_, Host<'_>>),
 ) {
-    on_host_of((terms, 1100), gib, log, operation);
+    on_host_of((terms, 1700), gib, log, operation);
 }
 
 /// The effects of `operation` from the barrier before the parking on, as text.
@@ -227,6 +227,36 @@ fn sizes(space: &Space<'_, Host<'_>>) -> Vec<(u64, u64)> {
     assert_eq!((tree.odd_entries, tree.empty_tables), (vec![], vec![]));
     let size = |size: LeafSize| size.bytes();
     tree.units.iter().map(|unit| (unit.input.value() - LINEAR, size(unit.size))).collect()
+}
+
+#[test]
+fn a_repaint_of_an_empty_half_terabyte_touches_the_slots_that_change_only() {
+    check(
+        (QUIESCE, SizeChange::NeedsBreak),
+        |space| {
+            let mut far = linear(1);
+            far.range = range(LINEAR + 7 * GIB, GIB);
+            space.map(far).unwrap();
+            space.repaint(range(LINEAR, 2 * GIB), &[], &MAY_PARK).unwrap();
+        },
+        |space| {
+            let before = space.platform().loads();
+            space.repaint(range(LINEAR, 512 * GIB), &[range(LINEAR, 0x1000)], &MAY_PARK).unwrap();
+            // Nobody looks at every slot while others are parked.
+            assert!(space.platform().loads() - before < 4 * 512);
+        },
+        &[
+            "dsb ishst",
+            "store  0x40001000[7] 0x0",
+            "dsb ishst",
+            "tlbi rvaae1is 0x7190001c0000",
+            "dsb ish",
+            "isb",
+            "store  0x40001000[7] 0x40406003",
+            "dsb ishst",
+            "isb",
+        ],
+    );
 }
 
 #[test]

@@ -5,7 +5,8 @@
 //! --test random_programs` runs more of them; the seed that a failure appends to
 //! `tests/random_programs.proptest-regressions` replays it in every later run.
 
-use blockmap_verify::program::{Action, LARGEST, Step, geometries, run};
+use blockmap_verify::program::{Action, LARGEST, Step, Way, geometries, run};
+use blockmap_vmsa::cpu::SizeChange;
 use blockmap_vmsa::{Access, Change, Leaves};
 use proptest::prelude::*;
 
@@ -28,6 +29,7 @@ fn action() -> impl Strategy<Value = Action> {
         1 => Just(Action::Unmap),
         3 => proptest::sample::select(Change::ALL.to_vec()).prop_map(Action::Protect),
         2 => Just(Action::Split),
+        1 => Just(Action::Repaint),
     ]
 }
 
@@ -40,19 +42,29 @@ fn step() -> impl Strategy<Value = Step> {
     )
 }
 
+fn way() -> impl Strategy<Value = Way> {
+    prop_oneof![
+        2 => Just(Way::Live),
+        1 => Just(Way::Parked(SizeChange::NeedsBreak)),
+        1 => Just(Way::Parked(SizeChange::Quiet)),
+    ]
+}
+
 proptest! {
     #[test]
     fn every_address_translates_as_the_plain_list_says(
         geometry in proptest::sample::select(geometries()),
+        way in way(),
         window in any::<u64>(),
         steps in proptest::collection::vec(step(), 1..24),
     ) {
-        run(geometry, window, &steps);
+        run((geometry, way), window, &steps);
     }
 
     #[test]
     fn operations_within_one_large_mapping_meet_each_other(
         geometry in proptest::sample::select(geometries()),
+        way in way(),
         steps in proptest::collection::vec(step(), 1..24),
     ) {
         let all = Step {
@@ -68,6 +80,6 @@ proptest! {
             length_grain: LARGEST,
         };
         let steps: Vec<Step> = [all].into_iter().chain(steps).collect();
-        run(geometry, 0, &steps);
+        run((geometry, way), 0, &steps);
     }
 }

@@ -79,6 +79,22 @@ impl<P: Platform> Space<'_, P> {
         costs.reduce(u32::saturating_add)
     }
 
+    /// The slots from the first to the last that does not stay, and how many tables it takes to
+    /// replace those that don't; `None` if all stay. What is stored while others are parked is as
+    /// long as these are many.
+    pub(super) fn changing(&self, job: Job<'_>, slots: Slots) -> Option<(Slots, u32)> {
+        let mut found: Option<(Slots, u32)> = None;
+        for old in self.old_slots(slots) {
+            let Some(cost) = self.cost(job, old) else { continue };
+            let span = Entry { table: slots.span.table, index: old.index }.span(1);
+            let alone = (Slots { span, start: old.at, ..slots }, 0);
+            let (mut changing, before) = found.unwrap_or(alone);
+            changing.span.count = old.index - changing.span.first + 1;
+            found = Some((changing, before.saturating_add(cost)));
+        }
+        found
+    }
+
     /// How many tables it takes to replace an entry; `None` if it stays.
     fn cost(&self, job: Job<'_>, old: Old) -> Option<u32> {
         match self.renewal(job, old)? {
