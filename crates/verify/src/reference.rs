@@ -111,8 +111,8 @@ impl Reference {
     }
 
     /// Adds a leaf or run as it is after a repaint: a leaf that `range` touches becomes a table, and
-    /// what of that it does not touch stays in the largest leaves of its level. The pages of a table
-    /// that it touches are in no run.
+    /// what of that it does not touch stays in the largest leaves of its level: in runs, where it
+    /// touches no part of one.
     fn repaint_unit(&mut self, unit: Unit, range: VirtRange) {
         let level = unit.size.level;
         if !unit.range().overlaps(range) {
@@ -125,7 +125,7 @@ impl Reference {
             let length = run.map_or(1, |run| usize::from(run.entries()));
             for group in parts.chunks(length) {
                 let is_spared = group.iter().all(|part| !part.range().overlaps(range));
-                match run.filter(|_| is_spared && below < Level::L3) {
+                match run.filter(|_| is_spared) {
                     Some(size) => self.units.push(Unit { size, ..group[0] }),
                     None if below == Level::L3 => self.units.extend(group),
                     None => group.iter().for_each(|part| self.repaint_unit(*part, range)),
