@@ -15,7 +15,7 @@ initially store 0x40001000[1] 0x40002003
 ";
 
 /// Changes of four entries of level 1 and 2, right and wrong.
-const PROGRAMS: [(&str, Option<Rule>); 12] = [
+const PROGRAMS: [(&str, Option<Rule>); 13] = [
     (
         "cpu 0:\nintend 0xffff000000000000+0x40000000 rights r--\n\
          update 0x40001000[0..1] clear 0 set 0x80\n\
@@ -78,6 +78,10 @@ const PROGRAMS: [(&str, Option<Rule>); 12] = [
          store 0x40001000[0] 0x40003003\ndsb ishst\n\
          cpu 1:\ncontext reserved\nisb\nsignal parked",
         Some(Rule::ParkedHoldsNothing),
+    ),
+    (
+        "cpu 0:\nlock a\nlock b\nunlock b\nunlock a\ncpu 1:\nlock b\nlock a\nunlock a\nunlock b",
+        Some(Rule::NoDeadlock),
     ),
 ];
 
