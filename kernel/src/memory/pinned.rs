@@ -7,7 +7,7 @@ use blockmap::Switch;
 use blockmap::machine::{Barrier, Entry, Event, Machine, Pattern, PhysAddr, Span, VirtAddr};
 use blockmap::vmsa::{Access, Attributes, Geometry, Kind, Level, Mair, Reach, Shareability};
 use blockmap_hw::{Cpu, Window};
-use blockmap_kernel::trace::{Record, Recording};
+use blockmap_kernel::trace::Record;
 
 use super::recorded::Recorded;
 use crate::arch::image;
@@ -60,13 +60,16 @@ impl<'a> Pinned<'a> {
         Self { cpu, level3, windows }
     }
 
+    #[inline]
     fn of(&self, table: PhysAddr) -> Option<&Cpu> {
         let found = self.windows.iter().flatten().find(|(pinned, _)| *pinned == table);
         found.map(|(_, cpu)| cpu)
     }
 
-    fn recording(&self) -> &Recording<'a> {
-        self.cpu.recording()
+    #[cold]
+    #[inline(never)]
+    fn record(&self, event: Event) {
+        self.cpu.recording().add(Record::Event(event));
     }
 }
 
@@ -86,7 +89,9 @@ impl Drop for Pinned<'_> {
     }
 }
 
+#[expect(clippy::inline_always, reason = "all others are parked meanwhile")]
 impl Machine for Pinned<'_> {
+    #[inline(always)]
     fn load(&self, entry: Entry) -> u64 {
         self.of(entry.table).map_or_else(|| self.cpu.load(entry), |cpu| cpu.load(entry))
     }
@@ -96,6 +101,7 @@ impl Machine for Pinned<'_> {
             .map_or_else(|| self.cpu.scan(span, pattern), |cpu| cpu.scan(span, pattern))
     }
 
+    #[inline(always)]
     fn perform(&self, event: Event) {
         let table = match event {
             Event::Store { entry, .. } => Some(entry.table),
@@ -104,7 +110,9 @@ impl Machine for Pinned<'_> {
         };
         match table.and_then(|table| self.of(table)) {
             Some(cpu) => {
-                self.recording().add(Record::Event(event));
+                if self.cpu.recording().is_on() {
+                    self.record(event);
+                }
                 cpu.perform(event);
             }
             None => self.cpu.perform(event),
