@@ -79,6 +79,15 @@ mod tests {
     }
 
     #[test]
+    fn what_was_let_go_of_can_be_taken_again() {
+        let locks = SlotLocks::new();
+        for _ in 0..2 {
+            locks.lock(slots(3, 5), || panic!("nobody holds them"));
+            locks.unlock(slots(3, 5));
+        }
+    }
+
+    #[test]
     fn a_scope_of_all_slots_leaves_the_roots_lock_alone() {
         for last in [61, 62, 63, 131_071, u32::MAX] {
             let locks = if last == 61 { 62 } else { 63 };
