@@ -306,7 +306,7 @@ fn a_trace_that_begins_late_says_what_the_tables_held() {
 
 #[test]
 fn a_map_of_pages_is_traced_too() {
-    let config = Config::new("1G").cpu("max").options("trace=65536");
+    let config = Config::new("1G").cpu("max").options("trace=65536 size-change=never");
     let script = "ro 0xffff000012345000 7; trace dump FILE; ptdump";
     let (booted, replayed, text) = traced(config, "pages", script);
     check_map(&replayed, booted.answer("ptdump"));
