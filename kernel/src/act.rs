@@ -1,5 +1,6 @@
 //! Carrying out the monitor's commands.
 
+mod count;
 mod cpus;
 mod referee;
 mod trace;
@@ -42,9 +43,9 @@ impl Monitor<'_> {
             Command::Stat => self.stat(),
             Command::Walk(address) => self.walk(address),
             Command::Protect(change, range) => self.protect(range, change),
-            Command::Split(range) => say(self.system.space().split(range, &System::may_park())),
+            Command::Split(range) => self.split(range),
             Command::Vmap(pages) => self.vmap(pages),
-            Command::Vunmap(start) => say(self.system.vunmap(start)),
+            Command::Vunmap(start) => say(self.counted(|| self.system.vunmap(start))),
             Command::Peek(address) => self.peek(address),
             Command::Poke(address, value) => self.poke(address, value),
             Command::Exec(address) => self.exec(address),
@@ -59,7 +60,8 @@ impl Monitor<'_> {
             Command::Load(Power::On, cpu) => say(self.system.begin_load(cpu)),
             Command::Load(Power::Off, cpu) => self.end_load(cpu),
             Command::Churn(changes, accesses) => self.churn(changes, accesses),
-            Command::Repaint => say(self.system.repaint_pages()),
+            Command::Repaint => say(self.counted(|| self.system.repaint_pages())),
+            Command::Count(what) => Self::count(what),
             Command::Cmdline => self.cmdline(),
             Command::Poweroff(status) => exit::exit(Status::Asked(status)),
         }
@@ -102,12 +104,16 @@ impl Monitor<'_> {
     }
 
     fn protect(&self, range: VirtRange, change: Change) {
-        say(self.system.protect(range, change));
+        say(self.counted(|| self.system.protect(range, change)));
+    }
+
+    fn split(&self, range: VirtRange) {
+        say(self.counted(|| self.system.space().split(range, &System::may_park())));
     }
 
     fn vmap(&self, pages: u64) {
         let bytes = pages.saturating_mul(FRAME_BYTES);
-        match self.system.vmap(bytes) {
+        match self.counted(|| self.system.vmap(bytes)) {
             Ok(area) => println!("{area}"),
             Err(error) => println!("refused: {error}"),
         }

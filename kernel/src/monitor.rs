@@ -72,6 +72,9 @@ pub enum Command<'a> {
     Churn(u64, u64),
     /// `repaint pages`: make pages of the linear map's blocks, with all other CPUs parked.
     Repaint,
+    /// `count on|off`: after each command that changes the tables, say what it cost: in cycles, or
+    /// in effects while these are recorded.
+    Count(Power),
     /// `cmdline`: print the command line, and what it was understood to ask for.
     Cmdline,
     /// `poweroff [STATUS]`: end the machine, with a status for whoever started it.
@@ -104,6 +107,7 @@ impl Command<'_> {
             | Self::Strategy
             | Self::Cpu(..)
             | Self::Load(..)
+            | Self::Count(_)
             | Self::Cmdline
             | Self::Poweroff(_) => false,
         }

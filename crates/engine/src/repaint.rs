@@ -130,6 +130,13 @@ impl Job<'_> {
         VirtRange::new(start, run.bytes()).is_some_and(|range| self.spares(range))
     }
 
+    /// Whether every run of this size in `table`, what a table translates, comes apart.
+    fn spares_no_run(&self, table: VirtRange, run: LeafSize) -> bool {
+        run.bytes() > self.grain
+            && self.range.covers(table)
+            && !self.keep.iter().any(|keep| keep.overlaps(table))
+    }
+
     /// As [`Job::spares_run`], for a run of pages in a table that translates `table`.
     fn spares_pages(&self, at: VirtAddr, run: LeafSize, table: VirtRange) -> bool {
         match self.beside {

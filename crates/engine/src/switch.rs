@@ -45,7 +45,7 @@ pub struct Switch {
 #[derive(Clone, Debug)]
 enum Stores {
     /// Leaves and runs come apart.
-    Units([Option<Unit>; 2]),
+    Units { units: [Option<Unit>; 2], links: [Option<Link>; 2] },
     /// Entries of one table change, whatever they were.
     Exchange(Exchange),
 }
@@ -70,8 +70,6 @@ pub(crate) struct Unit {
     pub(crate) valid: u64,
     /// What it translates.
     pub(crate) range: Option<VirtRange>,
-    /// The entries among them that become pointers, and what they become.
-    pub(crate) links: [Option<Link>; 2],
 }
 
 /// Neighbouring entries of a live table that change all at once.
@@ -105,9 +103,13 @@ impl Switch {
     /// The most tables that [`Switch::tables`] names.
     pub const MOST_TABLES: usize = 2;
 
-    /// Of leaves and runs that come apart.
-    pub(crate) const fn units(units: [Option<Unit>; 2], trains: [Option<Train>; 2]) -> Self {
-        Self { stores: Stores::Units(units), trains }
+    /// Of leaves and runs that come apart, and of those of their entries that become pointers.
+    pub(crate) const fn units(
+        units: [Option<Unit>; 2],
+        links: [Option<Link>; 2],
+        trains: [Option<Train>; 2],
+    ) -> Self {
+        Self { stores: Stores::Units { units, links }, trains }
     }
 
     /// Of entries that change all at once.
@@ -120,7 +122,7 @@ impl Switch {
     /// reaches them through windows that the change does not concern.
     pub fn tables(&self) -> impl Iterator<Item = PhysAddr> {
         let (first, second) = match &self.stores {
-            Stores::Units(units) => {
+            Stores::Units { units, .. } => {
                 let [first, second] = units.each_ref();
                 let table = |unit: &Unit| unit.span.table;
                 (first.as_ref().map(table), second.as_ref().map(table))
@@ -135,7 +137,7 @@ impl Switch {
     /// after.
     pub fn ranges(&self) -> impl Iterator<Item = VirtRange> {
         let ranges = match &self.stores {
-            Stores::Units(units) => units.each_ref().map(|unit| unit.as_ref()?.range),
+            Stores::Units { units, .. } => units.each_ref().map(|unit| unit.as_ref()?.range),
             Stores::Exchange(Exchange { range, .. }) => [*range, None],
         };
         ranges.into_iter().flatten()
@@ -145,9 +147,9 @@ impl Switch {
     #[must_use]
     pub const fn alone(&self, own: SizeChange) -> Alone {
         match (&self.stores, own) {
-            (Stores::Units(_), SizeChange::Quiet) => Alone::Direct,
+            (Stores::Units { .. }, SizeChange::Quiet) => Alone::Direct,
             // An entry that leads to another table is no change of size alone.
-            (Stores::Units(_), SizeChange::NeedsBreak | SizeChange::MayAbort)
+            (Stores::Units { .. }, SizeChange::NeedsBreak | SizeChange::MayAbort)
             | (Stores::Exchange(_), _) => Alone::Break,
         }
     }
@@ -156,19 +158,17 @@ impl Switch {
     /// nothing of the tables in their TLBs.
     pub fn perform<M: Machine>(&self, machine: &M, alone: Alone) {
         match (&self.stores, alone) {
-            (Stores::Units(units), Alone::Break) => {
+            (Stores::Units { units, links }, Alone::Break) => {
                 for unit in units.iter().flatten() {
                     machine.perform(Event::Update { span: unit.span, clear: bits::VALID, set: 0 });
                 }
                 self.invalidate(machine);
-                for unit in units.iter().flatten() {
-                    unit.link(machine);
-                    unit.keep(machine);
-                }
+                store_links(links, machine);
+                units.iter().flatten().for_each(|unit| unit.keep(links, machine));
             }
-            (Stores::Units(units), Alone::Direct) => {
+            (Stores::Units { units, links }, Alone::Direct) => {
                 leave_runs(units, machine);
-                units.iter().flatten().for_each(|unit| unit.link(machine));
+                store_links(links, machine);
                 return self.invalidate(machine);
             }
             (Stores::Exchange(exchange), _) => {
@@ -224,20 +224,21 @@ impl Exchange {
     }
 }
 
-impl Unit {
-    /// Stores the pointers.
-    fn link<M: Machine>(&self, machine: &M) {
-        for Link { entry, word, .. } in self.links.into_iter().flatten() {
-            machine.store(entry, word);
-        }
+/// Stores the pointers.
+#[inline]
+fn store_links<M: Machine>(links: &[Option<Link>; 2], machine: &M) {
+    for Link { entry, word, .. } in links.iter().flatten() {
+        machine.store(*entry, *word);
     }
+}
 
-    /// Makes the broken entries that are no pointers what they were, each for itself.
-    fn keep<M: Machine>(&self, machine: &M) {
+impl Unit {
+    /// Makes the broken entries that are none of the pointers what they were, each for itself.
+    fn keep<M: Machine>(&self, links: &[Option<Link>; 2], machine: &M) {
         let Span { table, first, count } = self.span;
         let end = first + count;
         let is_link =
-            |index: u16| self.links.iter().flatten().any(|link| link.entry.index == index);
+            |index: u16| links.iter().flatten().any(|link| link.entry == Entry { table, index });
         let mut index = first;
         while index < end {
             let kept = (index..end).take_while(|index| !is_link(*index));

@@ -10,6 +10,7 @@ use thiserror::Error;
 use super::{admitted, are_several, own, wait_until};
 use crate::arch::gic::{self, Ipi};
 use crate::arch::{ground, interrupts, per_cpu};
+use crate::count;
 use crate::lock::Lock;
 
 /// Proof that its holder may wait for other CPUs: its interrupts are on, and it holds no lock.
@@ -51,10 +52,12 @@ pub(crate) struct Parkings {
     pub(crate) first: (u64, u64),
     /// From the last CPU's arrival to the release: the last time, and the longest.
     pub(crate) all: (u64, u64),
+    /// The same of the last time in cycles, if these were counted.
+    pub(crate) cycles: u64,
 }
 
 static PARKING: Lock<Parkings> =
-    Lock::new(Parkings { count: 0, given_up: 0, first: (0, 0), all: (0, 0) });
+    Lock::new(Parkings { count: 0, given_up: 0, first: (0, 0), all: (0, 0), cycles: 0 });
 
 /// How often CPUs were parked.
 pub(crate) fn parkings() -> Parkings {
@@ -79,13 +82,13 @@ pub(crate) fn with_others_parked<T>(
     let generation = gate.next();
     let first = AtomicU64::new(0);
     let result = bring_in(generation, &first);
-    let all = ticks();
+    let (all, begun) = (ticks(), count::now());
     if result.is_ok() {
         interrupts::all_masked(|| what(&prepared));
     }
     gate.open(generation);
     ground::wake_waiting();
-    let end = ticks();
+    let (ended, end) = (count::now(), ticks());
     match result {
         Ok(()) => {
             parkings.count += 1;
@@ -96,6 +99,7 @@ pub(crate) fn with_others_parked<T>(
             let first = first.load(Ordering::Relaxed);
             parkings.first = last(if first == 0 { all } else { first }, parkings.first.1);
             parkings.all = last(all, parkings.all.1);
+            parkings.cycles = count::between(begun, ended);
         }
         Err(_) => parkings.given_up += 1,
     }

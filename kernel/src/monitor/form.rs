@@ -109,6 +109,7 @@ pub(super) enum Verb {
     Load,
     Churn,
     Repaint,
+    Count,
     Cmdline,
     Poweroff,
 }
@@ -140,7 +141,7 @@ const fn form(
     Form { name, verb, operands, says }
 }
 
-pub(super) const FORMS: [Form; 28] = [
+pub(super) const FORMS: [Form; 29] = [
     form("help", Verb::Help, NONE, "this list"),
     form("ptdump", Verb::Ptdump, &[Operand::Scope], "the map, in runs of equal leaves"),
     form("stat", Verb::Stat, NONE, "leaves of each size, tables, frames"),
@@ -172,6 +173,7 @@ pub(super) const FORMS: [Form; 28] = [
         &[Operand::Leaves],
         "pages instead of blocks, with all others parked",
     ),
+    form("count", Verb::Count, &[Operand::OnOff], "say what each change of the tables costs"),
     form("cmdline", Verb::Cmdline, NONE, "the command line, and what is wrong with it"),
     form("poweroff", Verb::Poweroff, &[Operand::Status], "end the machine"),
 ];

@@ -95,6 +95,7 @@ fn command<'a>(
         Verb::Load => Command::Load(operands.power()?, operands.cpu()?),
         Verb::Churn => Command::Churn(operands.number()?, operands.accesses()?),
         Verb::Repaint => operands.leaves().map(|()| Command::Repaint)?,
+        Verb::Count => Command::Count(operands.power()?),
         Verb::Cmdline => Command::Cmdline,
         Verb::Poweroff => Command::Poweroff(operands.status()?),
     };

@@ -44,6 +44,7 @@ fn every_command_is_read_with_its_operands() {
     assert_eq!(read("trace dump"), Command::Trace(Trace::Dump(None)));
     let file = Trace::Dump(Some("/tmp/Boot.trace"));
     assert_eq!(read("trace dump /tmp/Boot.trace"), Command::Trace(file));
+    assert_eq!(read("count on"), Command::Count(Power::On));
     assert_eq!(read("cmdline"), Command::Cmdline);
     assert_eq!(read("poweroff"), Command::Poweroff(0));
     assert_eq!(read("poweroff 255"), Command::Poweroff(255));

@@ -21,12 +21,12 @@ impl<P: Platform> Space<'_, P> {
     ) -> Result<(), NotParked> {
         // INVARIANT: the plan was made with leave to park, or else has no cuts.
         let Parking::Allowed(may_park) = permit.parking else { return Ok(()) };
-        let start = cuts.start.map(|cut| (cut, self.unit(cut, links)));
+        let start = cuts.start.map(|cut| (cut, self.unit(cut)));
         let is_other = |cut: &Cut| start.is_none_or(|(first, _)| first.span() != cut.span());
-        let end = cuts.end.filter(is_other).map(|cut| (cut, self.unit(cut, links)));
+        let end = cuts.end.filter(is_other).map(|cut| (cut, self.unit(cut)));
         let units = [start, end];
         let trains = units.map(|unit| unit.map(|(cut, _)| self.train(cut, permit.terms.tlbi)));
-        let switch = Switch::units(units.map(|unit| unit.map(|(_, unit)| unit)), trains);
+        let switch = Switch::units(units.map(|unit| unit.map(|(_, unit)| unit)), links, trains);
         // Before anybody is parked for it, everything it leads to is visible.
         // [publish-after-fill]
         self.machine().barrier(Barrier::DsbIshst);
@@ -42,15 +42,9 @@ impl<P: Platform> Space<'_, P> {
         parked
     }
 
-    /// What comes apart where `cut` is made, with those of `links` that are in it.
-    fn unit(&self, cut: Cut, links: [Option<Link>; 2]) -> Unit {
-        let span = cut.span();
-        let is_within = |link: &Link| {
-            let offset = link.entry.index.wrapping_sub(span.first);
-            link.entry.table == span.table && offset < span.count
-        };
-        let links = links.map(|link| link.filter(is_within));
-        Unit { span, valid: cut.leaf.word & bits::VALID, range: self.range_of(cut), links }
+    /// What comes apart where `cut` is made.
+    fn unit(&self, cut: Cut) -> Unit {
+        Unit { span: cut.span(), valid: cut.leaf.word & bits::VALID, range: self.range_of(cut) }
     }
 
     /// What the leaf or run that a cut goes through translates.

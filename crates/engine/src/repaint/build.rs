@@ -129,6 +129,10 @@ impl<P: Platform> Space<'_, P> {
         let entries = geometry.entries(pages.level);
         let run = used_run(geometry, pages.level);
         let table = VirtRange::new(at, geometry.page_bytes() * u64::from(entries));
+        if run.zip(table).is_none_or(|(run, table)| job.spares_no_run(table, run)) {
+            self.fill_leaves(pages, (0, entries), meaning);
+            return;
+        }
         let in_run = |first: u16| {
             let at = at.wrapping_add(geometry.page_bytes() * u64::from(first));
             let both = run.zip(table);
