@@ -164,7 +164,9 @@ impl Switch {
                 }
                 self.invalidate(machine);
                 store_links(links, machine);
-                units.iter().flatten().for_each(|unit| unit.keep(links, machine));
+                // What has one entry has nothing besides the pointer.
+                let runs = units.iter().flatten().filter(|unit| unit.span.count > 1);
+                runs.for_each(|unit| unit.keep(links, machine));
             }
             (Stores::Units { units, links }, Alone::Direct) => {
                 leave_runs(units, machine);
