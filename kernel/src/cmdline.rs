@@ -22,6 +22,7 @@ use core::fmt;
 use core::num::NonZeroU32;
 
 use blockmap::layout::{DebugPagealloc, Rodata, SizeChoice};
+use blockmap::machine::VirtAddr;
 
 use crate::number::number;
 use crate::trace::MOST_RECORDS;
@@ -59,6 +60,9 @@ pub struct Options<'a> {
     pub max_cpus: Option<u32>,
     /// `park-fault=`: a CPU that does something wrong on purpose when it is asked to park.
     pub park_fault: Option<(u32, ParkFault)>,
+    /// `change-at-boot=`: a page that is made read-only and writable again at every step of CPUs
+    /// coming.
+    pub change_at_boot: Option<VirtAddr>,
     /// `semihosting`: how the machine is ended, and whether it can write files of its host.
     pub exit: Exit,
     /// `quiet`: how much is printed before the monitor starts.
@@ -144,6 +148,8 @@ pub enum Known {
     MaxCpus,
     /// `park-fault=`.
     ParkFault,
+    /// `change-at-boot=`.
+    ChangeAtBoot,
     /// `semihosting`.
     Semihosting,
     /// `quiet`, as Linux has it.
@@ -152,7 +158,7 @@ pub enum Known {
 
 impl Known {
     /// All options.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Rodata,
         Self::DebugPagealloc,
         Self::FailTables,
@@ -164,6 +170,7 @@ impl Known {
         Self::NoSizeChangeList,
         Self::MaxCpus,
         Self::ParkFault,
+        Self::ChangeAtBoot,
         Self::Semihosting,
         Self::Quiet,
     ];
@@ -183,6 +190,7 @@ impl Known {
             Self::NoSizeChangeList => "no-size-change-list",
             Self::MaxCpus => "maxcpus",
             Self::ParkFault => "park-fault",
+            Self::ChangeAtBoot => "change-at-boot",
             Self::Semihosting => "semihosting",
             Self::Quiet => "quiet",
         }
@@ -202,6 +210,7 @@ impl Known {
             | Self::NoSizeChangeList
             | Self::MaxCpus
             | Self::ParkFault
+            | Self::ChangeAtBoot
             | Self::Semihosting
             | Self::Quiet => same_name(self.name(), name),
         }
@@ -225,7 +234,10 @@ impl Known {
                  16 CPUs by number"
             }
             Self::MaxCpus => "a number of CPUs, 1 or more",
-            Self::ParkFault => "a CPU's number, a colon, and never, late or dead",
+            Self::ParkFault => {
+                "a CPU's number, a colon, and never, late, dead, serror or unstarted"
+            }
+            Self::ChangeAtBoot => "an address of the linear map",
             Self::NoSizeChangeList | Self::Semihosting | Self::Quiet => "no value",
         }
     }
@@ -256,6 +268,9 @@ impl Known {
                 options.max_cpus = Some(NonZeroU32::new(cpus)?.get());
             }
             (Self::ParkFault, Some(value)) => options.park_fault = Some(cpu::park_fault(value)?),
+            (Self::ChangeAtBoot, Some(value)) => {
+                options.change_at_boot = Some(VirtAddr::new(number(value)?));
+            }
             (Self::Semihosting, None) => options.exit = Exit::Semihosting,
             (Self::Quiet, None) => options.boot_messages = BootMessages::Hidden,
             (
@@ -267,7 +282,8 @@ impl Known {
                 | Self::CpuSizeChange
                 | Self::CpuDisguise
                 | Self::MaxCpus
-                | Self::ParkFault,
+                | Self::ParkFault
+                | Self::ChangeAtBoot,
                 _,
             )
             | (Self::NoSizeChangeList | Self::Semihosting | Self::Quiet, Some(_)) => return None,
@@ -334,6 +350,7 @@ impl Default for Options<'_> {
             disguises: Disguises::default(),
             max_cpus: None,
             park_fault: None,
+            change_at_boot: None,
             exit: Exit::default(),
             boot_messages: BootMessages::default(),
             monitor: None,

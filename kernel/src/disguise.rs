@@ -15,6 +15,9 @@ use crate::arch::boot::ExceptionLevel;
 /// vendor-specific services of a hypervisor, as the referee's are.
 pub(crate) const CALL: u32 = 1 << 31 | 1 << 30 | 6 << 24 | 0x100;
 
+/// The number of the call by which a CPU has a system error come for it.
+pub(crate) const ERROR_CALL: u32 = CALL + 1;
+
 /// How many CPUs can be in disguise: those for which there is a stack at EL2.
 pub(crate) const MOST_CPUS: u32 = 1024;
 
@@ -55,4 +58,10 @@ pub(crate) fn put_on(disguise: Disguise, entered_at: ExceptionLevel) -> Result<(
     arguments.iter_mut().zip(words(disguise)).for_each(|(argument, word)| *argument = word);
     let [status, ..] = Hvc::call64(CALL, arguments);
     if status == 0 { Ok(()) } else { Err(NoEl2) }
+}
+
+/// Has a system error come for this CPU as soon as it does not mask them, if there is an EL2 that
+/// answers; otherwise firmware knows no such call, and nothing happens.
+pub(crate) fn raise_system_error() {
+    Hvc::call64(ERROR_CALL, [0; 17]);
 }

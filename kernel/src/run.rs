@@ -75,7 +75,7 @@ fn bring_up(system: &'static System<'static>, gic: Option<Registers>, options: &
         }
         return;
     }
-    cpus::start_all(system, options.max_cpus);
+    cpus::start_all(system, options);
     if options.boot_messages == BootMessages::Shown && cpus::announced() > 1 {
         let running = cpus::admitted().count();
         let Terms { strategy, tlbi } = system.shared_terms().now();

@@ -41,7 +41,6 @@ pub struct Switch {
 }
 
 /// Which live entries change.
-#[expect(clippy::large_enum_variant, reason = "nothing is allocated: it is made once, on a stack")]
 #[derive(Clone, Debug)]
 enum Stores {
     /// Leaves and runs come apart.
@@ -165,11 +164,14 @@ impl Switch {
                 self.invalidate(machine);
                 store_links(links, machine);
                 // What has one entry has nothing besides the pointer.
-                let runs = units.iter().flatten().filter(|unit| unit.span.count > 1);
-                runs.for_each(|unit| unit.keep(links, machine));
+                if has_runs(units) {
+                    units.iter().flatten().for_each(|unit| unit.keep(links, machine));
+                }
             }
             (Stores::Units { units, links }, Alone::Direct) => {
-                leave_runs(units, machine);
+                if has_runs(units) {
+                    leave_runs(units, machine);
+                }
                 store_links(links, machine);
                 return self.invalidate(machine);
             }
@@ -199,18 +201,22 @@ impl Switch {
     }
 }
 
+/// Whether what comes apart has several entries.
+#[inline]
+fn has_runs(units: &[Option<Unit>; 2]) -> bool {
+    units.iter().flatten().any(|unit| unit.span.count > 1)
+}
+
 /// No entry of a run may change in another way while a neighbour still says that it is in the run.
 /// [run-changes-whole]
+#[cold]
+#[inline(never)]
 fn leave_runs<M: Machine>(units: &[Option<Unit>; 2], machine: &M) {
-    let mut has_left = false;
     for unit in units.iter().flatten().filter(|unit| unit.span.count > 1) {
         let span = unit.span;
         machine.perform(Event::Update { span, clear: bits::CONTIGUOUS, set: 0 });
-        has_left = true;
     }
-    if has_left {
-        machine.barrier(Barrier::DsbIshst);
-    }
+    machine.barrier(Barrier::DsbIshst);
 }
 
 impl Exchange {
@@ -236,6 +242,8 @@ fn store_links<M: Machine>(links: &[Option<Link>; 2], machine: &M) {
 
 impl Unit {
     /// Makes the broken entries that are none of the pointers what they were, each for itself.
+    #[cold]
+    #[inline(never)]
     fn keep<M: Machine>(&self, links: &[Option<Link>; 2], machine: &M) {
         let Span { table, first, count } = self.span;
         let end = first + count;

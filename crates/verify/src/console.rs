@@ -60,7 +60,12 @@ pub struct Dump {
 }
 
 impl Dump {
-    fn parse(answer: &str) -> Self {
+    /// Reads a dump of this kernel or of Linux. Its lines are those of one table tree, in order.
+    ///
+    /// # Panics
+    /// If there is a gap between two lines, or a size that their addresses do not have.
+    #[must_use]
+    pub fn parse(answer: &str) -> Self {
         let lines: Vec<Line> = answer.lines().filter_map(Line::parse).collect();
         for pair in lines.windows(2) {
             assert_eq!(pair[0].start.wrapping_add(pair[0].bytes), pair[1].start, "{answer}");
@@ -76,6 +81,23 @@ impl Dump {
         let all = self.mapped().filter(|line| line.start < LINEAR + end);
         let after = all.filter(|line| line.start + line.bytes > LINEAR + start);
         after.inspect(|line| assert!(line.start >= LINEAR + start)).map(Line::to_string).collect()
+    }
+
+    /// The leaves from `start` bytes into the linear map up to `end` bytes: how far each stretch of
+    /// like ones reaches, their level and attributes. Memory tags are left out.
+    #[must_use]
+    pub fn leaves(&self, start: u64, end: u64) -> Vec<(u64, String)> {
+        let mut leaves: Vec<(u64, String)> = Vec::new();
+        for line in self.mapped().filter(|line| line.start < LINEAR + end) {
+            let reach = (line.start - LINEAR + line.bytes).min(end);
+            let says = line.words[1..].join(" ").replace("-TAGGED", "");
+            match leaves.last_mut() {
+                _ if reach <= start => {}
+                Some((before, same)) if *same == says => *before = reach,
+                _ => leaves.push((reach, says)),
+            }
+        }
+        leaves
     }
 
     /// The lines that something is mapped in.

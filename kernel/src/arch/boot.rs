@@ -37,6 +37,8 @@ global_asm!(
     ".set DISGUISE_LOW, {disguise_low}",
     ".set DISGUISE_HIGH, {disguise_high}",
     ".set DISGUISE_CPUS, {disguise_cpus}",
+    ".set ERROR_LOW, {error_low}",
+    ".set ERROR_HIGH, {error_high}",
     include_str!("boot.S"),
     include_str!("el2.S"),
     include_str!("idmap.S"),
@@ -63,6 +65,8 @@ global_asm!(
     start_high = const referee::START >> 16,
     disguise_low = const disguise::CALL & 0xffff,
     disguise_high = const disguise::CALL >> 16,
+    error_low = const disguise::ERROR_CALL & 0xffff,
+    error_high = const disguise::ERROR_CALL >> 16,
     disguise_cpus = const disguise::MOST_CPUS,
 );
 

@@ -105,12 +105,14 @@ impl PerCpu {
     }
 
     /// What is wrong with it on purpose.
-    pub(super) fn park_fault(&self) -> ParkFault {
+    pub(crate) fn park_fault(&self) -> ParkFault {
         match self.park_fault.load(Ordering::Relaxed) {
             0 => ParkFault::None,
             1 => ParkFault::Never,
             2 => ParkFault::Late,
-            _ => ParkFault::Dead,
+            3 => ParkFault::Dead,
+            4 => ParkFault::SystemError,
+            _ => ParkFault::Unstarted,
         }
     }
 
@@ -121,6 +123,8 @@ impl PerCpu {
             ParkFault::Never => 1,
             ParkFault::Late => 2,
             ParkFault::Dead => 3,
+            ParkFault::SystemError => 4,
+            ParkFault::Unstarted => 5,
         };
         self.park_fault.store(number, Ordering::Relaxed);
     }

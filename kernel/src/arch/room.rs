@@ -12,6 +12,7 @@ use super::ground::{self, Place};
 use super::per_cpu;
 use super::{exit, interrupts, ttbr};
 use crate::console::{self, println};
+use crate::disguise;
 
 unsafe extern "C" {
     /// In `parking.S`; taken as addresses because they are called where they were loaded.
@@ -27,7 +28,7 @@ pub(super) fn answer() {
     let data = per_cpu::this();
     let place = ground::place(data.number());
     match data.park_fault() {
-        ParkFault::None => {}
+        ParkFault::None | ParkFault::SystemError | ParkFault::Unstarted => {}
         ParkFault::Never => return,
         ParkFault::Late => {
             // Until the request was given up; answering it then is too late.
@@ -44,7 +45,12 @@ pub(super) fn answer() {
         }
     }
     if let Some(generation) = place.ticket.enter() {
-        interrupts::all_masked(|| park(place, generation));
+        interrupts::all_masked(|| {
+            if data.park_fault() == ParkFault::SystemError {
+                disguise::raise_system_error();
+            }
+            park(place, generation);
+        });
         place.ticket.leave();
     }
 }

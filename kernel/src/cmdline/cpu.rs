@@ -85,6 +85,10 @@ pub enum ParkFault {
     Late,
     /// It stops on its way in, for ever.
     Dead,
+    /// A system error comes for it while it is parked. It takes an EL2 to raise one.
+    SystemError,
+    /// It never gets as far as parking: firmware says that it was started, and it is not.
+    Unstarted,
 }
 
 /// What `park-fault=` says: the CPU, a colon, the fault.
@@ -94,6 +98,8 @@ pub(super) fn park_fault(value: &str) -> Option<(u32, ParkFault)> {
         "never" => ParkFault::Never,
         "late" => ParkFault::Late,
         "dead" => ParkFault::Dead,
+        "serror" => ParkFault::SystemError,
+        "unstarted" => ParkFault::Unstarted,
         _ => return None,
     };
     Some((u32::try_from(number(cpu)?).ok()?, fault))

@@ -85,14 +85,23 @@ pub(super) fn admit(system: &'static System<'static>, cpu: u32) -> Result<(), Ad
 
 /// The terms that all admitted CPUs agree on.
 fn terms_of_admitted(policy: &Policy) -> Terms {
-    let change = |cpu| size_change(cpu, &policy.overrides).0;
-    let others = admitted().filter(|cpu| *cpu != 0).map(change).min();
-    let answer = if IS_FINAL.load(Ordering::Relaxed) { Answer::Final } else { Answer::Open };
-    let strategy = Strategy::of(policy.choice, Admitted { boot: change(0), others, answer });
+    let strategy = strategy_with(policy, None, answer());
     let form = |cpu| ground::place(cpu).report().tlbi_form();
     let all_ranged = admitted().all(|cpu| form(cpu) == TlbiForm::Ranged);
     let tlbi = if all_ranged { TlbiForm::Ranged } else { TlbiForm::ByAddress };
     Terms { strategy, tlbi }
+}
+
+/// The strategy of all admitted CPUs and one more, if the answer is this.
+pub(super) fn strategy_with(policy: &Policy, newcomer: Option<u32>, answer: Answer) -> Strategy {
+    let change = |cpu| size_change(cpu, &policy.overrides).0;
+    let others = admitted().chain(newcomer).filter(|cpu| *cpu != 0).map(change).min();
+    Strategy::of(policy.choice, Admitted { boot: change(0), others, answer })
+}
+
+/// Whether CPUs are still expected.
+pub(super) fn answer() -> Answer {
+    if IS_FINAL.load(Ordering::Relaxed) { Answer::Final } else { Answer::Open }
 }
 
 /// Whether all CPUs that were announced have been heard of, or will not be.

@@ -1,13 +1,19 @@
 //! Starting CPUs, and what a CPU does that was started.
 
-use blockmap::layout::Repaint;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use blockmap::layout::{Answer, Repaint, Strategy};
+use blockmap::machine::{VirtAddr, VirtRange};
+use blockmap::vmsa::Change;
+use blockmap_kernel::cmdline::{Options, ParkFault};
+use blockmap_kernel::frames::FRAME_BYTES;
 use blockmap_kernel::identity::Unfit;
 use thiserror::Error;
 
 use super::admit::{self, AdmitError};
 use super::announce::STARTABLE;
 use super::job::Order;
-use super::{announced, wait_until};
+use super::{admitted, announced, wait_until};
 use crate::arch::exit::{self, Status};
 use crate::arch::ground::{self, Stage};
 use crate::arch::psci::{self, PsciError};
@@ -63,8 +69,14 @@ pub(crate) enum StartError {
 }
 
 /// Starts all CPUs, or as many as `maxcpus=` says, one by one. Says which did not come.
-pub(crate) fn start_all(system: &'static System<'static>, most: Option<u32>) {
-    let most = most.unwrap_or(u32::MAX);
+pub(crate) fn start_all(system: &'static System<'static>, options: &Options<'_>) {
+    let most = options.max_cpus.unwrap_or(u32::MAX);
+    let change = || {
+        if let Some(address) = options.change_at_boot {
+            change_page(system, address);
+        }
+    };
+    change();
     for cpu in (1..announced()).filter(|cpu| STARTABLE.has(*cpu)) {
         if cpu >= most {
             break;
@@ -72,15 +84,39 @@ pub(crate) fn start_all(system: &'static System<'static>, most: Option<u32>) {
         if let Err(error) = start(system, cpu) {
             println!("CPUs: {error}");
         }
+        change();
     }
+    make_pages(system, admit::strategy_with(system.policy(), None, Answer::Final));
+    change();
     admit::finish(system);
-    make_pages(system);
+    change();
 }
 
-/// Makes pages of the map if that is what the terms ask for now. If it can't be done the machine
-/// ends: the command line wants no size to change, and single pages could not change their rights.
-fn make_pages(system: &System<'static>) {
-    match system.wanted_repaint() {
+/// Makes a page read-only and writable again, and says how: at no moment of the boot may that fail.
+/// It is another page each time: the next one of 2 MiB and one more page further on.
+fn change_page(system: &System<'static>, address: VirtAddr) {
+    static TIMES: AtomicU32 = AtomicU32::new(0);
+    let times = TIMES.fetch_add(1, Ordering::Relaxed);
+    let page = address.wrapping_add(u64::from(times) * ((2 << 20) + FRAME_BYTES));
+    let Some(page) = VirtRange::new(page, FRAME_BYTES) else { return };
+    let strategy = system.shared_terms().now().strategy;
+    let count = admitted().count();
+    let result = [Change::ReadOnly, Change::ReadWrite].map(|change| system.protect(page, change));
+    for error in result.iter().filter_map(|result| result.err()) {
+        println!("CPUs: {count} admitted, {strategy:?}: {page} does not change: {error}");
+    }
+    if result.iter().all(Result::is_ok) {
+        println!("CPUs: {count} admitted, {strategy:?}: {page} changes");
+    }
+}
+
+/// Makes pages of the map if that is what `strategy`, which is about to hold, asks for. Until then
+/// sizes change as they did, so that there is no moment at which a page could not change its rights.
+///
+/// If it can't be done the machine ends: the command line wants no size to change, and single pages
+/// could not change their rights.
+fn make_pages(system: &System<'static>, strategy: Strategy) {
+    match system.wanted_repaint(strategy) {
         Repaint::Nothing => {}
         Repaint::ToPages => match system.repaint_pages() {
             Ok(()) => println!("CPUs: sizes never change from here on: the map is in pages"),
@@ -109,9 +145,8 @@ pub(super) fn start(system: &'static System<'static>, cpu: u32) -> Result<(), St
         place.go();
         return Err(StartError::Unfit { cpu, unfit });
     }
-    admit::admit(system, cpu)?;
-    make_pages(system);
-    Ok(())
+    make_pages(system, admit::strategy_with(system.policy(), Some(cpu), admit::answer()));
+    Ok(admit::admit(system, cpu)?)
 }
 
 /// Has firmware turn the CPU on, and waits until it has reported.
@@ -121,7 +156,10 @@ fn turn_on(cpu: u32) -> Result<(), StartError> {
     }
     let place = ground::place(cpu);
     place.begin(disguise::words_of(cpu));
-    if let Err(error) = psci::cpu_on(per_cpu::of(cpu).mpidr(), cpu) {
+    let data = per_cpu::of(cpu);
+    if data.park_fault() != ParkFault::Unstarted
+        && let Err(error) = psci::cpu_on(data.mpidr(), cpu)
+    {
         place.set_stage(Stage::Off);
         return Err(StartError::Psci { cpu, error });
     }

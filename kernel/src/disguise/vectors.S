@@ -81,7 +81,21 @@ trapped:
     movk    x13, #DISGUISE_HIGH, lsl #16
     cmp     x0, x13
     b.eq    put_on
+    movz    x13, #ERROR_LOW
+    movk    x13, #ERROR_HIGH, lsl #16
+    cmp     x0, x13
+    b.eq    raise_error
     mov     x0, #-1                 // no such call
+    eret
+
+// Source: "HCR_EL2.VSE", which counts only while HCR_EL2.AMO is set.
+raise_error:
+    mrs     x13, hcr_el2
+    orr     x13, x13, #(1 << 5)
+    orr     x13, x13, #(1 << 8)
+    msr     hcr_el2, x13
+    isb
+    mov     x0, xzr
     eret
 call_referee:
     adrp    x13, enter_referee

@@ -1,18 +1,18 @@
 //! The linear map in pages, where sizes are never to change again.
 
 use blockmap::RepaintError;
-use blockmap::layout::{Repaint, decide};
+use blockmap::layout::{Repaint, Strategy, decide};
 use blockmap::vmsa::Leaves;
 
 use super::address_map::LINEAR;
 use super::system::System;
 
 impl System<'_> {
-    /// What is to become of the map under the terms of this moment.
-    pub(crate) fn wanted_repaint(&self) -> Repaint {
+    /// What is to become of the map before `strategy` holds.
+    pub(crate) fn wanted_repaint(&self, strategy: Strategy) -> Repaint {
         let inputs = self.policy().inputs;
         let painted = if self.is_repainted() { Leaves::Pages } else { decide(inputs).leaves };
-        self.shared_terms().now().strategy.repaint(painted, inputs)
+        strategy.repaint(painted, inputs)
     }
 
     /// Makes pages of the linear map, but for its view of the kernel's image, with all other CPUs

@@ -68,6 +68,16 @@ fn a_cpu_that_is_not_quiet_stays_off_where_sizes_change_live_or_not_at_all() {
 }
 
 #[test]
+fn a_late_cpu_that_is_not_quiet_changes_nothing_where_all_are_parked_anyway() {
+    let options = "size-change=quiesce maxcpus=2 cpu.2.size-change=needs-break";
+    let script = format!("strategy; {PAGE}; cpu on 2; strategy; split 0xffff000045555000 1; stat");
+    let booted = boot((QUIET, 4), options, &script);
+    all_done(&booted, &[PAGE, "cpu on 2", "split 0xffff000045555000 1"]);
+    assert!(booted.answers("strategy").all(|answer| answer.starts_with("Quiesce: ")));
+    booted.says("  times 2, given up 0");
+}
+
+#[test]
 fn one_cpu_without_range_invalidation_does_not_matter_while_it_is_off() {
     for (cpu, form) in [(ABORTS, "range"), (BREAKS, "address")] {
         let booted = boot((cpu, 2), "", "strategy");

@@ -2,7 +2,7 @@
 
 use blockmap_verify::machine::{Booted, Config};
 
-use crate::{BREAKS, all_done, boot, number_in};
+use crate::{ABORTS, BREAKS, QUIET, all_done, boot, number_in};
 
 const PAGE: &str = "ro 0xffff000055555000 1";
 const OTHER: &str = "ro 0xffff000045555000 1";
@@ -59,4 +59,48 @@ fn as_many_cpus_run_as_an_old_controller_serves() {
     let booted = Booted::run(&config.monitor(PAGE)).succeeded();
     booted.says("8 of 8 CPUs run");
     all_done(&booted, &[PAGE]);
+}
+
+#[test]
+fn a_cpu_that_never_starts_is_named_and_does_not_matter() {
+    let script = format!("strategy; {PAGE}; cpu on 2; {OTHER}; stat");
+    let booted = boot((BREAKS, 4), "park-fault=2:unstarted", &script);
+    booted.says("CPUs: CPU 2 was started and did not report in time");
+    booted.says("3 of 4 CPUs run; strategy: Quiesce");
+    all_done(&booted, &[PAGE, OTHER]);
+    assert!(booted.answer("cpu on 2").contains("refused: CPU 2 was started and did not report"));
+    booted.says("  times 2, given up 0");
+}
+
+#[test]
+fn a_system_error_while_a_cpu_is_parked_is_reported_when_all_run_again() {
+    // CPU 2 may be slow to run on: it must have, to be parked again.
+    let script = format!("{PAGE}; {OTHER}");
+    let config = Config::new("2G").board("virt,virtualization=on").cpu(BREAKS).cpus(4);
+    let booted = Booted::run(&config.options("park-fault=2:serror").monitor(&script));
+    assert_ne!(booted.status, 0, "{}", booted.console);
+    assert!(booted.answer(PAGE).starts_with("done"), "{}", booted.console);
+    booted.says("!!! on CPU 2:");
+    booted.says("!!! system error in the kernel that nobody handles");
+}
+
+#[test]
+fn a_page_changes_at_every_step_of_the_boot() {
+    let at = "change-at-boot=0xffff000055400000";
+    let mixed = "size-change=never cpu.2.size-change=may-abort";
+    for (cpu, options) in [
+        (QUIET, ""),
+        (QUIET, "cpu.2.size-change=may-abort"),
+        (QUIET, mixed),
+        (QUIET, "size-change=quiesce"),
+        (ABORTS, ""),
+        (ABORTS, "size-change=never"),
+        (BREAKS, ""),
+    ] {
+        let booted = boot((cpu, 4), &format!("{at} {options}"), "strategy; stat");
+        let changes = booted.lines().filter(|line| line.ends_with(" changes")).count();
+        // Alone, after each of three, when all are there, and when the map is what it stays.
+        assert_eq!(changes, 6, "{cpu} {options}: {}", booted.console);
+        assert!(!booted.console.contains("does not change"), "{}", booted.console);
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::{ABORTS, BREAKS, QUIET, all_done, boot, number_in};
+use crate::{ABORTS, BREAKS, QUIET, all_done, boot};
 use blockmap_verify::machine::{Booted, Config};
 
 /// How many changes, and how many accesses of the others before each of them. Both can be more:
@@ -88,27 +88,4 @@ fn a_machine_with_one_cpu_breaks_what_it_changes() {
     let booted = boot((BREAKS, 1), "", "ro 0xffff000055555000 1; peek 0xffff000055555000; stat");
     all_done(&booted, &["ro 0xffff000055555000 1"]);
     booted.says("  times 1, given up 0");
-}
-
-/// Instructions in a tick of this CPU's counter, where QEMU counts a nanosecond an instruction: the
-/// counter has 62.5 MHz.
-const INSTRUCTIONS: u64 = 16;
-
-/// How many instructions of the committing CPU passed while all others were parked for `command`.
-/// It is alone: QEMU runs all CPUs in turn when it counts instructions.
-fn parked_for(command: &str) -> u64 {
-    let config = Config::new("12G").cpu(BREAKS).monitor(&format!("{command}; stat"));
-    let counting = config.argument("-icount").argument("shift=0,sleep=off");
-    let booted = Booted::run(&counting).succeeded();
-    all_done(&booted, &[command]);
-    number_in(&booted, "stat", "all parked to release: last") * INSTRUCTIONS
-}
-
-#[test]
-fn cpus_are_parked_for_a_few_hundred_instructions() {
-    // One page out of 1 GiB, then all of 12 GiB.
-    for (command, most) in [("ro 0xffff000155555000 1", 400), ("repaint pages", 2_000)] {
-        let took = parked_for(command);
-        assert!(took <= most, "{command}: {took}");
-    }
 }

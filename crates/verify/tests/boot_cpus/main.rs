@@ -2,8 +2,10 @@
 #![cfg(test)]
 
 mod come_and_go;
+mod cost;
 mod faults;
 mod load;
+mod mixtures;
 mod modes;
 
 use blockmap_verify::machine::{Booted, Config};

@@ -1,0 +1,55 @@
+//! What changes cost, counted in instructions on an emulator that counts them, and the same each time.
+
+use blockmap_verify::machine::{Booted, Config};
+
+use crate::{BREAKS, QUIET, all_done, number_in};
+
+const PAGE: &str = "ro 0xffff000155555000 1";
+const REPAINT: &str = "repaint pages";
+
+/// Boots four CPUs of a kind on 12 GiB, where each instruction takes a nanosecond and a cycle, and
+/// counts.
+fn counted(cpu: &str, options: &str, script: &str) -> Booted {
+    let script = format!("count on; {script}");
+    let config = Config::new("12G").cpu(cpu).cpus(4).options(options).monitor(&script);
+    let config = config.argument("-icount").argument("shift=0,sleep=off");
+    let booted = Booted::run(&config.argument("-rtc").argument("clock=vm")).succeeded();
+    all_done(&booted, &["count on"]);
+    booted
+}
+
+/// The cycles of the CPU that makes the change, while all others are parked.
+fn parked(booted: &Booted, command: &str) -> u64 {
+    all_done(booted, &[command]);
+    number_in(booted, command, "cycles with all others parked: ")
+}
+
+#[test]
+fn cpus_are_parked_for_one_page_of_a_gib_shortly() {
+    // 60 for the change besides its invalidation: two barriers, a TLBI for each operand of two
+    // trains, and who looks whether that is recorded.
+    for (cpu, options, most) in [(QUIET, "size-change=quiesce", 130), (BREAKS, "", 180)] {
+        let cycles = parked(&counted(cpu, options, PAGE), PAGE);
+        assert!((20..=most).contains(&cycles), "{cpu}: {cycles}");
+    }
+}
+
+#[test]
+fn cpus_are_parked_for_all_of_twelve_gib_shortly_and_as_long_each_time() {
+    let [first, second] = [(), ()].map(|()| counted(BREAKS, "", REPAINT));
+    let cycles = parked(&first, REPAINT);
+    assert!((100..=2_000).contains(&cycles), "{cycles}");
+    assert_eq!(first.answer(REPAINT), second.answer(REPAINT));
+}
+
+#[test]
+fn effects_are_counted_while_they_are_recorded() {
+    let script = format!("trace off; {PAGE}; trace on; ro 0xffff000195555000 1; split 0 1");
+    let booted = counted(QUIET, "trace=65536", &script);
+    assert!(number_in(&booted, PAGE, "cycles: ") > 100);
+    let effects = booted.answer("ro 0xffff000195555000 1");
+    // Two tables of 512 entries, a link in each of two, and the page.
+    assert!(effects.starts_with("effects: 1027 entries stored, 1 TLBI, "), "{effects}");
+    assert!(effects.contains(" 2 tables\n"), "{effects}");
+    assert!(booted.answer("split 0 1").contains("refused: "), "{}", booted.answer("split 0 1"));
+}
