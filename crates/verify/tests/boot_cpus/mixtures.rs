@@ -86,8 +86,8 @@ fn without_page_rights_blocks_stay_under_every_option() {
         let config = Config::new("12G").cpu(ABORTS).cpus(2).options(&options).monitor("stat");
         let booted = Booted::run(&config).succeeded();
         let [stat] = booted.stats().try_into().unwrap();
-        assert!(stat.tables() <= 3, "{choice}: {stat:?}");
-        assert_eq!(stat.count("leaves 1G"), 11, "{choice}: {stat:?}");
+        assert_eq!(stat.tables(), 1, "{choice}: {stat:?}");
+        assert_eq!(stat.count("leaves 1G"), 12, "{choice}: {stat:?}");
     }
 }
 
