@@ -10,8 +10,8 @@ use crate::sync::{AtomicU64, Ordering};
 ///
 /// Who wants to change them says so, and then waits until nobody holds them any more; whoever comes
 /// meanwhile waits for the change. So an operation that began under strong terms ends under them
-/// before a weaker CPU is admitted. Nobody holds them twice: the second hold would wait for a change
-/// that waits for the first.
+/// before a weaker CPU is admitted. Nobody waits to hold them twice: the second hold would wait for a
+/// change that waits for the first. [`SharedTerms::try_hold`] does not wait.
 #[derive(Debug)]
 pub struct SharedTerms(AtomicU64);
 
@@ -32,12 +32,17 @@ impl SharedTerms {
     /// two attempts.
     pub fn hold(&self, relax: impl Fn()) -> Terms {
         loop {
-            let one_more = |word: u64| (word & CHANGING == 0).then_some(word + 1);
-            match self.0.fetch_update(Ordering::Acquire, Ordering::Relaxed, one_more) {
-                Ok(word) => return terms(word),
-                Err(_) => relax(),
+            match self.try_hold() {
+                Some(terms) => return terms,
+                None => relax(),
             }
         }
+    }
+
+    /// Holds the terms unless somebody is about to change them. Who holds them already may do so.
+    pub fn try_hold(&self) -> Option<Terms> {
+        let one_more = |word: u64| (word & CHANGING == 0).then_some(word + 1);
+        self.0.fetch_update(Ordering::Acquire, Ordering::Relaxed, one_more).ok().map(terms)
     }
 
     /// One hold is given back.
@@ -106,7 +111,7 @@ mod tests {
                 assert_eq!((shared.hold(|| ()), shared.now()), (terms, terms));
                 shared.release();
                 shared.begin_change(|| unreachable!("nobody holds them"));
-                assert_eq!(shared.now(), terms);
+                assert_eq!((shared.now(), shared.try_hold()), (terms, None));
                 shared.end_change(terms);
                 assert_eq!(shared.hold(|| unreachable!("the change has ended")), terms);
             }

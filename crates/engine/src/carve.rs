@@ -24,8 +24,8 @@ mod live;
 use core::mem;
 
 use blockmap_layout::Strategy;
-use blockmap_machine::{VirtAddr, VirtRange};
-use blockmap_vmsa::{Change, Kind, Masks, Reach, bits};
+use blockmap_machine::{Machine, Pattern, VirtAddr, VirtRange};
+use blockmap_vmsa::{Change, Kind, Masks, Reach, TlbiForm, bits};
 use thiserror::Error;
 
 use crate::complete::Extent;
@@ -34,7 +34,7 @@ use crate::plan::{Hold, Parking, Permit, Work};
 use crate::protect::Asker;
 use crate::repaint::{Beside, Job, Repainting, STAGES};
 use crate::{
-    NotParked, OutOfTables, Plan, Platform, ProtectError, RangeError, Refusal, Root, Space,
+    NotParked, OutOfTables, Plan, Platform, ProtectError, RangeError, Refusal, Root, Space, Terms,
 };
 
 /// Where the leaves of a carve may have to end.
@@ -168,12 +168,13 @@ impl<P: Platform> Space<'_, P> {
             return Err(CarveError::SeveralTables(range));
         }
         // Where CPUs are parked, old tables are given back with the locks held: this is no reader.
-        let hold = Hold::new(self, range, Root::Changes, Parking::Allowed(may_park));
+        let runs = self.runs_of_slots(range);
+        let hold = Hold::new(self, runs, Root::Changes, Parking::Allowed(may_park));
         if let Some(why) = self.platform().refusal(range) {
             return Err(CarveError::Refused { range, why });
         }
         let meaning = self.uniform_meaning(range)?;
-        let Ok(slots) = self.slots(range) else {
+        let Ok(slots) = self.slots(runs) else {
             return Err(CarveError::LeafOfSlots(range.start()));
         };
         let beside = match hold.permit.terms.strategy {
@@ -310,6 +311,35 @@ impl<P: Platform> Carve<'_, P> {
         drop(self);
     }
 
+    /// What must be in force everywhere before the range grants what it did: a leaf that goes from one
+    /// of writing and executing to the other must never do both. [narrow-then-widen]
+    fn narrowing(&self) -> Option<Change> {
+        let never = bits::privileged_execute_never(self.space.geometry().regime());
+        let (change, bit) = match (self.meaning & bits::READ_ONLY, self.meaning & never) {
+            (0, 1..) => (Change::NoExecute, never),
+            (1.., 0) => (Change::ReadOnly, bits::READ_ONLY),
+            // Whatever it granted since, it granted before; or it gets neither back.
+            (0, 0) | (1.., 1..) => return None,
+        };
+        (!self.all_have(bit)).then_some(change)
+    }
+
+    /// Whether all leaves have this bit.
+    fn all_have(&self, bit: u64) -> bool {
+        let pattern = Pattern { mask: bit, value: bit };
+        let mut next = Some(self.range.start());
+        while let Some(at) = next {
+            let place = self.space.find(at);
+            let span = self.space.span_up_to(place.table(), at, self.range.last());
+            let leaves = self.space.leaves_of(place.level, span);
+            if self.space.machine().scan(leaves, pattern) < leaves.count {
+                return false;
+            }
+            next = self.space.after((place.level, at), leaves.count, self.range.last());
+        }
+        true
+    }
+
     /// Lets go of the range for ever: it stays as it is now, and nobody's to change.
     pub fn keep(self) {
         mem::forget(self);
@@ -319,6 +349,11 @@ impl<P: Platform> Carve<'_, P> {
 impl<P: Platform> Drop for Carve<'_, P> {
     fn drop(&mut self) {
         let visit = Visit::new(self.space);
+        if let Some(narrow) = self.narrowing() {
+            let masks = narrow.masks(self.space.geometry().regime());
+            self.space.update_range(self.range, masks);
+            visit.complete(self.range);
+        }
         let rights = bits::READ_ONLY | bits::PXN | bits::UXN | bits::VALID | bits::PRESENT;
         let masks = Masks { clear: rights | bits::HELD, set: self.meaning & rights };
         self.space.update_range(self.range, masks);
@@ -326,28 +361,37 @@ impl<P: Platform> Drop for Carve<'_, P> {
     }
 }
 
-/// A look at the tables, and the terms, without any lock: the leaves are the visitor's, and the
-/// tables that lead to them stay while there is a reader.
+/// A look at the tables without any lock: the leaves are the visitor's, and the tables that lead to
+/// them stay while there is a reader.
+///
+/// The context that it interrupts may hold the terms, and somebody wait for that to change them. So
+/// it never waits for them: while they are about to change it does what any CPU heeds.
 struct Visit<'s, P: Platform> {
     space: &'s Space<'s, P>,
-    terms: crate::Terms,
+    held: Option<Terms>,
 }
+
+/// An invalidation under these reaches every CPU, whatever it lacks.
+const OF_ANY_CPU: Terms = Terms { strategy: Strategy::Pages, tlbi: TlbiForm::ByAddress };
 
 impl<'s, P: Platform> Visit<'s, P> {
     fn new(space: &'s Space<'s, P>) -> Self {
-        let terms = space.platform().hold_terms();
+        let held = space.platform().try_hold_terms();
         space.platform().enter_reader();
-        Self { space, terms }
+        Self { space, held }
     }
 
     fn complete(&self, range: VirtRange) {
-        self.space.complete(range, Reach::LastLevel, Extent::Leaves, self.terms);
+        let terms = self.held.unwrap_or(OF_ANY_CPU);
+        self.space.complete(range, Reach::LastLevel, Extent::Leaves, terms);
     }
 }
 
 impl<P: Platform> Drop for Visit<'_, P> {
     fn drop(&mut self) {
         self.space.platform().leave_reader();
-        self.space.platform().release_terms();
+        if self.held.is_some() {
+            self.space.platform().release_terms();
+        }
     }
 }

@@ -40,6 +40,8 @@ pub struct Host<'m> {
     freed: Cell<Option<PhysAddr>>,
     lock: Cell<Option<Scope>>,
     holds: Cell<u32>,
+    /// Whether somebody is about to change the terms.
+    changing: Cell<bool>,
     readers: Cell<u32>,
     loads: Cell<u64>,
 }
@@ -74,6 +76,7 @@ impl<'m> Host<'m> {
             freed: Cell::new(None),
             lock: Cell::new(None),
             holds: Cell::new(0),
+            changing: Cell::new(false),
             readers: Cell::new(0),
             loads: Cell::new(0),
         }
@@ -83,6 +86,16 @@ impl<'m> Host<'m> {
     pub fn set_terms(&self, terms: Terms) {
         assert_eq!(self.holds.get(), 0, "the terms change while a plan holds them");
         self.terms.set(terms);
+    }
+
+    /// Somebody is about to change the terms from now on: who comes to hold them waits.
+    pub fn begin_change_of_terms(&self) {
+        assert!(!self.changing.replace(true), "a second change would wait for ever");
+    }
+
+    /// Nobody is about to change the terms any more.
+    pub fn end_change_of_terms(&self) {
+        assert!(self.changing.replace(false), "no change had begun");
     }
 
     /// Makes [`Platform::refusal`] refuse every range that overlaps `range`, because of `why`.
@@ -215,8 +228,13 @@ impl Platform for Host<'_> {
     }
 
     fn hold_terms(&self) -> Terms {
+        assert!(!self.changing.get(), "would wait for the terms for ever");
         self.holds.set(self.holds.get() + 1);
         self.terms.get()
+    }
+
+    fn try_hold_terms(&self) -> Option<Terms> {
+        (!self.changing.get()).then(|| self.hold_terms())
     }
 
     fn release_terms(&self) {

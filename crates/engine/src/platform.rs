@@ -37,6 +37,10 @@ pub trait Platform {
     /// change them.
     fn hold_terms(&self) -> Terms;
 
+    /// As [`Platform::hold_terms`], but never waits, and so can be called by who may hold them already:
+    /// `None` while somebody is about to change them.
+    fn try_hold_terms(&self) -> Option<Terms>;
+
     /// Gives back one hold on the terms.
     fn release_terms(&self);
 

@@ -189,7 +189,7 @@ impl<P: Platform> Space<'_, P> {
 
     /// `range` and the contiguous runs that its first and last slot may be in: such a run comes apart
     /// as a whole, so all of its slots are locked and looked at. [run-changes-whole]
-    fn runs_of_slots(&self, range: VirtRange) -> VirtRange {
+    pub(crate) fn runs_of_slots(&self, range: VirtRange) -> VirtRange {
         let level = slot_level(self.geometry());
         let bytes = self.geometry().run_size(level).map_or(1, LeafSize::bytes);
         let start = range.start().align_down(bytes);

@@ -11,7 +11,9 @@ use blockmap::{
 use blockmap_machine::{Event, PhysAddr, VirtAddr, VirtRange};
 use blockmap_verify::program::{attributes, range, words_for};
 use blockmap_verify::tree::Tree;
-use blockmap_vmsa::{Access, Change, Geometry, Leaves, TlbiForm, bits};
+use blockmap_vmsa::{
+    Access, Change, Format, Geometry, Granule, Half, Leaves, Regime, TlbiForm, bits,
+};
 use proptest::prelude::*;
 
 const LINEAR: u64 = 0xffff_0000_0000_0000;
@@ -23,6 +25,15 @@ type TestSpace<'a> = Space<'a, Host<'a>>;
 
 /// 4 GiB in blocks, under `strategy`; `check` gets the effects done since.
 fn with_map(strategy: Strategy, check: impl FnOnce(&TestSpace<'_>, &RefCell<Vec<Event>>)) {
+    with_map_of(Access::ReadWrite, strategy, check);
+}
+
+/// The same, granting `access`.
+fn with_map_of(
+    access: Access,
+    strategy: Strategy,
+    check: impl FnOnce(&TestSpace<'_>, &RefCell<Vec<Event>>),
+) {
     let words: Vec<Cell<u64>> = words_for(Geometry::KERNEL_4K_48, 2400);
     let events = RefCell::new(Vec::new());
     let log = |event: &Event| events.borrow_mut().push(*event);
@@ -32,7 +43,7 @@ fn with_map(strategy: Strategy, check: impl FnOnce(&TestSpace<'_>, &RefCell<Vec<
     let mapping = Mapping {
         range: range(LINEAR, 4 * GIB),
         output: PhysAddr::new(GIB),
-        attributes: attributes(Access::ReadWrite),
+        attributes: attributes(access),
         leaves: Leaves::Largest,
     };
     space.map(mapping).unwrap();
@@ -84,7 +95,8 @@ fn a_carve_of_a_page_takes_two_tables_and_goes_back() {
             let barriers = |name: &str| {
                 events.borrow().iter().filter(|event| event.to_string().starts_with(name)).count()
             };
-            assert_eq!([barriers("tlbi"), barriers("dsb"), barriers("update")], [1, 2, 1]);
+            // Execution is gone everywhere before anybody writes. [narrow-then-widen]
+            assert_eq!([barriers("tlbi"), barriers("dsb"), barriers("update")], [2, 4, 2]);
             assert!(means_the_same(&Tree::read(space), &before));
             if strategy == Strategy::Live {
                 space.collapse(range(LINEAR, GIB), &MAY_PARK).unwrap();
@@ -204,6 +216,80 @@ fn a_carve_that_is_dropped_is_restored() {
         assert!(means_the_same(&Tree::read(space), &before));
         space.collapse(range(LINEAR, GIB), &MAY_PARK).unwrap();
         assert_eq!(Tree::read(space), before);
+    });
+}
+
+#[test]
+fn a_carve_in_a_run_of_slots_takes_the_whole_run_apart() {
+    let upper = (Regime::El1And0, Half::Upper);
+    let kib64 = Geometry::new(upper, (Granule::Kib64, Format::Base), 42, 48).unwrap();
+    for strategy in STRATEGIES {
+        let words: Vec<Cell<u64>> = words_for(kib64, 16);
+        let host = Host::new(kib64, &words, &|_| ());
+        host.set_terms(Terms { strategy, tlbi: TlbiForm::Ranged });
+        let space = Space::new(&host, host.new_root().unwrap());
+        let start = kib64.inputs().0.value();
+        let mapping = Mapping {
+            range: range(start, 16 * GIB),
+            output: PhysAddr::new(0),
+            attributes: attributes(Access::ReadWrite),
+            leaves: Leaves::Largest,
+        };
+        space.map(mapping).unwrap();
+        let before = Tree::read(&space);
+        let page = range(start + 5 * GIB + (1 << 16), 1 << 16);
+        let carve = space.carve(page, Grain::Whole, &MAY_PARK).unwrap();
+        assert_eq!(Tree::read(&space).odd_entries, [], "{strategy:?}");
+        carve.restore();
+        assert!(means_the_same(&Tree::read(&space), &before));
+        host.assert_idle();
+    }
+}
+
+#[test]
+fn a_restore_takes_one_right_away_everywhere_before_it_gives_the_other() {
+    let cases = [
+        (Access::ReadWrite, [Change::ReadOnly, Change::Execute]),
+        (Access::ReadExecute, [Change::NoExecute, Change::ReadWrite]),
+    ];
+    for (access, changes) in cases {
+        with_map_of(access, Strategy::Live, |space, events| {
+            let before = Tree::read(space);
+            let all = range(LINEAR + MIB, MIB);
+            let carve = space.carve(all, Grain::Bytes(PAGE), &MAY_PARK).unwrap();
+            for change in changes {
+                carve.protect(range(LINEAR + MIB + 7 * PAGE, PAGE), change).unwrap();
+            }
+            events.borrow_mut().clear();
+            carve.restore();
+            let events = events.borrow();
+            let is_update = |event: &&Event| matches!(event, Event::Update { .. });
+            let first: Vec<&Event> = events.iter().take_while(is_update).collect();
+            let narrows = |event: &&Event| matches!(event, Event::Update { clear: 0, .. });
+            assert!(!first.is_empty() && first.iter().all(narrows), "{events:?}");
+            let completed = events.iter().filter(|event| matches!(event, Event::Invalidate(_)));
+            assert_eq!(completed.count(), 2);
+            assert!(means_the_same(&Tree::read(space), &before));
+        });
+    }
+}
+
+#[test]
+fn an_owner_waits_for_no_terms() {
+    with_map(Strategy::Live, |space, events| {
+        let before = Tree::read(space);
+        let all = range(LINEAR + MIB, 8 * PAGE);
+        let carve = space.carve(all, Grain::Bytes(PAGE), &MAY_PARK).unwrap();
+        events.borrow_mut().clear();
+        // Who changes them may be waiting for a hold of the context that this one interrupted.
+        space.platform().begin_change_of_terms();
+        carve.protect(all, Change::ReadOnly).unwrap();
+        carve.restore();
+        space.platform().end_change_of_terms();
+        // Whatever CPUs come heed these.
+        let ranged = |event: &&Event| event.to_string().starts_with("tlbi r");
+        assert_eq!(events.borrow().iter().find(ranged), None);
+        assert!(means_the_same(&Tree::read(space), &before));
     });
 }
 

@@ -62,6 +62,10 @@ impl Platform for Slots<'_> {
         self.host.hold_terms()
     }
 
+    fn try_hold_terms(&self) -> Option<Terms> {
+        self.host.try_hold_terms()
+    }
+
     fn release_terms(&self) {
         self.host.release_terms();
     }

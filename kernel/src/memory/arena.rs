@@ -93,6 +93,10 @@ impl Platform for Arena {
         Terms { strategy: Strategy::Live, tlbi: TlbiForm::ByAddress }
     }
 
+    fn try_hold_terms(&self) -> Option<Terms> {
+        Some(self.hold_terms())
+    }
+
     fn release_terms(&self) {}
 
     fn lock(&self, _scope: Scope) {}

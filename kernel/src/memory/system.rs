@@ -321,6 +321,10 @@ impl<'a> Platform for System<'a> {
         self.terms.hold(pause)
     }
 
+    fn try_hold_terms(&self) -> Option<Terms> {
+        self.terms.try_hold()
+    }
+
     fn release_terms(&self) {
         self.terms.release();
     }

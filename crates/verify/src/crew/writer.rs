@@ -148,6 +148,10 @@ impl Platform for Writer<'_> {
         self.crew.terms
     }
 
+    fn try_hold_terms(&self) -> Option<Terms> {
+        Some(self.hold_terms())
+    }
+
     fn release_terms(&self) {}
 
     fn lock(&self, scope: Scope) {

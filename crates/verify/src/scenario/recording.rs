@@ -146,6 +146,10 @@ impl<'m> Platform for Recording<'m> {
         self.host.hold_terms()
     }
 
+    fn try_hold_terms(&self) -> Option<Terms> {
+        self.host.try_hold_terms()
+    }
+
     fn release_terms(&self) {
         self.host.release_terms();
     }
