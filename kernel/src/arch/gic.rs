@@ -36,6 +36,12 @@ pub(crate) enum GicError {
     /// The controller's identification registers make no sense.
     #[error("the interrupt controller: {0}")]
     Controller(#[from] gicv3::GicError),
+    /// An interrupt for it would need the range selector, which not every controller has.
+    #[error(
+        "CPUs can't interrupt the one with affinity {0}: its lowest field is above 15, which is not \
+         supported"
+    )]
+    OutOfReach(Mpidr),
     /// Version 2 serves eight CPUs.
     #[error("the interrupt controller does not know the CPU that asks")]
     NoInterface,
@@ -119,7 +125,11 @@ pub(crate) fn begin_cpu() -> Result<(), GicError> {
         }
         3 => {
             GicCpuInterface::enable_system_register_el1();
+            // The other registers are there for later instructions.
+            // SAFETY: a barrier makes no access.
+            unsafe { asm!("isb", options(nostack, preserves_flags)) };
             let mpidr = per_cpu::this().mpidr();
+            mpidr.target_bit().ok_or(GicError::OutOfReach(mpidr))?;
             let mut own = redistributors()
                 .filter_map(Result::ok)
                 .flatten()
@@ -157,9 +167,9 @@ pub(crate) fn send(ipi: Ipi, cpu: u32) {
             v2().send_sgi(ipi.id(), target);
         }
         3 => {
-            let [aff0, affinity1, affinity2, _, affinity3, ..] = data.mpidr().value().to_le_bytes();
-            // Aff0 above 15 would need the range selector, which not every controller has.
-            let target_list = 1_u16.checked_shl(u32::from(aff0)).unwrap_or(0);
+            let [_, affinity1, affinity2, _, affinity3, ..] = data.mpidr().value().to_le_bytes();
+            // INVARIANT: it has one, or its `begin_cpu` failed.
+            let target_list = data.mpidr().target_bit().unwrap_or(0);
             let target = gicv3::SgiTarget::List { affinity3, affinity2, affinity1, target_list };
             let group = gicv3::SgiTargetGroup::CurrentGroup1;
             if let Err(error) = GicCpuInterface::send_sgi(ipi.id(), target, group) {
@@ -170,7 +180,14 @@ pub(crate) fn send(ipi: Ipi, cpu: u32) {
     }
 }
 
+/// Whether there is a controller: without one nobody can tell what an interrupt is about.
+pub(super) fn is_there() -> bool {
+    VERSION.load(Ordering::Relaxed) != 0
+}
+
 /// Takes the next interrupt that is pending on this CPU; `None` if there is none.
+///
+/// What its sender wrote before is seen by all that the caller does next.
 pub(super) fn acknowledge() -> Option<Ipi> {
     loop {
         let id = match VERSION.load(Ordering::Relaxed) {
@@ -189,6 +206,10 @@ pub(super) fn acknowledge() -> Option<Ipi> {
             }
             _ => return None,
         };
+        // No load of what the interrupt is about may be from before it was acknowledged: a request
+        // that came with this one would be missed. Its sender has a barrier too.
+        // SAFETY: a barrier orders accesses and makes none.
+        unsafe { asm!("dsb sy", options(nostack, preserves_flags)) };
         match id {
             0 => return Some(Ipi::Park),
             1 => return Some(Ipi::Wake),

@@ -49,17 +49,18 @@ pub(crate) fn wait_unless(is_needed: impl FnOnce() -> bool) {
     turn_on();
 }
 
-/// An interrupt was taken by the kernel: does what it asks for, and tells whether somebody had
-/// asked for it.
+/// An interrupt was taken by the kernel: does what it asks for, and tells whether there is a
+/// controller that could say what that is.
+///
+/// That it says nothing is no fault: an interrupt that was acknowledged a moment ago may be
+/// signalled for a little longer, and one that nobody had asked for is counted.
 pub(super) fn taken() -> bool {
-    let mut is_known = false;
     while let Some(interrupt) = gic::acknowledge() {
-        is_known = true;
         match interrupt {
             Ipi::Park => room::answer(),
             // The CPU is awake, which was the purpose.
             Ipi::Wake => {}
         }
     }
-    is_known
+    gic::is_there()
 }

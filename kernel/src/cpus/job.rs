@@ -1,6 +1,6 @@
 //! What a CPU does besides waiting.
 
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 use blockmap::vmsa::machine::VirtAddr;
 
@@ -78,6 +78,14 @@ impl Job {
         Some(self.list.load(Ordering::Relaxed)).filter(|list| *list != 0).map(VirtAddr::new)
     }
 
+    /// Ends the load: once the CPU [is not busy](Job::is_busy) it makes no pass any more.
+    pub(crate) fn end_load(&self) {
+        self.set_order(Order::Wait);
+        // Either the CPU sees the order before its next pass, or the caller that it is busy: on each
+        // side the store comes before the load for everyone.
+        fence(Ordering::SeqCst);
+    }
+
     /// The list is nobody's any more.
     pub(crate) fn forget_list(&self) {
         self.list.store(0, Ordering::Relaxed);
@@ -91,6 +99,8 @@ impl Job {
     /// On the CPU itself: reads and writes until told to stop.
     pub(super) fn run(&self) {
         self.busy.store(1, Ordering::Relaxed);
+        // As in `end_load`.
+        fence(Ordering::SeqCst);
         while self.order() == Order::Load
             && let Some(list) = self.list()
         {

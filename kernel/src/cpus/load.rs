@@ -9,7 +9,6 @@ use blockmap_kernel::frames::{FRAME_BYTES, Purpose};
 use thiserror::Error;
 
 use super::admit::LeaveError;
-use super::job::Order;
 use super::set::ADMITTED;
 use super::{admitted, announced, own, wait_until};
 use crate::arch::gic::{self, Ipi};
@@ -65,7 +64,7 @@ impl System<'static> {
         let Some(list) = job.list() else {
             return Ok(());
         };
-        job.set_order(Order::Wait);
+        job.end_load();
         if !wait_until(|| !job.is_busy()) {
             return Err(LeaveError::Stuck(cpu).into());
         }

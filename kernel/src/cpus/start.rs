@@ -45,6 +45,9 @@ pub(crate) enum StartError {
     /// It was started and not heard of.
     #[error("CPU {0} was started and did not report in time")]
     Silent(u32),
+    /// It was told to turn itself off, and has not.
+    #[error("CPU {0} was told to turn itself off and is still on: try again later")]
+    Lingers(u32),
     /// It took an exception before it reported.
     #[error("CPU {cpu} took an exception on its way: ESR {esr:#x} at {elr:#x}")]
     Fault {
@@ -138,7 +141,7 @@ pub(super) fn start(system: &'static System<'static>, cpu: u32) -> Result<(), St
         Stage::Off | Stage::Left => turn_on(cpu)?,
         // It reported earlier, and could not be turned off.
         Stage::Reported => {}
-        Stage::Starting | Stage::Unfit | Stage::Faulted => return Err(StartError::Silent(cpu)),
+        Stage::Starting | Stage::Unfit | Stage::Faulted => heard_of(cpu)?,
         Stage::Running => return Err(StartError::Runs(cpu)),
     }
     if let Err(unfit) = place.report().check(system.needs()) {
@@ -155,6 +158,17 @@ fn turn_on(cpu: u32) -> Result<(), StartError> {
         return Err(StartError::Method(cpu));
     }
     let place = ground::place(cpu);
+    if place.stage() == Stage::Left {
+        // It was told to go, and must have read that before its place is used anew.
+        let is_off = || psci::is_off(per_cpu::of(cpu).mpidr()).unwrap_or(true);
+        let has_gone = || is_off() || place.stage() == Stage::Reported;
+        if !wait_until(has_gone) {
+            return Err(StartError::Lingers(cpu));
+        }
+        if place.stage() == Stage::Reported {
+            return Ok(());
+        }
+    }
     place.begin(disguise::words_of(cpu));
     let data = per_cpu::of(cpu);
     if data.park_fault() != ParkFault::Unstarted
@@ -167,9 +181,13 @@ fn turn_on(cpu: u32) -> Result<(), StartError> {
         place.refresh();
         place.stage() != Stage::Starting
     };
-    if !wait_until(has_moved) {
-        return Err(StartError::Silent(cpu));
-    }
+    if wait_until(has_moved) { heard_of(cpu) } else { Err(StartError::Silent(cpu)) }
+}
+
+/// What was heard of a CPU since it was started: that it has reported, or else what is wrong.
+fn heard_of(cpu: u32) -> Result<(), StartError> {
+    let place = ground::place(cpu);
+    place.refresh();
     match place.stage() {
         Stage::Reported => Ok(()),
         Stage::Unfit => Err(StartError::Unfit { cpu, unfit: Unfit::Granule }),

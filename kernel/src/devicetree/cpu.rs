@@ -25,6 +25,19 @@ impl Mpidr {
     pub const fn value(self) -> u64 {
         self.0
     }
+
+    /// Its bit among the 16 CPUs that an interrupt controller of version 3 interrupts by one request:
+    /// those that differ in the lowest four bits of Aff0 alone. `None` if Aff0 is above 15: the
+    /// request would have to select a range, which not every controller can.
+    ///
+    /// Source: GIC architecture specification, "ICC_SGI1R_EL1".
+    #[must_use]
+    pub const fn target_bit(self) -> Option<u16> {
+        match self.0 & 0xff {
+            aff0 @ 0..16 => Some(1 << aff0),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Mpidr {
@@ -90,4 +103,17 @@ fn method<'a>(cpu: &Node<'a>) -> Result<StartMethod<'a>, TreeError<'a>> {
         Some("psci") => StartMethod::Psci,
         Some(other) => StartMethod::Other(other),
     })
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cpu_beyond_the_first_sixteen_of_its_neighbours_has_no_target_bit() {
+        assert_eq!(Mpidr::of_register(0x8000_0000).target_bit(), Some(1));
+        assert_eq!(Mpidr::of_register(0x1_0001_030f).target_bit(), Some(1 << 15));
+        assert_eq!(Mpidr::of_register(0x10).target_bit(), None);
+        assert_eq!(Mpidr::of_register(0xff).target_bit(), None);
+    }
 }
