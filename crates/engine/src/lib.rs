@@ -1,11 +1,22 @@
-//! Changes the translation tables of a live arm64 kernel: maps, unmaps, protects, splits and
-//! repaints.
+//! Changes the translation tables of a live arm64 kernel: maps, unmaps, protects, splits, collapses,
+//! repaints and carves.
 //!
 //! A kernel's linear map should be in the largest blocks that its memory allows, and still let any
 //! single page change its permission at any time. This library does the second to the first: it
 //! splits a live 1 GiB block just as deep as one page asks, and it does so in two steps of which
 //! only the first can fail. *Planning* locks, checks and counts the tables needed; *committing*
-//! performs a short list of machine effects that the plan has seen to be possible.
+//! performs a short list of machine effects that the plan has seen to be possible. Where CPUs do not
+//! bear that a live leaf changes its size, all others are parked meanwhile: one that does not come is
+//! all that can still stop a commit, before anything was changed.
+//!
+//! | operation | what it does |
+//! |---|---|
+//! | [`map`](Space::map), [`unmap`](Space::unmap) | leaves of any sizes where nothing was; and back |
+//! | [`protect`](Space::protect) | changes rights, and splits at the ends of the range where it must |
+//! | [`split`](Space::split) | lets no leaf reach across either end of a range |
+//! | [`collapse`](Space::collapse) | makes leaves as large again as what they say allows |
+//! | [`repaint`](Space::repaint) | makes pages of any leaves, with all other CPUs parked once |
+//! | [`carve`](Space::carve) | makes a range's rights change, and go back, where nothing may fail |
 //!
 //! # Example
 //! On a host, without hardware: map 2 GiB, make one page read-only, and look at the effects.
@@ -61,12 +72,14 @@
 //! # What it promises
 //! - After the first store to a live table nothing can fail; an error leaves the tables as they
 //!   were.
-//! - No address that is mapped before and after an operation is ever unmapped in between.
+//! - No address that is mapped before and after an operation is ever unmapped in between, for any CPU
+//!   that uses the tables.
 //! - A size change never alters what an address translates to, a permission change never alters a
 //!   size.
 //! - One operation invalidates once and waits once, however many pages it covers: by one or two
 //!   instructions for each 8 GiB where every CPU acts on ranges, else by up to
-//!   [`MOST_INVALIDATIONS_BY_ADDRESS`], or all at once.
+//!   [`MOST_INVALIDATIONS_BY_ADDRESS`], or all at once. A collapse does so for each 32 tables that
+//!   go, a size change under [`Strategy::Quiesce`] once more while the others are parked.
 //!
 //! Each protocol's module opens with its timeline; each rule that it follows has a key in square
 //! brackets, explained in `docs/rules.md`.
