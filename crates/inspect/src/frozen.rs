@@ -1,6 +1,7 @@
 //! Tables taken out of a source: read level by level, and read again until they stay the same.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use blockmap_dump::vmsa::{
     Geometry, Kind, Level,
@@ -14,6 +15,9 @@ const MOST_BYTES: u64 = 8 << 30;
 
 /// Bytes that are read with one request at most.
 const MOST_AT_ONCE: u64 = 64 << 20;
+
+/// Bytes that are compared at once.
+const PART: usize = 64 << 10;
 
 /// How often all tables are read again while some of them changed.
 const ROUNDS: usize = 8;
@@ -46,15 +50,35 @@ pub(crate) struct Stillness {
 /// The tables as they are gathered.
 struct Gathering<'m> {
     memory: &'m dyn PhysicalMemory,
-    tables: BTreeMap<PhysAddr, Vec<u8>>,
+    /// What was read, as it was read: neighbouring tables together.
+    stretches: Vec<Stretch>,
+    tables: BTreeMap<PhysAddr, Place>,
     failed: BTreeMap<PhysAddr, ReadError>,
     bytes: u64,
 }
 
+/// Bytes that were read with one request.
+struct Stretch {
+    start: PhysAddr,
+    bytes: Vec<u8>,
+}
+
+/// Where a table's bytes are.
+#[derive(Clone)]
+struct Place {
+    stretch: usize,
+    bytes: Range<usize>,
+}
+
 /// Copies every table of `trees`. What could not be read is part of the copy, as an error.
 pub(crate) fn freeze(memory: &dyn PhysicalMemory, trees: &[FoundTree]) -> (Frozen, Stillness) {
-    let mut gathering =
-        Gathering { memory, tables: BTreeMap::new(), failed: BTreeMap::new(), bytes: 0 };
+    let mut gathering = Gathering {
+        memory,
+        stretches: Vec::new(),
+        tables: BTreeMap::new(),
+        failed: BTreeMap::new(),
+        bytes: 0,
+    };
     gathering.gather(trees);
     let mut stillness = Stillness::default();
     if memory.life() == Life::Running {
@@ -92,7 +116,7 @@ impl Gathering<'_> {
     /// Reads tables of `bytes` bytes each, as long as there are no more than `most` in all.
     fn read(&mut self, wanted: &BTreeSet<PhysAddr>, bytes: usize, most: u64) {
         let is_new = |at: &PhysAddr| {
-            self.tables.get(at).is_none_or(|table| table.len() < bytes)
+            self.tables.get(at).is_none_or(|place| place.bytes.len() < bytes)
                 && !self.failed.contains_key(at)
         };
         let new: Vec<PhysAddr> = wanted.iter().copied().filter(is_new).collect();
@@ -101,18 +125,53 @@ impl Gathering<'_> {
         let room = MOST_BYTES.saturating_sub(self.bytes) / each;
         let most = usize::try_from(room.min(most.saturating_sub(known))).unwrap_or(0);
         let (now, left_out) = new.split_at(most.min(new.len()));
-        for (at, read) in read_all(self.memory, now, bytes) {
-            match read {
-                Ok(table) => {
-                    self.tables.insert(at, table);
-                    self.bytes = self.bytes.saturating_add(each);
+        self.memory.expect(&ranges(now, each));
+        for range in ranges(now, each) {
+            self.read_range(range, now, bytes);
+        }
+        self.failed.extend(left_out.iter().map(|&at| (at, ReadError::TooMuch(at))));
+    }
+
+    /// Reads those of `tables`, of `bytes` bytes each, that are in `range`: at once, or one by one
+    /// where that fails.
+    fn read_range(&mut self, range: PhysRange, tables: &[PhysAddr], bytes: usize) {
+        let first = tables.partition_point(|at| *at < range.start());
+        let own = tables.get(first..).unwrap_or_default();
+        let own = own.iter().take_while(|at| range.contains(**at));
+        let mut whole = vec![0; usize::try_from(range.bytes()).unwrap_or_default()];
+        if self.memory.read(range.start(), &mut whole).is_ok() {
+            for &at in own {
+                let offset = at.offset_from(range.start()).and_then(|by| usize::try_from(by).ok());
+                self.place(at, self.stretches.len(), offset.unwrap_or(usize::MAX), bytes);
+            }
+            self.stretches.push(Stretch { start: range.start(), bytes: whole });
+            return;
+        }
+        for &at in own {
+            let mut table = vec![0; bytes];
+            match self.memory.read(at, &mut table) {
+                Ok(()) => {
+                    self.place(at, self.stretches.len(), 0, bytes);
+                    self.stretches.push(Stretch { start: at, bytes: table });
                 }
                 Err(error) => {
                     self.failed.insert(at, error);
                 }
             }
         }
-        self.failed.extend(left_out.iter().map(|&at| (at, ReadError::TooMuch(at))));
+    }
+
+    /// Notes where a table is.
+    fn place(&mut self, at: PhysAddr, stretch: usize, offset: usize, bytes: usize) {
+        let bytes = offset..offset.saturating_add(bytes);
+        self.bytes = self.bytes.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        self.tables.insert(at, Place { stretch, bytes });
+    }
+
+    /// The bytes of a table.
+    fn table(&self, at: PhysAddr) -> Option<&[u8]> {
+        let Place { stretch, bytes } = self.tables.get(&at)?;
+        self.stretches.get(*stretch)?.bytes.get(bytes.clone())
     }
 
     /// The tables that those in `parents`, of `level`, lead to.
@@ -123,11 +182,11 @@ impl Gathering<'_> {
         level: Level,
     ) -> BTreeSet<PhysAddr> {
         let mut children = BTreeSet::new();
-        let mut words = vec![0; usize::from(geometry.entries(level))];
         if level.next().is_none() {
             return children;
         }
-        for table in parents.iter().filter_map(|at| self.tables.get(at)) {
+        let mut words = vec![0; usize::from(geometry.entries(level))];
+        for table in parents.iter().filter_map(|at| self.table(*at)) {
             fill(&mut words, table);
             let tables = words.iter().filter(|word| geometry.kind(level, **word) == Kind::Table);
             children.extend(
@@ -139,25 +198,31 @@ impl Gathering<'_> {
         children
     }
 
-    /// Reads every table again, keeps the newer contents, and says which differ.
+    /// Reads everything again, keeps the newer contents, and says which tables differ.
     fn changed(&mut self) -> Vec<PhysAddr> {
-        let mut by_size: BTreeMap<usize, Vec<PhysAddr>> = BTreeMap::new();
-        for (&at, table) in &self.tables {
-            by_size.entry(table.len()).or_default().push(at);
-        }
-        let mut changed = Vec::new();
-        for (bytes, all) in by_size {
-            for (at, again) in read_all(self.memory, &all, bytes) {
-                let table = self.tables.get_mut(&at);
-                if let (Some(table), Ok(again)) = (table, again)
-                    && *table != again
-                {
-                    *table = again;
-                    changed.push(at);
+        let mut differing = BTreeSet::new();
+        let mut again = Vec::new();
+        for (index, stretch) in self.stretches.iter_mut().enumerate() {
+            let mut at = Some(stretch.start);
+            for (part, old) in stretch.bytes.chunks_mut(PART).enumerate() {
+                again.resize(old.len(), 0);
+                let read = at.map(|at| self.memory.read(at, &mut again));
+                if read.is_some_and(|read| read.is_ok()) && *old != *again {
+                    differing.extend(differences(old, &again).map(|by| (index, part * PART + by)));
+                    old.copy_from_slice(&again);
                 }
+                at = at.and_then(|at| at.checked_add(u64::try_from(old.len()).ok()?));
             }
         }
-        changed
+        if differing.is_empty() {
+            return Vec::new();
+        }
+        let is_changed = |place: &Place| {
+            let Range { start, end } = place.bytes;
+            differing.range((place.stretch, start)..(place.stretch, end)).next().is_some()
+        };
+        let changed = self.tables.iter().filter(|(_, place)| is_changed(place));
+        changed.map(|(at, _)| *at).collect()
     }
 
     /// Reads each of `tables` until two readings in a row are equal, leaves out those for which
@@ -165,14 +230,18 @@ impl Gathering<'_> {
     fn still(&mut self, tables: &[PhysAddr]) -> usize {
         let mut torn = 0;
         for at in tables {
-            let Some(table) = self.tables.get_mut(at) else {
+            let Some(Place { stretch, bytes }) = self.tables.get(at).cloned() else {
+                continue;
+            };
+            let stretch = self.stretches.get_mut(stretch);
+            let Some(table) = stretch.and_then(|stretch| stretch.bytes.get_mut(bytes)) else {
                 continue;
             };
             let is_still = (0..READINGS).any(|_| {
                 let mut again = vec![0; table.len()];
                 let is_read = self.memory.read(*at, &mut again).is_ok();
-                let is_same = is_read && again == *table;
-                *table = again;
+                let is_same = is_read && *again == *table;
+                table.copy_from_slice(&again);
                 is_same
             });
             if !is_still {
@@ -184,50 +253,47 @@ impl Gathering<'_> {
         torn
     }
 
+    /// The copy. Stretches are handed over as they are, unless a table of theirs was left out or
+    /// read again at another size.
     fn frozen(self) -> Frozen {
-        Frozen::new(self.tables, self.failed)
-    }
-}
-
-/// Reads tables of `bytes` bytes each, in ascending order; neighbours with one request.
-fn read_all(
-    memory: &dyn PhysicalMemory,
-    tables: &[PhysAddr],
-    bytes: usize,
-) -> Vec<(PhysAddr, Result<Vec<u8>, ReadError>)> {
-    let each = u64::try_from(bytes).unwrap_or(u64::MAX);
-    let ranges = ranges(tables, each);
-    memory.expect(&ranges);
-    let mut contents = Vec::with_capacity(tables.len());
-    let mut rest = tables;
-    for range in ranges {
-        let own = rest.partition_point(|at| range.contains(*at));
-        let (here, later) = rest.split_at(own);
-        rest = later;
-        let mut whole = vec![0; usize::try_from(range.bytes()).unwrap_or_default()];
-        let is_read =
-            range.bytes() <= MOST_AT_ONCE && memory.read(range.start(), &mut whole).is_ok();
-        for &at in here {
-            let offset = at.offset_from(range.start()).and_then(|by| usize::try_from(by).ok());
-            let part = offset.and_then(|offset| whole.get(offset..)?.get(..bytes));
-            let content = if let Some(part) = part.filter(|_| is_read) {
-                Ok(part.to_vec())
-            } else {
-                let mut table = vec![0; bytes];
-                memory.read(at, &mut table).map(|()| table)
-            };
-            contents.push((at, content));
+        let Self { stretches, tables, failed, .. } = self;
+        let mut held = vec![0; stretches.len()];
+        for Place { stretch, bytes } in tables.values() {
+            if let Some(held) = held.get_mut(*stretch) {
+                *held += bytes.len();
+            }
         }
+        let is_whole =
+            |index: usize, stretch: &Stretch| held.get(index) == Some(&stretch.bytes.len());
+        let mut contents = BTreeMap::new();
+        for (at, Place { stretch: index, bytes }) in &tables {
+            let stretch = stretches.get(*index).filter(|stretch| !is_whole(*index, stretch));
+            if let Some(table) = stretch.and_then(|stretch| stretch.bytes.get(bytes.clone())) {
+                contents.insert(*at, table.to_vec());
+            }
+        }
+        for (index, stretch) in stretches.into_iter().enumerate() {
+            if is_whole(index, &stretch) {
+                contents.insert(stretch.start, stretch.bytes);
+            }
+        }
+        Frozen::new(contents, failed)
     }
-    contents
 }
 
-/// The ranges of `tables`, of `bytes` bytes each; neighbours are one.
+/// Where two equally long stretches of bytes differ, by words.
+fn differences(old: &[u8], new: &[u8]) -> impl Iterator<Item = usize> {
+    let words = old.chunks(8).zip(new.chunks(8)).enumerate();
+    words.filter(|(_, (old, new))| old != new).map(|(index, _)| index * 8)
+}
+
+/// The ranges of `tables`, of `bytes` bytes each; neighbours are one, up
+/// to what is read at once.
 fn ranges(tables: &[PhysAddr], bytes: u64) -> Vec<PhysRange> {
     let mut ranges: Vec<PhysRange> = Vec::new();
     for range in tables.iter().filter_map(|&at| PhysRange::new(at, bytes)) {
         match ranges.last_mut() {
-            Some(last) if last.end() == range.start() => {
+            Some(last) if last.end() == range.start() && last.bytes() < MOST_AT_ONCE => {
                 *last = PhysRange::new(last.start(), last.bytes() + bytes).unwrap_or(*last);
             }
             Some(last) if last.contains(range.start()) => {}

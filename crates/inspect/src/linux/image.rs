@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use blockmap_dump::{Mapped, Run};
-use blockmap_vmsa::machine::{PhysAddr, PhysRange, VirtAddr};
+use blockmap_vmsa::machine::{PhysAddr, PhysRange, VirtAddr, VirtRange};
 
 use super::{MOST_BYTES, VmCoreInfo, area::linear_end};
 use crate::{FoundTree, Pace, PhysicalMemory, ReadError, TableReader};
@@ -40,16 +40,20 @@ pub(crate) fn through_image(
     found: &FoundTree,
 ) -> Sought {
     let reader = TableReader::new(tables);
+    let (lowest, highest) = found.geometry.inputs();
+    let linear_end = VirtAddr::new(linear_end(found.geometry));
+    let above = highest.offset_from(linear_end).and_then(|last| last.checked_add(1));
     let tree = found.tree(&reader);
+    let above = above.and_then(|bytes| VirtRange::new(linear_end, bytes));
+    let image = above.map_or(tree, |above| tree.within(above));
     let offset = |run: &Run<ReadError>| {
         let output = run.output()?.start();
         Some(run.range.start().value().wrapping_sub(output.value()))
     };
-    let linear_end = VirtAddr::new(linear_end(found.geometry));
     let is_valid = |mapped: &Mapped| mapped.is_valid();
     let mut codes = BTreeSet::new();
     let mut data = Vec::new();
-    for run in tree.runs().filter(|run| run.range.start() >= linear_end) {
+    for run in image.runs().filter(|run| run.range.start() >= linear_end) {
         let Some(mapped) = run.mapped().filter(is_valid) else {
             continue;
         };
@@ -66,7 +70,6 @@ pub(crate) fn through_image(
         return Sought::NoImage;
     }
     data.retain(|(offset, _)| codes.contains(offset));
-    let (lowest, _) = found.geometry.inputs();
     let mut pages = BTreeSet::new();
     for range in data.into_iter().map(|(_, range)| range).filter(|range| range.bytes() <= MOST_DATA)
     {

@@ -19,6 +19,9 @@ const MOST_BYTES: u64 = 1 << 24;
 /// Lines that may come before an answer: events.
 const MOST_EVENTS: usize = 10_000;
 
+/// Commands that are sent before an answer is read, at most.
+const AT_ONCE: usize = 32;
+
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Client {
@@ -46,10 +49,41 @@ impl Client {
 
     /// What a command returns.
     pub(super) fn execute(&mut self, command: &str, arguments: &Value) -> Result<Value, QmpError> {
+        self.send(command, arguments)?;
+        self.answer(command)
+    }
+
+    /// What a command returns for each of several arguments. All are sent before the first answer
+    /// is read: QEMU takes its time to look up from the machine.
+    pub(super) fn execute_each(
+        &mut self,
+        command: &str,
+        arguments: &[Value],
+    ) -> Result<Vec<Result<Value, QmpError>>, QmpError> {
+        let mut answers = Vec::with_capacity(arguments.len());
+        for some in arguments.chunks(AT_ONCE) {
+            for arguments in some {
+                self.send(command, arguments)?;
+            }
+            for _ in some {
+                match self.answer(command) {
+                    refused @ Err(QmpError::Refused { .. }) => answers.push(refused),
+                    answer => answers.push(Ok(answer?)),
+                }
+            }
+        }
+        Ok(answers)
+    }
+
+    fn send(&mut self, command: &str, arguments: &Value) -> Result<(), QmpError> {
         let mut text = json!({ "execute": command, "arguments": arguments }).to_string();
         text.push('\n');
         let closed = |error: std::io::Error| QmpError::Closed(error.to_string());
-        self.reader.get_mut().write_all(text.as_bytes()).map_err(closed)?;
+        self.reader.get_mut().write_all(text.as_bytes()).map_err(closed)
+    }
+
+    /// The answer to the command that was sent first of those without one.
+    fn answer(&mut self, command: &str) -> Result<Value, QmpError> {
         for _ in 0..MOST_EVENTS {
             let mut line = self.line()?;
             if let Some(answer) = line.get_mut("return") {

@@ -121,14 +121,34 @@ impl Machine {
         Ok(())
     }
 
-    /// Has QEMU write a range of memory into a file, and reads that.
-    pub(super) fn save(&mut self, range: PhysRange) -> Result<Vec<u8>, QmpError> {
-        let file = self.folder.path().join("memory");
-        let arguments = json!({
-            "val": range.start().value(), "size": range.bytes(), "filename": file,
-        });
-        self.client.execute("pmemsave", &arguments)?;
-        fs::read(&file).map_err(|error| QmpError::Folder(error.to_string()))
+    /// Has QEMU write ranges of memory into files, and reads those. What it refuses is left out.
+    pub(super) fn save(
+        &mut self,
+        ranges: &[PhysRange],
+    ) -> Result<Vec<(PhysRange, Vec<u8>)>, QmpError> {
+        let folder = self.folder.path();
+        let file = |index: usize| folder.join(format!("memory-{index}"));
+        let mut arguments = Vec::with_capacity(ranges.len());
+        for (index, range) in ranges.iter().enumerate() {
+            arguments.push(json!({
+                "val": range.start().value(), "size": range.bytes(), "filename": file(index),
+            }));
+        }
+        let answers = self.client.execute_each("pmemsave", &arguments)?;
+        let mut saved = Vec::with_capacity(ranges.len());
+        for (index, (range, answer)) in ranges.iter().zip(answers).enumerate() {
+            match answer {
+                Ok(_) => {
+                    let failed = |error: std::io::Error| QmpError::Folder(error.to_string());
+                    saved.push((*range, fs::read(file(index)).map_err(failed)?));
+                    // What takes much room is not kept; what is left goes with the folder.
+                    let _ = fs::remove_file(file(index));
+                }
+                Err(error) if ranges.len() == 1 => return Err(error),
+                Err(_) => {}
+            }
+        }
+        Ok(saved)
     }
 
     /// Makes the machine run, or stand still, as it did before.

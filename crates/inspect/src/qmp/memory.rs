@@ -34,7 +34,8 @@ impl SavedMemory {
 
     /// Has QEMU write a range of memory, and reads it.
     fn save(&self, range: PhysRange) -> Result<Vec<u8>, QmpError> {
-        let bytes = self.machine.borrow_mut().save(range)?;
+        let saved = self.machine.borrow_mut().save(&[range])?;
+        let bytes = saved.into_iter().map(|(_, bytes)| bytes).next().unwrap_or_default();
         if u64::try_from(bytes.len()) != Ok(range.bytes()) {
             return Err(QmpError::Protocol(format!("{} bytes of {range}", bytes.len())));
         }
@@ -76,12 +77,12 @@ impl PhysicalMemory for SavedMemory {
     }
 
     fn expect(&self, wanted: &[PhysRange]) {
-        let mut fetched = BTreeMap::new();
-        for range in requests(wanted, &self.ranges) {
-            if let Ok(bytes) = self.save(range) {
-                fetched.insert(range.start(), bytes);
-            }
-        }
+        let requests = requests(wanted, &self.ranges);
+        let saved = self.machine.borrow_mut().save(&requests).unwrap_or_default();
+        let is_whole =
+            |(range, bytes): &(PhysRange, Vec<u8>)| u64::try_from(bytes.len()) == Ok(range.bytes());
+        let whole = saved.into_iter().filter(is_whole);
+        let fetched = whole.map(|(range, bytes)| (range.start(), bytes)).collect();
         *self.fetched.borrow_mut() = fetched;
     }
 }
