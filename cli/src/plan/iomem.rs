@@ -75,7 +75,7 @@ pub(crate) fn read(text: &str) -> Result<FirmwareMap, IomemError> {
 }
 
 /// The image from its code, which on arm64 ends where the part that is only needed to start begins,
-/// and its data.
+/// and its data. Code that reaches beyond the data is no kernel's.
 fn image(code: Option<PhysRange>, data: Option<PhysRange>) -> Option<Image> {
     const ALIGNMENT: u64 = 2 << 20;
     /// Linux aligns the parts of its image so, whatever its granule is.
@@ -87,7 +87,8 @@ fn image(code: Option<PhysRange>, data: Option<PhysRange>) -> Option<Image> {
     let text = PhysRange::new(start, PART)?;
     let rest = text.end();
     let rodata = PhysRange::new(rest, code.end().align_up(PART)?.offset_from(rest)?)?;
-    Some(Image { load, text, rodata })
+    let is_whole = load.covers(text) && load.covers(rodata);
+    is_whole.then_some(Image { load, text, rodata })
 }
 
 /// The first and the last address of a line, and its name.
@@ -100,35 +101,4 @@ fn parse(line: &str) -> Option<(u64, u64, &str)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TEXT: &str = "\
-09000000-09000fff : pl011@9000000
-40000000-33fffffff : System RAM
-  40210000-4075ffff : Kernel code
-  407d0000-4093bfff : Kernel data
-  48000000-480fffff : reserved
-";
-
-    #[test]
-    fn memory_reservations_and_the_image_are_found() {
-        let map = read(TEXT).unwrap();
-        assert!(is_iomem(TEXT));
-        assert_eq!(map.banks(), [PhysRange::new(PhysAddr::new(1 << 30), 12 << 30).unwrap()]);
-        assert_eq!(map.reserved().len(), 1);
-        let image = map.image().unwrap();
-        assert_eq!(image.load.start(), PhysAddr::new(0x4020_0000));
-        assert_eq!(image.rodata.end(), PhysAddr::new(0x4076_0000));
-    }
-
-    #[test]
-    fn what_tells_of_no_memory_says_why() {
-        let hidden = "00000000-00000000 : System RAM\n";
-        assert_eq!(read(hidden), Err(IomemError::Hidden));
-        assert_eq!(read("1-2 : x\n"), Err(IomemError::NoMemory));
-        assert_eq!(read("1-2 : x\nnothing\n"), Err(IomemError::Line(2)));
-        assert_eq!(read("2-1 : x\n"), Err(IomemError::Line(1)));
-        assert!(!is_iomem("512G@0"));
-    }
-}
+mod tests;

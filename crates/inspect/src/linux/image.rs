@@ -22,6 +22,9 @@ const MOST_DATA: u64 = 64 << 20;
 /// The most pages that are looked at where each is a request.
 const MOST_PAGES: usize = 1024;
 
+/// Bytes of data that are looked at at once.
+const PART: usize = 64 << 10;
+
 /// What looking for the text found.
 #[derive(Debug)]
 pub(crate) enum Sought {
@@ -90,21 +93,34 @@ fn pointers(
     (lowest, end): (VirtAddr, VirtAddr),
 ) -> Vec<VirtAddr> {
     memory.expect(&[range]);
-    let mut bytes = vec![0; usize::try_from(range.bytes()).unwrap_or_default()];
-    if memory.read(range.start(), &mut bytes).is_err() {
-        return Vec::new();
-    }
-    let (eights, _) = bytes.as_chunks();
-    let words: Vec<u64> = eights.iter().map(|eight| u64::from_le_bytes(*eight)).collect();
     let is_page =
         |word: u64| lowest.value() <= word && word < end.value() && word.is_multiple_of(4096);
     let is_length = |word: &u64| (256..=1 << 16).contains(word);
-    let is_likely = |index: usize| {
-        let near = words.get(index.saturating_sub(4)..(index + 5).min(words.len()));
-        memory.pace() == Pace::Quick || near.unwrap_or_default().iter().any(is_length)
-    };
-    let pages = words.iter().enumerate().filter(|(_, word)| is_page(**word));
-    pages.filter(|(index, _)| is_likely(*index)).map(|(_, word)| VirtAddr::new(*word)).collect()
+    let mut found = Vec::new();
+    let mut bytes = vec![0; PART];
+    let mut words = Vec::with_capacity(PART / 8);
+    let mut at = range.start();
+    while let Some(left) = range.end().offset_from(at).filter(|left| *left > 0) {
+        let now = usize::try_from(left).map_or(PART, |left| left.min(PART));
+        bytes.resize(now, 0);
+        if memory.read(at, &mut bytes).is_err() {
+            break;
+        }
+        let (eights, _) = bytes.as_chunks();
+        words.clear();
+        words.extend(eights.iter().map(|eight| u64::from_le_bytes(*eight)));
+        for (index, &word) in words.iter().enumerate().filter(|(_, word)| is_page(**word)) {
+            let near = words.get(index.saturating_sub(4)..(index + 5).min(words.len()));
+            let is_likely = near.unwrap_or_default().iter().any(is_length);
+            if is_likely || memory.pace() == Pace::Quick {
+                found.push(VirtAddr::new(word));
+            }
+        }
+        // The next part begins with what is near the last words of this one.
+        let done = if now < PART { now } else { PART - 64 };
+        at = at.wrapping_add(u64::try_from(done).unwrap_or(left));
+    }
+    found
 }
 
 /// The text that one of these pages begins with.
