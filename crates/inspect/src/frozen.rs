@@ -364,3 +364,6 @@ impl PhysicalMemory for Frozen {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
