@@ -188,7 +188,7 @@ impl<P: Platform> Space<'_, P> {
             (None, _) => 0,
             (Some(slots), Strategy::Live) => self.cost_live(job, slots),
             (Some(slots), Strategy::Quiesce) => {
-                if let Some(at) = self.old_slots(slots).find_map(|old| self.stuck(job, old)) {
+                if let Some(at) = self.stuck_in(job, slots) {
                     return Err(CarveError::Beside(at));
                 }
                 self.cost_of_slots(job, slots).map_or(0, |cost| cost + STAGES)

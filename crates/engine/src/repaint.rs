@@ -56,6 +56,10 @@ pub enum RepaintError {
     /// The leaf at this address belongs to several slots: split it first.
     #[error("the leaf at {0} is larger than a slot: split it first")]
     LeafOfSlots(VirtAddr),
+    /// The leaf at this address would have to change its size, and is somebody's carve or in a table
+    /// with one: its owner stores there without a lock.
+    #[error("the leaf at {0} is in a table with a carve: restore that first, or keep it")]
+    Beside(VirtAddr),
     /// The slots of the range have more than one table: plan them one by one.
     #[error("the slots of {0} are in more than one table: repaint them table by table")]
     SeveralTables(VirtRange),
@@ -172,7 +176,10 @@ impl<P: Platform> Space<'_, P> {
         }
         let grain = self.geometry().page_bytes();
         let job = Job { range, keep, grain, beside: Beside::Largest };
-        let found = self.slots(runs)?.and_then(|slots| self.changing(job, slots));
+        let found = match self.slots(runs)? {
+            Some(slots) => self.changing(job, slots).map_err(RepaintError::Beside)?,
+            None => None,
+        };
         let tables = found.map_or(0, |(_, cost)| cost.saturating_add(STAGES));
         let slots = found.map(|(slots, _)| slots);
         Ok(Plan::new(hold, Work::Repaint(Repainting { job, slots }), tables))

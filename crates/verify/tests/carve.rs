@@ -5,8 +5,8 @@ use std::cell::{Cell, RefCell};
 
 use blockmap::host::{Host, MAY_PARK};
 use blockmap::{
-    CarveError, Grain, Mapping, NoSizeChange, PartError, ProtectError, Space, SplitError, Strategy,
-    Terms, UnmapError,
+    CarveError, Grain, Mapping, NoSizeChange, PartError, ProtectError, RepaintError, Space,
+    SplitError, Strategy, Terms, UnmapError,
 };
 use blockmap_machine::{Event, PhysAddr, VirtAddr, VirtRange};
 use blockmap_verify::program::{attributes, range, words_for};
@@ -269,6 +269,26 @@ fn a_restore_takes_one_right_away_everywhere_before_it_gives_the_other() {
             assert!(!first.is_empty() && first.iter().all(narrows), "{events:?}");
             let completed = events.iter().filter(|event| matches!(event, Event::Invalidate(_)));
             assert_eq!(completed.count(), 2);
+            assert!(means_the_same(&Tree::read(space), &before));
+        });
+    }
+}
+
+#[test]
+fn nothing_is_repainted_where_its_owner_stores_without_a_lock() {
+    for (start, bytes) in [(5 * MIB, PAGE), (2 * MIB, 2 * MIB), (GIB, GIB)] {
+        with_map(Strategy::Live, |space, _| {
+            let before = Tree::read(space);
+            let carve = space.carve(range(LINEAR + start, bytes), Grain::Whole, &MAY_PARK).unwrap();
+            let terms = Terms { strategy: Strategy::Quiesce, tlbi: TlbiForm::Ranged };
+            space.platform().set_terms(terms);
+            let all = range(LINEAR, 2 * GIB);
+            let carved = Tree::read(space);
+            let error = space.repaint(all, &[], &MAY_PARK);
+            assert!(matches!(error, Err(RepaintError::Beside(_))), "{start:#x}: {error:?}");
+            assert_eq!(Tree::read(space), carved);
+            carve.restore();
+            space.repaint(all, &[], &MAY_PARK).unwrap();
             assert!(means_the_same(&Tree::read(space), &before));
         });
     }

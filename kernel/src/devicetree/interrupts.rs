@@ -50,9 +50,14 @@ impl<'a> DeviceTree<'a> {
         let distributor = region(&node, 0)?;
         if is_v3(&node) {
             let mut redistributors = [None; MOST_REGIONS];
-            // The first has to be there.
-            let count = node.reg()?.map_or(0, Iterator::count).max(2);
-            for (place, number) in redistributors.iter_mut().zip(1..count) {
+            // What follows them are the CPU interface of version 2 and what belongs to virtual machines.
+            let property = "#redistributor-regions";
+            let count = usize::try_from(node.number(property)?.unwrap_or(1)).unwrap_or(usize::MAX);
+            if count == 0 {
+                let expected = "1 or more";
+                return Err(node.fault(NodeFault::Value { property, expected }));
+            }
+            for (place, number) in redistributors.iter_mut().zip(1..).take(count) {
                 *place = Some(region(&node, number)?);
             }
             return Ok(Some(Gic::V3 { distributor, redistributors }));

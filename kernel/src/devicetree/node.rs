@@ -175,15 +175,18 @@ impl<'a> Node<'a> {
         Ok(Cells { address: self.width("#address-cells", 2)?, size: self.width("#size-cells", 1)? })
     }
 
-    fn width(&self, property: &'static str, default: u32) -> Result<Width, TreeError<'a>> {
-        let cells = match self.bytes(property).map(<[u8; 4]>::try_from) {
-            None => default,
-            Some(Ok(bytes)) => u32::from_be_bytes(bytes),
-            Some(Err(_)) => {
-                let expected = "one cell";
-                return Err(self.fault(NodeFault::Value { property, expected }));
-            }
+    /// A property that is one number, of one cell.
+    pub(super) fn number(&self, property: &'static str) -> Result<Option<u32>, TreeError<'a>> {
+        let Some(bytes) = self.bytes(property) else {
+            return Ok(None);
         };
+        let number = <[u8; 4]>::try_from(bytes).map(u32::from_be_bytes);
+        let expected = "one cell";
+        number.map(Some).map_err(|_| self.fault(NodeFault::Value { property, expected }))
+    }
+
+    fn width(&self, property: &'static str, default: u32) -> Result<Width, TreeError<'a>> {
+        let cells = self.number(property)?.unwrap_or(default);
         Width::new(cells).ok_or_else(|| self.fault(NodeFault::Cells(property, cells)))
     }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use blockmap::layout::{FirmwareMap, Image, MemoryMap};
 use blockmap::vmsa::Geometry;
-use blockmap_kernel::devicetree::{DeviceTree, MOST_BYTES, TreeError, blob_bytes};
+use blockmap_kernel::devicetree::{DeviceTree, Gic, MOST_BYTES, TreeError, blob_bytes};
 
 use crate::writer::Writer;
 use crate::{FIXTURES, range, read_all};
@@ -220,6 +220,34 @@ fn devices_and_chosen_values_that_make_no_sense_are_refused() {
         gic.numbers("reg", &[0_u64.wrapping_sub(4096), 8192, 0x1_0000, 0x1000])
     });
     assert_eq!(wraps, format!("/gic: {no_ranges}"));
+}
+
+#[test]
+fn a_controller_has_as_many_redistributor_regions_as_it_says() {
+    let with = |regions: Option<u32>| {
+        let mut writer = Writer::new();
+        let gic = writer.open("gic").text("compatible", "arm,gic-v3");
+        if let Some(regions) = regions {
+            gic.cell("#redistributor-regions", regions);
+        }
+        // Distributor, two regions, and what version 2's CPU interface would be.
+        let reg = [1, 2, 3, 4].map(|number: u64| [number << 20, 1 << 16]);
+        gic.numbers("reg", reg.as_flattened()).close();
+        let blob = writer.finish();
+        let tree = DeviceTree::new(&blob).unwrap();
+        match tree.interrupt_controller() {
+            Ok(Some(Gic::V3 { redistributors, .. })) => {
+                Ok(redistributors.into_iter().flatten().count())
+            }
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => Err(error.to_string()),
+        }
+    };
+    assert_eq!(with(None), Ok(1));
+    assert_eq!(with(Some(2)), Ok(2));
+    let too_few = "/gic: reg is not the ranges of the controller's registers";
+    assert_eq!(with(Some(4)), Err(too_few.to_owned()));
+    assert_eq!(with(Some(0)), Err("/gic: #redistributor-regions is not 1 or more".to_owned()));
 }
 
 /// Reads a large blob within a time that even a busy machine needs no part of.

@@ -81,10 +81,17 @@ impl<P: Platform> Space<'_, P> {
 
     /// The slots from the first to the last that does not stay, and how many tables it takes to
     /// replace those that don't; `None` if all stay. What is stored while others are parked is as
-    /// long as these are many.
-    pub(super) fn changing(&self, job: Job<'_>, slots: Slots) -> Option<(Slots, u32)> {
+    /// long as these are many. Fails at an address that is stuck.
+    pub(super) fn changing(
+        &self,
+        job: Job<'_>,
+        slots: Slots,
+    ) -> Result<Option<(Slots, u32)>, VirtAddr> {
         let mut found: Option<(Slots, u32)> = None;
         for old in self.old_slots(slots) {
+            if let Some(at) = self.stuck_slot(job, old) {
+                return Err(at);
+            }
             let Some(cost) = self.cost(job, old) else { continue };
             let span = Entry { table: slots.span.table, index: old.index }.span(1);
             let alone = (Slots { span, start: old.at, ..slots }, 0);
@@ -92,7 +99,7 @@ impl<P: Platform> Space<'_, P> {
             changing.span.count = old.index - changing.span.first + 1;
             found = Some((changing, before.saturating_add(cost)));
         }
-        found
+        Ok(found)
     }
 
     /// How many tables it takes to replace an entry; `None` if it stays.
@@ -139,13 +146,31 @@ impl<P: Platform> Space<'_, P> {
         self.machine().scan(Entry { table, index: 0 }.span(entries), pattern) == entries
     }
 
-    /// An address at which an entry should be replaced, and stays because of what else is in its
-    /// table.
-    pub(crate) fn stuck(&self, job: Job<'_>, old: Old) -> Option<VirtAddr> {
-        let Renewal::Table(below, table) = self.renewal(job, old)? else { return None };
-        let is_stuck = self.has_held((below, table));
-        self.old_entries((below, table), old.at).find_map(|old| match self.renewal(job, old)? {
-            Renewal::Table(..) => self.stuck(job, old),
+    /// An address at which an entry of these slots should be replaced, and must stay because of what
+    /// else is in its table, or because it is somebody's.
+    ///
+    /// Where there is none when it is planned, there is none when it is done: leaves become
+    /// somebody's under the slot's lock alone.
+    pub(crate) fn stuck_in(&self, job: Job<'_>, slots: Slots) -> Option<VirtAddr> {
+        self.old_slots(slots).find_map(|old| self.stuck_slot(job, old))
+    }
+
+    fn stuck_slot(&self, job: Job<'_>, old: Old) -> Option<VirtAddr> {
+        match self.renewal(job, old)? {
+            Renewal::Table(below, table) => self.stuck(job, (below, table), old.at),
+            Renewal::Leaf(_) | Renewal::Split(_) => (old.word & bits::HELD != 0).then_some(old.at),
+        }
+    }
+
+    fn stuck(
+        &self,
+        job: Job<'_>,
+        (level, table): (Level, PhysAddr),
+        at: VirtAddr,
+    ) -> Option<VirtAddr> {
+        let is_stuck = self.has_held((level, table));
+        self.old_entries((level, table), at).find_map(|old| match self.renewal(job, old)? {
+            Renewal::Table(below, table) => self.stuck(job, (below, table), old.at),
             Renewal::Leaf(_) | Renewal::Split(_) => is_stuck.then_some(old.at),
         })
     }
