@@ -243,7 +243,8 @@ fn a_repaint_of_an_empty_half_terabyte_touches_the_slots_that_change_only() {
             let before = space.platform().loads();
             space.repaint(range(LINEAR, 512 * GIB), &[range(LINEAR, 0x1000)], &MAY_PARK).unwrap();
             // Nobody looks at every slot while others are parked.
-            assert!(space.platform().loads() - before < 4 * 512);
+            // The slots once, and each table of theirs twice: for carves, and for what changes.
+            assert!(space.platform().loads() - before < 6 * 512);
         },
         &[
             "dsb ishst",
