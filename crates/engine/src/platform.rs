@@ -13,7 +13,7 @@ use crate::Switch;
 ///
 /// 1. [`hold_terms`](Platform::hold_terms), [`lock`](Platform::lock): the plan owns both until it
 ///    is committed or dropped;
-/// 2. [`reserve`](Platform::reserve): the last step that can fail;
+/// 2. [`reserve`](Platform::reserve): the last step that can fail, where nobody has to be parked;
 /// 3. [`take_table`](Platform::take_table) and the machine's effects: the commit;
 ///    [`quiesce`](Platform::quiesce) within it, where a size changes and CPUs must be parked.
 ///
