@@ -12,9 +12,9 @@ use crate::{PhysicalMemory, ReadError};
 const BLOCK: u64 = 4096;
 
 /// Blocks that are kept.
-const SLOTS: usize = 256;
+const SLOTS: usize = 64;
 
-/// Reads tables from a source's memory. It keeps at most a mebibyte, however large the tree.
+/// Reads tables from a source's memory. It keeps at most 256 KiB, however large the tree.
 pub struct TableReader<'m> {
     memory: &'m dyn PhysicalMemory,
     slots: RefCell<Vec<Slot>>,
@@ -45,7 +45,7 @@ impl<'m> TableReader<'m> {
         let block = at.align_down(BLOCK);
         let number = block.value() / BLOCK;
         // Tables of neighbouring levels are often a power of two apart.
-        let slot = usize::try_from((number ^ number >> 8 ^ number >> 16) % 256).unwrap_or_default();
+        let slot = usize::try_from((number ^ number >> 6 ^ number >> 12) % 64).unwrap_or_default();
         let mut slots = self.slots.borrow_mut();
         let Some(slot) = slots.get_mut(slot) else {
             return Err(ReadError::Absent(at));
