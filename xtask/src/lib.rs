@@ -5,6 +5,7 @@
 //! It names no crate of ours: it must build, and say what is wrong, when nothing else does.
 #![forbid(unsafe_code)]
 
+pub mod bench;
 pub mod boot;
 pub mod check;
 pub mod demo;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::{
-    boot, check, demo, doc, fuzz, guest, image, loom, miri, mutants, oracle, random, setup,
+    bench, boot, check, demo, doc, fuzz, guest, image, loom, miri, mutants, oracle, random, setup,
     survivors, test, tidy,
 };
 
@@ -33,6 +33,8 @@ enum Command {
     Doc(doc::Options),
     /// Linux on machines of QEMU's, to read the tables of.
     Guest(guest::Options),
+    /// What operations cost, counted in instructions and effects.
+    Bench(bench::Options),
     /// Builds the bootable image and prints where it is.
     Image,
     /// Seeds known faults one at a time, and checks that a test notices each.
@@ -54,6 +56,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Boot(options) => boot::run(&options),
+        Command::Bench(options) => bench::run(&options),
         Command::Test => test::run_all(),
         Command::Check => check::run_all(),
         Command::Demo => demo::run(),
