@@ -168,6 +168,10 @@ impl<P: Platform> Space<'_, P> {
         (level, table): (Level, PhysAddr),
         at: VirtAddr,
     ) -> Option<VirtAddr> {
+        // Of most tables of pages nothing changes, and they are not looked into.
+        if level == Level::L3 && self.all_lack((level, table), bits::CONTIGUOUS) {
+            return None;
+        }
         let is_stuck = self.has_held((level, table));
         self.old_entries((level, table), at).find_map(|old| match self.renewal(job, old)? {
             Renewal::Table(below, table) => self.stuck(job, (below, table), old.at),
