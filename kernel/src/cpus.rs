@@ -16,6 +16,7 @@ use blockmap::vmsa::cpu::SizeChange;
 use blockmap_hw::{frequency_hz, ticks};
 use blockmap_kernel::cmdline::SizeChangeOverrides;
 use blockmap_kernel::identity::Why;
+use blockmap_kernel::trace::Member;
 
 use crate::arch::{ground, per_cpu};
 use crate::console;
@@ -54,6 +55,13 @@ pub(crate) fn are_several() -> bool {
 /// What a CPU that has reported does when a live leaf changes its size, and how that is known.
 pub(crate) fn size_change(cpu: u32, overrides: &SizeChangeOverrides) -> (SizeChange, Why) {
     ground::place(cpu).report().size_change(cpu, overrides)
+}
+
+/// What a CPU that has reported is, as a trace says it.
+pub(crate) fn member(cpu: u32, policy: &Policy) -> Member {
+    let report = ground::place(cpu).report();
+    let size_change = report.size_change(cpu, &policy.overrides).0;
+    Member { cpu, midr: report.midr(), size_change, tlbi: report.tlbi_form() }
 }
 
 /// The number of the CPU that executes this.

@@ -7,6 +7,7 @@ use blockmap::layout::Strategy;
 use blockmap::vmsa::Leaves;
 use blockmap_kernel::cmdline::{BootMessages, CommandLine, Disguises, Options};
 use blockmap_kernel::devicetree::DeviceTree;
+use blockmap_kernel::trace::{Edge, Record};
 
 use crate::act::Monitor;
 use crate::arch::boot::BootInfo;
@@ -52,6 +53,14 @@ pub(crate) fn kernel_main(boot: BootInfo) -> ! {
 
 /// The running system, where every CPU finds it.
 static SYSTEM: Once<System<'static>> = Once::new();
+
+/// Adds to the account of what is done to the tables, once there is one: what a CPU does that another
+/// waits for.
+pub(crate) fn witness(edge: Edge) {
+    if let Some(system) = SYSTEM.get() {
+        system.recording().add(Record::Edge(edge));
+    }
+}
 
 /// Has CPUs interrupt each other from now on, and starts the others.
 fn bring_up(system: &'static System<'static>, gic: Option<Registers>, options: &Options<'_>) {

@@ -16,6 +16,7 @@
 //! assert_eq!((recording.records().count(), recording.dropped()), (2, 1));
 //! ```
 
+mod edge;
 mod held;
 mod intent;
 mod note;
@@ -28,8 +29,9 @@ use thiserror::Error;
 
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 
+pub use edge::{Edge, Member};
 pub use held::Held;
-pub use intent::{Intent, Target};
+pub use intent::{Intent, Meanwhile, Target};
 pub use note::Piece;
 pub use record::Record;
 pub use text::{Origin, TraceText};
@@ -51,23 +53,28 @@ impl Slot {
         head.store(0, Ordering::Relaxed);
     }
 
-    fn write(&self, record: Record) {
+    fn write(&self, by: u16, record: Record) {
         let ([head, rest @ ..], [first, others @ ..]) = (&self.0, record.words());
         for (word, value) in rest.iter().zip(others) {
             word.store(value, Ordering::Relaxed);
         }
         // Whoever sees the head sees the rest.
-        head.store(first, Ordering::Release);
+        head.store(first | u64::from(by) << BY, Ordering::Release);
     }
 
-    /// What was written since the slot was cleared.
-    fn read(&self) -> Option<Record> {
+    /// What was written since the slot was cleared, and by which CPU.
+    fn read(&self) -> Option<(u16, Record)> {
         let [head, rest @ ..] = &self.0;
         let head = head.load(Ordering::Acquire);
         let [a, b, c] = rest.each_ref().map(|word| word.load(Ordering::Relaxed));
-        Record::of_words([head, a, b, c])
+        let [.., low, high] = head.to_le_bytes();
+        let record = Record::of_words([head & !(0xffff << BY), a, b, c])?;
+        Some((u16::from_le_bytes([low, high]), record))
     }
 }
+
+/// Where the first word of a slot has the CPU's number; what is below is the record's.
+const BY: u32 = 48;
 
 /// Why recording did not begin. What was recorded before is still there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -88,13 +95,15 @@ pub struct Recording<'a> {
     is_on: AtomicBool,
     /// How many records there would be if all had found room.
     count: AtomicU64,
+    /// The number of the CPU that asks.
+    own: fn() -> u32,
 }
 
 impl<'a> Recording<'a> {
     /// A recording without room, which never records.
     #[must_use]
     pub fn without_room() -> Self {
-        Self { slots: &[], is_on: AtomicBool::new(false), count: AtomicU64::new(0) }
+        Self { slots: &[], is_on: AtomicBool::new(false), count: AtomicU64::new(0), own: || 0 }
     }
 
     /// A recording into `slots` that is on from now on.
@@ -103,13 +112,20 @@ impl<'a> Recording<'a> {
     #[must_use]
     pub fn begun(slots: &'a [Slot]) -> Self {
         slots.iter().for_each(Slot::clear);
-        Self { slots, is_on: AtomicBool::new(true), count: AtomicU64::new(0) }
+        Self { slots, is_on: AtomicBool::new(true), count: AtomicU64::new(0), own: || 0 }
+    }
+
+    /// The same recording, to which several CPUs add: `own` tells which of them asks. Otherwise all
+    /// is CPU 0's.
+    #[must_use]
+    pub fn of_several(self, own: fn() -> u32) -> Self {
+        Self { own, ..self }
     }
 
     /// The same recording, whose slots are reached as `slots` from now on.
     #[must_use]
     pub fn reached_as(self, slots: &[Slot]) -> Recording<'_> {
-        Recording { slots, is_on: self.is_on, count: self.count }
+        Recording { slots, is_on: self.is_on, count: self.count, own: self.own }
     }
 
     /// Begins anew: what was recorded is forgotten. Nobody adds meanwhile: a record whose place was
@@ -166,7 +182,7 @@ impl<'a> Recording<'a> {
 
     fn put(&self, number: u64, record: Record) {
         if let Some(slot) = usize::try_from(number).ok().and_then(|number| self.slots.get(number)) {
-            slot.write(record);
+            slot.write(u16::try_from((self.own)()).unwrap_or(u16::MAX), record);
         }
     }
 
@@ -174,11 +190,11 @@ impl<'a> Recording<'a> {
     ///
     /// It ends before a record that another CPU is still adding.
     pub fn records(&self) -> impl Iterator<Item = Record> {
-        self.records_from(0)
+        self.records_from(0).map(|(_, record)| record)
     }
 
-    /// What was recorded, from the record with this number on.
-    fn records_from(&self, number: usize) -> impl Iterator<Item = Record> {
+    /// What was recorded and by which CPU, from the record with this number on.
+    fn records_from(&self, number: usize) -> impl Iterator<Item = (u16, Record)> {
         self.slots.iter().skip(number).map_while(Slot::read)
     }
 

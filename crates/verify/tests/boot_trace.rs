@@ -73,7 +73,8 @@ impl Replayed {
             match word {
                 "root" => replayed.root = Some(address(rest)),
                 "geometry" => assert_eq!(rest, "4k base 48 48 el1 upper"),
-                "types" | "aliases" | "cpus" | "profile" | "cpu" | "intend" => {}
+                "types" | "aliases" | "cpus" | "profile" | "cpu" | "intend" | "wait" | "signal" => {
+                }
                 "achieved" => replayed.achieved += 1,
                 "initially" => replayed.perform(rest.parse().unwrap()),
                 "free" => {

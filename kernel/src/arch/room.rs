@@ -7,12 +7,14 @@ use blockmap::vmsa::machine::PhysAddr;
 use blockmap_hw::Syndrome;
 use blockmap_kernel::cmdline::ParkFault;
 use blockmap_kernel::parking::Generation;
+use blockmap_kernel::trace::Edge;
 
 use super::ground::{self, Place};
 use super::per_cpu;
 use super::{exit, interrupts, ttbr};
 use crate::console::{self, println};
 use crate::disguise;
+use crate::run::witness;
 
 unsafe extern "C" {
     /// In `parking.S`; taken as addresses because they are called where they were loaded.
@@ -49,7 +51,9 @@ pub(super) fn answer() {
             if data.park_fault() == ParkFault::SystemError {
                 disguise::raise_system_error();
             }
+            witness(Edge::Enters(generation.number()));
             park(place, generation);
+            witness(Edge::Returns(generation.number()));
         });
         place.ticket.leave();
     }
@@ -81,6 +85,7 @@ pub(crate) fn leave() -> ! {
     let place = ground::place(per_cpu::this().number());
     let code = ground::memory_of(&raw const leave_here);
     interrupts::all_masked(|| {
+        witness(Edge::Leaves);
         in_identity_map(|empty| {
             // SAFETY: as in `park`, but that it never returns.
             unsafe {

@@ -5,17 +5,19 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use blockmap::Terms;
 use blockmap::layout::{Admitted, Answer, KeptOff, Strategy};
 use blockmap::vmsa::TlbiForm;
+use blockmap_kernel::trace::Edge;
 use thiserror::Error;
 
 use super::job::Order;
 use super::set::ADMITTED;
 use super::start::{self, StartError};
-use super::{Policy, admitted, announced, own, size_change, wait_until};
+use super::{Policy, admitted, announced, member, own, size_change, wait_until};
 use crate::arch::gic::{self, Ipi};
 use crate::arch::ground::{self, Seat, Stage};
 use crate::arch::{per_cpu, psci};
 use crate::console::pause;
 use crate::memory::{self, System};
+use crate::run::witness;
 
 /// Why a CPU that has reported is not admitted. It stays in the identity map, or turns itself off.
 #[derive(Clone, Copy, Debug, Error)]
@@ -70,12 +72,15 @@ pub(super) fn admit(system: &'static System<'static>, cpu: u32) -> Result<(), Ad
     let data = per_cpu::of(cpu);
     data.set_last_stack(last_stack);
     data.job.set_order(Order::Wait);
+    witness(Edge::Calls(member(cpu, policy)));
     place.come(&Seat { root: system.root(), stack, exception_stack, per_cpu: data.address() });
     let result = if !wait_until(|| place.stage() != Stage::Reported) {
         Err(AdmitError::Stuck(cpu))
     } else if place.stage() == Stage::Running {
+        witness(Edge::Runs(cpu));
         Ok(())
     } else {
+        witness(Edge::Left(cpu));
         ADMITTED.remove(cpu);
         Err(AdmitError::Went(cpu))
     };
@@ -140,6 +145,7 @@ impl System<'static> {
         // It says so after its last use of the tables.
         let left = wait_until(|| place.stage() != Stage::Running);
         if left {
+            witness(Edge::Left(cpu));
             ADMITTED.remove(cpu);
         }
         self.shared_terms().end_change(terms_of_admitted(self.policy()));

@@ -5,6 +5,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use blockmap::NotParked;
 use blockmap_hw::ticks;
 use blockmap_kernel::parking::Generation;
+use blockmap_kernel::trace::Edge;
 use thiserror::Error;
 
 use super::{admitted, are_several, own, wait_until};
@@ -12,6 +13,7 @@ use crate::arch::gic::{self, Ipi};
 use crate::arch::{ground, interrupts, per_cpu};
 use crate::count;
 use crate::lock::Lock;
+use crate::run::witness;
 
 /// Proof that its holder may wait for other CPUs: its interrupts are on, and it holds no lock.
 #[derive(Debug)]
@@ -80,12 +82,18 @@ pub(crate) fn with_others_parked<T>(
     let prepared = prepare();
     let gate = ground::gate();
     let generation = gate.next();
+    let others = u32::try_from(admitted().count()).unwrap_or(u32::MAX).saturating_sub(1);
+    witness(Edge::Asks(generation.number()));
     let first = AtomicU64::new(0);
     let result = bring_in(generation, &first);
+    if result.is_ok() {
+        witness(Edge::AllIn { generation: generation.number(), cpus: others });
+    }
     let (all, begun) = (ticks(), count::now());
     if result.is_ok() {
         interrupts::all_masked(|| what(&prepared));
     }
+    witness(Edge::Opens(generation.number()));
     gate.open(generation);
     ground::wake_waiting();
     let (ended, end) = (count::now(), ticks());

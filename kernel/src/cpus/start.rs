@@ -8,6 +8,7 @@ use blockmap::vmsa::Change;
 use blockmap_kernel::cmdline::{Options, ParkFault};
 use blockmap_kernel::frames::FRAME_BYTES;
 use blockmap_kernel::identity::Unfit;
+use blockmap_kernel::trace::Edge;
 use thiserror::Error;
 
 use super::admit::{self, AdmitError};
@@ -21,6 +22,7 @@ use crate::arch::{gic, interrupts, per_cpu, room};
 use crate::console::println;
 use crate::disguise;
 use crate::memory::System;
+use crate::run::witness;
 
 /// Why a CPU was not started.
 #[derive(Clone, Copy, Debug, Error)]
@@ -204,6 +206,7 @@ fn heard_of(cpu: u32) -> Result<(), StartError> {
 extern "C" fn secondary_main() -> ! {
     let data = per_cpu::this();
     let place = ground::place(data.number());
+    witness(Edge::Came);
     if let Err(error) = gic::begin_cpu() {
         println!("CPUs: CPU {} goes: {error}", data.number());
         room::leave();

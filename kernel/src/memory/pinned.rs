@@ -3,9 +3,13 @@
 //! Two pages of the image's addresses, in the gap below the boot stack, are pointed at the tables
 //! whose entries are stored while CPUs are parked, before they are; and at nothing afterwards.
 
-use blockmap::Switch;
-use blockmap::machine::{Barrier, Entry, Event, Machine, Pattern, PhysAddr, Span, VirtAddr};
-use blockmap::vmsa::{Access, Attributes, Geometry, Kind, Level, Mair, Reach, Shareability};
+use blockmap::machine::{
+    Barrier, Entry, Event, Machine, Pattern, PhysAddr, Span, VirtAddr, VirtRange,
+};
+use blockmap::vmsa::{
+    Access, Attributes, Geometry, Kind, Leaves, Level, Mair, Reach, Shareability,
+};
+use blockmap::{Mapping, Switch};
 use blockmap_hw::{Cpu, Window};
 use blockmap_kernel::trace::Record;
 
@@ -48,6 +52,10 @@ impl<'a> Pinned<'a> {
         let meaning = GEOMETRY.meaning(attributes);
         for ((place, table), window) in windows.iter_mut().zip(switch.tables()).zip(addresses()) {
             let value = GEOMETRY.leaf_word(Level::L3, table, meaning);
+            if let Some(range) = page(window) {
+                let mapping = Mapping { range, output: table, attributes, leaves: Leaves::Pages };
+                cpu.recording().intend_map(GEOMETRY, mapping);
+            }
             cpu.perform(Event::Store { entry: entry(level3, window), value });
             let offset = window.value().wrapping_sub(table.value());
             // SAFETY: the window maps the table until this value is gone, and reaches nothing else;
@@ -57,6 +65,7 @@ impl<'a> Pinned<'a> {
         // The windows were invalid and nothing of them is in a TLB. [invalid-is-never-cached]
         cpu.perform(Event::Barrier(Barrier::DsbIshst));
         cpu.perform(Event::Barrier(Barrier::Isb));
+        cpu.recording().add(Record::Achieved);
         Self { cpu, level3, windows }
     }
 
@@ -77,6 +86,9 @@ impl Drop for Pinned<'_> {
     /// Everybody runs again.
     fn drop(&mut self) {
         for (_, window) in self.windows.iter().flatten().zip(addresses()) {
+            if let Some(range) = page(window) {
+                self.recording().intend_unmap(range);
+            }
             self.cpu.perform(Event::Store { entry: entry(self.level3, window), value: 0 });
         }
         self.cpu.perform(Event::Barrier(Barrier::DsbIshst));
@@ -86,6 +98,7 @@ impl Drop for Pinned<'_> {
         }
         self.cpu.perform(Event::Barrier(Barrier::DsbIsh));
         self.cpu.perform(Event::Barrier(Barrier::Isb));
+        self.recording().add(Record::Achieved);
     }
 }
 
@@ -124,6 +137,11 @@ impl Machine for Pinned<'_> {
 fn addresses() -> impl Iterator<Item = VirtAddr> {
     let page = GEOMETRY.page_bytes();
     [0, page].into_iter().map(|offset| image::windows().wrapping_add(offset))
+}
+
+/// The addresses of one window.
+fn page(window: VirtAddr) -> Option<VirtRange> {
+    VirtRange::new(window, GEOMETRY.page_bytes())
 }
 
 fn entry(table: PhysAddr, window: VirtAddr) -> Entry {

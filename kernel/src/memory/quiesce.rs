@@ -1,8 +1,9 @@
 //! Size changes while other CPUs are parked.
 
-use blockmap::machine::PhysRange;
+use blockmap::machine::{Machine, PhysRange};
 use blockmap::{Alone, NotParked, Switch};
 use blockmap_kernel::frames::FRAME_BYTES;
+use blockmap_kernel::trace::Record;
 
 use super::pinned::Pinned;
 use super::system::System;
@@ -16,6 +17,13 @@ impl System<'_> {
     /// stack, the switch, which lies on that stack, and the trace. Neither is ever the range of a
     /// change.
     pub(super) fn switch(&self, may_park: &MayPark, switch: &Switch) -> Result<(), NotParked> {
+        self.recording().add(Record::Aside);
+        let result = self.switch_alone(may_park, switch);
+        self.recording().add(Record::Back);
+        result
+    }
+
+    fn switch_alone(&self, may_park: &MayPark, switch: &Switch) -> Result<(), NotParked> {
         let own = cpus::size_change(cpus::own(), &self.policy().overrides).0;
         match switch.alone(own) {
             Alone::Direct => {
@@ -23,15 +31,27 @@ impl System<'_> {
                 cpus::with_others_parked(may_park, || (), change)
             }
             Alone::Break if !self.breaks_its_tables(switch) => {
-                let change = |(): &()| switch.perform(self.recorded(), Alone::Break);
+                let change = |(): &()| self.break_alone(self.recorded(), switch);
                 cpus::with_others_parked(may_park, || (), change)
             }
             Alone::Break => {
                 let pin = || Pinned::new(self.recorded(), self.window_table(), switch);
-                let change = |pinned: &Pinned<'_>| switch.perform(pinned, Alone::Break);
+                let change = |pinned: &Pinned<'_>| self.break_alone(pinned, switch);
                 cpus::with_others_parked(may_park, pin, change)
             }
         }
+    }
+
+    /// Breaks what changes and makes it anew. It means the same before and after, and nobody is there
+    /// to use it.
+    fn break_alone(&self, machine: &impl Machine, switch: &Switch) {
+        if self.recording().is_on() {
+            let reader = self.space().reader();
+            let tree = self.tree(&reader);
+            switch.ranges().for_each(|range| self.recording().intend_same(tree, range));
+        }
+        switch.perform(machine, Alone::Break);
+        self.recording().add(Record::Achieved);
     }
 
     /// Whether the linear map shows a table of `switch` where nothing can be reached while it is

@@ -256,7 +256,7 @@ fn begin_recording(
     window.cover(trace, Contents::Memory)?;
     // SAFETY: the window shows the trace's memory, which was set aside for it.
     let slots = unsafe { recorded::slots(VirtAddr::new(trace.start().value()), records) };
-    Ok(Recording::begun(slots))
+    Ok(Recording::begun(slots).of_several(cpus::own))
 }
 
 /// Makes the kernel's tree, complete but not in use: its root, and how many tables below it the

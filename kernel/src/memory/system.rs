@@ -16,13 +16,13 @@ use blockmap_kernel::identity::Needs;
 use blockmap_kernel::locks::SlotLocks;
 use blockmap_kernel::readers::Readers;
 use blockmap_kernel::terms::SharedTerms;
-use blockmap_kernel::trace::{BeginError, Origin, Recording, TraceText};
+use blockmap_kernel::trace::{BeginError, Edge, Origin, Record, Recording, TraceText};
 
 use super::address_map::{IMAGE_SIDE, VMALLOC_RANGE};
 use super::recorded::Recorded;
 use super::reserve::Reserve;
 use crate::console::pause;
-use crate::cpus::{MayPark, Policy};
+use crate::cpus::{self, MayPark, Policy};
 use crate::lock::Lock;
 use crate::referee;
 
@@ -191,6 +191,10 @@ impl<'a> System<'a> {
         self.recording().begin()?;
         let reader = self.space().reader();
         self.recording().add_tables(self.tree(&reader), &reader);
+        for cpu in cpus::admitted() {
+            let member = cpus::member(cpu, &self.policy);
+            self.recording().add(Record::Edge(Edge::Present(member)));
+        }
         Ok(())
     }
 
@@ -264,7 +268,7 @@ impl<'a> System<'a> {
         })
     }
 
-    fn tree<'r>(&self, reader: &'r Reader<'r, Self>) -> Tree<'r, Reader<'r, Self>> {
+    pub(super) fn tree<'r>(&self, reader: &'r Reader<'r, Self>) -> Tree<'r, Reader<'r, Self>> {
         Tree::new(self.geometry(), self.origin.root, reader)
     }
 

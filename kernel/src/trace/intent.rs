@@ -17,6 +17,17 @@ pub struct Intent {
     pub range: VirtRange,
     /// What it becomes.
     pub target: Target,
+    /// Whether it may be out of reach before.
+    pub meanwhile: Meanwhile,
+}
+
+/// Whether a range may be out of reach on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meanwhile {
+    /// What is mapped before and afterwards can be accessed all the time.
+    Accessible,
+    /// Nobody accesses it.
+    Idle,
 }
 
 /// What a range becomes.
@@ -54,7 +65,7 @@ impl Recording<'_> {
             let Mapping { range, output, attributes, .. } = mapping;
             let meaning = geometry.meaning(attributes);
             let mapped = Mapped { meaning, output, limits: Limits::NONE };
-            self.add(Record::Intend(Intent { range, target: Target::of(geometry, mapped) }));
+            self.intend(range, Target::of(geometry, mapped), Meanwhile::Accessible);
         }
     }
 
@@ -71,15 +82,33 @@ impl Recording<'_> {
                 let offset = part.start().offset_from(run.range.start()).unwrap_or(0);
                 let meaning = masks.apply(old.meaning);
                 let new = Mapped { meaning, output: old.output.wrapping_add(offset), ..old };
-                let target = Target::of(geometry, new);
-                self.add(Record::Intend(Intent { range: part, target }));
+                self.intend(part, Target::of(geometry, new), Meanwhile::Accessible);
             }
         }
     }
 
+    /// Says that `range` means the same before and after, and that nobody accesses it meanwhile.
+    pub fn intend_same<R: ReadTable>(&self, tree: Tree<'_, R>, range: VirtRange) {
+        if !self.is_on() {
+            return;
+        }
+        let geometry = tree.geometry();
+        for run in tree.within(range).runs() {
+            if let (Some(old), Some(part)) = (run.mapped(), common(run.range, range)) {
+                let offset = part.start().offset_from(run.range.start()).unwrap_or(0);
+                let same = Mapped { output: old.output.wrapping_add(offset), ..old };
+                self.intend(part, Target::of(geometry, same), Meanwhile::Idle);
+            }
+        }
+    }
+
+    fn intend(&self, range: VirtRange, target: Target, meanwhile: Meanwhile) {
+        self.add(Record::Intend(Intent { range, target, meanwhile }));
+    }
+
     /// Says that nothing of `range` is to be left mapped.
     pub fn intend_unmap(&self, range: VirtRange) {
-        self.add(Record::Intend(Intent { range, target: Target::Unmapped }));
+        self.intend(range, Target::Unmapped, Meanwhile::Accessible);
     }
 
     /// Says how the operation ended whose intents were recorded last.
@@ -119,7 +148,11 @@ impl fmt::Display for Intent {
         match self.target {
             Target::Unmapped => f.write_str("unmapped"),
             Target::Mapped { output, rights, memory } => {
-                write!(f, "output {output} {} type {memory}", Letters(rights))
+                write!(f, "output {output} {} type {memory}", Letters(rights))?;
+                match self.meanwhile {
+                    Meanwhile::Accessible => Ok(()),
+                    Meanwhile::Idle => f.write_str(" idle"),
+                }
             }
         }
     }

@@ -6,7 +6,7 @@ use blockmap::machine::{
     VirtRange,
 };
 
-use super::{Held, Intent, Piece, Target};
+use super::{Edge, Held, Intent, Meanwhile, Piece, Target};
 
 /// Something that was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,12 @@ pub enum Record {
     Achieved,
     /// What was intended was refused; nothing was done.
     Refused,
+    /// Something that orders this CPU and others.
+    Edge(Edge),
+    /// From here on the CPU changes sizes with all others parked: its operation waits meanwhile.
+    Aside,
+    /// The operation goes on.
+    Back,
     /// The beginning of a line of text about what follows.
     Note(Piece),
     /// More of that line.
@@ -47,6 +53,9 @@ mod kind {
     pub(super) const INTEND: u8 = 12;
     pub(super) const ACHIEVED: u8 = 13;
     pub(super) const REFUSED: u8 = 14;
+    pub(super) const EDGE: u8 = 15;
+    pub(super) const ASIDE: u8 = 16;
+    pub(super) const BACK: u8 = 17;
 }
 
 /// In the order of their numbers.
@@ -137,6 +146,12 @@ impl Record {
             Self::Intend(intent) => words_of_intent(intent),
             Self::Achieved => (Head::of(kind::ACHIEVED), [0; 3]),
             Self::Refused => (Head::of(kind::REFUSED), [0; 3]),
+            Self::Edge(edge) => {
+                let (number, words) = edge.words();
+                (Head::with(kind::EDGE, number), words)
+            }
+            Self::Aside => (Head::of(kind::ASIDE), [0; 3]),
+            Self::Back => (Head::of(kind::BACK), [0; 3]),
             Self::Note(piece) => (Head::of(kind::NOTE), piece.words()),
             Self::More(piece) => (Head::of(kind::MORE), piece.words()),
         };
@@ -168,6 +183,9 @@ impl Record {
             kind::INTEND => return intent_of(&head, [a, b, c]).map(Self::Intend),
             kind::ACHIEVED => return Some(Self::Achieved),
             kind::REFUSED => return Some(Self::Refused),
+            kind::EDGE => return Edge::of_words(head.instruction, [a, b, c]).map(Self::Edge),
+            kind::ASIDE => return Some(Self::Aside),
+            kind::BACK => return Some(Self::Back),
             kind::NOTE => return Some(Self::Note(Piece::of_words([a, b, c]))),
             kind::MORE => return Some(Self::More(Piece::of_words([a, b, c]))),
             _ => return None,
@@ -199,13 +217,17 @@ fn words_of(event: Event) -> (Head, [u64; 3]) {
 }
 
 /// An intent's first entry are the rights, its number of entries the memory type.
-fn words_of_intent(Intent { range, target }: Intent) -> (Head, [u64; 3]) {
+fn words_of_intent(Intent { range, target, meanwhile }: Intent) -> (Head, [u64; 3]) {
     let (start, bytes) = (range.start().value(), range.bytes());
     match target {
         Target::Unmapped => (Head::with(kind::INTEND, UNMAPPED), [start, bytes, 0]),
         Target::Mapped { output, rights, memory } => {
             let (first, count) = (rights_bits(rights), u16::from(memory));
-            let head = Head { kind: kind::INTEND, instruction: MAPPED, first, count };
+            let instruction = match meanwhile {
+                Meanwhile::Accessible => MAPPED,
+                Meanwhile::Idle => MAPPED_IDLE,
+            };
+            let head = Head { kind: kind::INTEND, instruction, first, count };
             (head, [start, bytes, output.value()])
         }
     }
@@ -214,18 +236,21 @@ fn words_of_intent(Intent { range, target }: Intent) -> (Head, [u64; 3]) {
 fn intent_of(head: &Head, [start, bytes, output]: [u64; 3]) -> Option<Intent> {
     let target = match head.instruction {
         UNMAPPED => Target::Unmapped,
-        MAPPED => Target::Mapped {
+        MAPPED | MAPPED_IDLE => Target::Mapped {
             output: PhysAddr::new(output),
             rights: rights_of(head.first),
             memory: u8::try_from(head.count).ok()?,
         },
         _ => return None,
     };
-    Some(Intent { range: VirtRange::new(VirtAddr::new(start), bytes)?, target })
+    let is_idle = head.instruction == MAPPED_IDLE;
+    let meanwhile = if is_idle { Meanwhile::Idle } else { Meanwhile::Accessible };
+    Some(Intent { range: VirtRange::new(VirtAddr::new(start), bytes)?, target, meanwhile })
 }
 
 const UNMAPPED: u8 = 0;
 const MAPPED: u8 = 1;
+const MAPPED_IDLE: u8 = 2;
 
 /// Three bits for each of the two exception levels.
 fn rights_bits(RightsPair { privileged, unprivileged }: RightsPair) -> u16 {

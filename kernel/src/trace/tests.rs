@@ -21,6 +21,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod several;
+
 /// Slots that hold what memory held before.
 fn dirty<const SLOTS: usize>() -> [Slot; SLOTS] {
     core::array::from_fn(|_| Slot([1, 2, 3, 4].map(AtomicU64::new)))
@@ -52,13 +54,13 @@ fn every_instruction_is_kept() {
 
 #[test]
 fn words_that_nobody_wrote_are_no_record() {
-    for kind in (0..=255).filter(|kind| !(1..=14).contains(kind)) {
+    for kind in (0..=255).filter(|kind| !(1..=17).contains(kind)) {
         assert_eq!(Record::of_words([kind, 1, 1, 1]), None);
     }
     assert_eq!(Record::of_words([0xff04, 0, 0, 0]), None, "a barrier that doesn't exist");
     assert_eq!(Record::of_words([6, 0x1000, 0, 0]), None, "an empty range");
     assert_eq!(Record::of_words([12, 0x1000, 0, 0]), None, "an empty intent");
-    assert_eq!(Record::of_words([0x20c, 0x1000, 1, 0]), None, "an unknown target");
+    assert_eq!(Record::of_words([0x30c, 0x1000, 1, 0]), None, "an unknown target");
 }
 
 #[test]
@@ -309,13 +311,18 @@ proptest! {
         let mapped = Target::Mapped { output: table, rights, memory: 5 };
         let range = VirtRange::new(VirtAddr::new(a), b);
         let intents = range.into_iter().flat_map(|range| {
-            [Target::Unmapped, mapped].map(|target| Record::Intend(Intent { range, target }))
+            let idle = (mapped, Meanwhile::Idle);
+            let all = [Target::Unmapped, mapped].map(|target| (target, Meanwhile::Accessible));
+            let intent = move |(target, meanwhile)| Record::Intend(Intent { range, target, meanwhile });
+            all.into_iter().chain([idle]).map(intent)
         });
         let others = [
             Record::Freed(table),
             Record::Held(Held { span, value: a, step: b }),
             Record::Achieved,
             Record::Refused,
+            Record::Aside,
+            Record::Back,
         ];
         for record in events.into_iter().map(Record::Event).chain(others).chain(intents) {
             prop_assert_eq!(Record::of_words(record.words()), Some(record));

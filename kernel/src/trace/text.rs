@@ -1,8 +1,11 @@
-//! A trace as text: a program of one CPU that `blockmap-model` reads and judges.
+//! A trace as text: a program that `blockmap-model` reads and judges.
 //!
 //! The heading says what is recorded and what the tables held before; then there is a line for
 //! every record: an effect as `blockmap_machine::trace` reads it, the beginning or the end of an
-//! operation, a table that is given back. Everything else is a comment, which begins with `#`.
+//! operation, a table that is given back, what one CPU does that another waits for. Each CPU's
+//! lines are in its own order. Everything else is a comment, which begins with `#`.
+
+mod steps;
 
 use core::fmt;
 
@@ -12,7 +15,8 @@ use blockmap::machine::{Event, PhysAddr};
 use blockmap::vmsa::cpu::{Midr, SizeChange};
 use blockmap::vmsa::{Format, Geometry, Granule, Half, Mair, Regime, TlbiForm};
 
-use super::{Held, Record, Recording};
+use super::{Held, Member, Record, Recording};
+use steps::Steps;
 
 /// What was recorded, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,18 +52,18 @@ impl fmt::Display for TraceText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.comments(f)?;
         self.heading(f)?;
-        let mut records = self.recording.records().peekable();
-        let held = |record: &Record| matches!(record, Record::Held(_));
-        while let Some(Record::Held(Held { span, value, step })) = records.next_if(held) {
+        let mut first = 0;
+        for record in self.recording.records() {
+            let Record::Held(Held { span, value, step }) = record else { break };
             writeln!(f, "initially {}", Event::Fill { span, value, step })?;
+            first += 1;
         }
-        writeln!(f, "\ncpu 0:")?;
-        let mut number = self.recording.records().take_while(held).count();
-        while let Some(record) = records.next() {
-            self.record(f, number, record)?;
-            number = number.saturating_add(1);
-            if !matches!(records.peek(), Some(Record::More(_))) {
-                writeln!(f)?;
+        for cpu in 0..self.cpus() {
+            writeln!(f, "\ncpu {cpu}:")?;
+            if cpu == 0 || self.member(cpu).is_some() {
+                Steps::new(self.recording, cpu, first).fmt(f)?;
+            } else {
+                writeln!(f, "# it never uses the tables\ncontext other")?;
             }
         }
         match self.recording.dropped() {
@@ -102,41 +106,59 @@ impl TraceText<'_> {
             Rodata::On => "apart",
             Rodata::NoAlias | Rodata::Off => "mixed",
         };
-        let size = match size_change {
-            SizeChange::NeedsBreak => "needs-break",
-            SizeChange::MayAbort => "may-abort",
-            SizeChange::Quiet => "quiet",
-        };
-        let ranges = match terms.tlbi {
-            TlbiForm::ByAddress => "no",
-            TlbiForm::Ranged => "yes",
-        };
-        writeln!(f, "\naliases {aliases}\ncpus 1\nprofile 0 size={size} ranges={ranges}")
-    }
-
-    /// One record, without the end of its line.
-    fn record(&self, f: &mut fmt::Formatter<'_>, number: usize, record: Record) -> fmt::Result {
-        match record {
-            Record::Event(event) => write!(f, "{event}"),
-            Record::Taken(table) => write!(f, "# table taken {table}"),
-            Record::Freed(table) => write!(f, "free {table}"),
-            Record::Held(Held { span, value, step }) => {
-                write!(f, "# held {}", Event::Fill { span, value, step })
-            }
-            Record::Intend(intent) if self.is_refused(number) => write!(f, "# {intent}"),
-            Record::Intend(intent) => write!(f, "{intent}"),
-            Record::Achieved => write!(f, "achieved"),
-            Record::Refused => write!(f, "# refused"),
-            Record::Note(piece) => write!(f, "# {piece}"),
-            Record::More(piece) => write!(f, "{piece}"),
+        let cpus = self.cpus();
+        writeln!(f, "\naliases {aliases}\ncpus {cpus}")?;
+        profile(f, 0, (size_change, terms.tlbi))?;
+        for member in (1..cpus).filter_map(|cpu| self.member(cpu)) {
+            profile(f, member.cpu, (member.size_change, member.tlbi))?;
         }
+        Ok(())
     }
 
-    /// Whether the operation that the record of this number is an intent of was refused.
-    fn is_refused(&self, number: usize) -> bool {
-        let ends = |record: &Record| matches!(record, Record::Achieved | Record::Refused);
-        self.recording.records_from(number).find(ends) == Some(Record::Refused)
+    /// One more than the highest number of a CPU that ever uses the tables.
+    fn cpus(&self) -> u16 {
+        let members = self.members().map(|member| u16::try_from(member.cpu).unwrap_or(0));
+        members.max().unwrap_or(0).saturating_add(1)
     }
+
+    fn members(&self) -> impl Iterator<Item = Member> {
+        self.recording.records().filter_map(|record| match record {
+            Record::Edge(edge) => edge.member(),
+            Record::Event(_)
+            | Record::Taken(_)
+            | Record::Freed(_)
+            | Record::Held(_)
+            | Record::Intend(_)
+            | Record::Achieved
+            | Record::Refused
+            | Record::Aside
+            | Record::Back
+            | Record::Note(_)
+            | Record::More(_) => None,
+        })
+    }
+
+    /// What a CPU is, if it ever uses the tables.
+    fn member(&self, cpu: u16) -> Option<Member> {
+        self.members().find(|member| member.cpu == u32::from(cpu))
+    }
+}
+
+fn profile(
+    f: &mut fmt::Formatter<'_>,
+    cpu: u32,
+    (size_change, tlbi): (SizeChange, TlbiForm),
+) -> fmt::Result {
+    let size = match size_change {
+        SizeChange::NeedsBreak => "needs-break",
+        SizeChange::MayAbort => "may-abort",
+        SizeChange::Quiet => "quiet",
+    };
+    let ranges = match tlbi {
+        TlbiForm::ByAddress => "no",
+        TlbiForm::Ranged => "yes",
+    };
+    writeln!(f, "profile {cpu} size={size} ranges={ranges}")
 }
 
 const fn granule_word(geometry: Geometry) -> &'static str {
