@@ -36,42 +36,8 @@ std::thread_local! {
     static OWN: core::cell::Cell<u32> = const { core::cell::Cell::new(0) };
 }
 
-#[test]
-fn each_cpu_has_its_own_steps_and_what_it_waits_for() {
-    let slots: [Slot; 64] = dirty();
-    let recording = Recording::begun(&slots).of_several(|| OWN.get());
-    let add = |cpu, record| {
-        OWN.set(cpu);
-        recording.add(record);
-    };
-    let edge = |cpu, edge| add(cpu, Record::Edge(edge));
-    let intent = |meanwhile| {
-        let range = VirtRange::new(VirtAddr::new(LINEAR), 0x1000).unwrap();
-        let rights = Rights { reads: true, writes: false, executes: false };
-        let none = Rights { reads: false, ..rights };
-        let rights = RightsPair { privileged: rights, unprivileged: none };
-        let target = Target::Mapped { output: PhysAddr::new(0x1000), rights, memory: 0 };
-        Record::Intend(Intent { range, target, meanwhile })
-    };
-    edge(0, Edge::Calls(member(2)));
-    edge(2, Edge::Came);
-    edge(0, Edge::Runs(2));
-    add(0, intent(Meanwhile::Accessible));
-    add(0, Record::Aside);
-    edge(0, Edge::Asks(1));
-    edge(2, Edge::Enters(1));
-    edge(0, Edge::AllIn { generation: 1, cpus: 1 });
-    add(0, intent(Meanwhile::Idle));
-    add(0, Record::Achieved);
-    edge(0, Edge::Opens(1));
-    edge(2, Edge::Returns(1));
-    add(0, Record::Back);
-    add(0, Record::Achieved);
-    edge(2, Edge::Leaves);
-    edge(0, Edge::Left(2));
-    let text = text(&recording);
-    let (_, lines) = text.split_once("\ncpus 3\n").unwrap();
-    let expected = "\
+/// The lines of what the next test records.
+const SEVERAL: &str = "\
 profile 0 size=quiet ranges=yes
 profile 2 size=needs-break ranges=no
 
@@ -127,7 +93,43 @@ dsb nsh
 isb
 signal left2
 ";
-    assert_eq!(lines, expected);
+
+#[test]
+fn each_cpu_has_its_own_steps_and_what_it_waits_for() {
+    let slots: [Slot; 64] = dirty();
+    let recording = Recording::begun(&slots).of_several(|| OWN.get());
+    let add = |cpu, record| {
+        OWN.set(cpu);
+        recording.add(record);
+    };
+    let edge = |cpu, edge| add(cpu, Record::Edge(edge));
+    let intent = |meanwhile| {
+        let range = VirtRange::new(VirtAddr::new(LINEAR), 0x1000).unwrap();
+        let rights = Rights { reads: true, writes: false, executes: false };
+        let none = Rights { reads: false, ..rights };
+        let rights = RightsPair { privileged: rights, unprivileged: none };
+        let target = Target::Mapped { output: PhysAddr::new(0x1000), rights, memory: 0 };
+        Record::Intend(Intent { range, target, meanwhile })
+    };
+    edge(0, Edge::Calls(member(2)));
+    edge(2, Edge::Came);
+    edge(0, Edge::Runs(2));
+    add(0, intent(Meanwhile::Accessible));
+    add(0, Record::Aside);
+    edge(0, Edge::Asks(1));
+    edge(2, Edge::Enters(1));
+    edge(0, Edge::AllIn { generation: 1, cpus: 1 });
+    add(0, intent(Meanwhile::Idle));
+    add(0, Record::Achieved);
+    edge(0, Edge::Opens(1));
+    edge(2, Edge::Returns(1));
+    add(0, Record::Back);
+    add(0, Record::Achieved);
+    edge(2, Edge::Leaves);
+    edge(0, Edge::Left(2));
+    let text = text(&recording);
+    let (_, lines) = text.split_once("\ncpus 3\n").unwrap();
+    assert_eq!(lines, SEVERAL);
 }
 
 /// What the assembly between two texts does to walks and TLBs of the upper half, as a trace says
