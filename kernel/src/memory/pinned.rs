@@ -87,7 +87,7 @@ impl Drop for Pinned<'_> {
     fn drop(&mut self) {
         for (_, window) in self.windows.iter().flatten().zip(addresses()) {
             if let Some(range) = page(window) {
-                self.recording().intend_unmap(range);
+                self.cpu.recording().intend_unmap(range);
             }
             self.cpu.perform(Event::Store { entry: entry(self.level3, window), value: 0 });
         }
@@ -98,7 +98,7 @@ impl Drop for Pinned<'_> {
         }
         self.cpu.perform(Event::Barrier(Barrier::DsbIsh));
         self.cpu.perform(Event::Barrier(Barrier::Isb));
-        self.recording().add(Record::Achieved);
+        self.cpu.recording().add(Record::Achieved);
     }
 }
 
