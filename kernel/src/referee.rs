@@ -11,7 +11,8 @@
 //!
 //! It guards against mistakes and not against malice: its code is the kernel's text. It runs on
 //! tables and a stack of its own, in memory that the kernel can only read, and takes nothing from
-//! the map that it watches. One CPU is watched: others would have to enter EL2's translation first.
+//! the map that it watches. Every CPU comes under it before it reports, with a stack of its own; what it
+//! knows is shared. A CPU in disguise stays in it.
 
 mod answer;
 mod call;
@@ -22,8 +23,8 @@ mod registers;
 mod start;
 mod state;
 
-pub(crate) use call::{CallError, Tally, conflict, forget, tally, watch};
-pub(crate) use start::{Asked, RefereeError, account, bytes_needed, start};
+pub(crate) use call::{CallError, Tally, conflict, forget, is_there, tally, watch};
+pub(crate) use start::{Asked, MOST_CPUS, RefereeError, STACK_SHIFT, account, bytes_needed, start};
 
 use core::arch::global_asm;
 

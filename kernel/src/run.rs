@@ -78,12 +78,6 @@ fn bring_up(system: &'static System<'static>, gic: Option<Registers>, options: &
             return;
         }
     }
-    if options.referee.is_some() {
-        if cpus::announced() > 1 {
-            println!("CPUs: the others stay off: the referee watches one");
-        }
-        return;
-    }
     cpus::start_all(system, options);
     if options.boot_messages == BootMessages::Shown && cpus::announced() > 1 {
         let running = cpus::admitted().count();
@@ -119,10 +113,6 @@ fn survey(firmware: &Firmware<'_>, boot: &BootInfo, marks: &mut Marks) -> (Surve
 /// Has this CPU say what the command line says that it is, and the others when they start.
 fn disguise_boot_cpu(boot: &BootInfo, options: &Options<'_>) {
     if options.disguises == Disguises::default() {
-        return;
-    }
-    if options.referee.is_some() {
-        println!("command line: cpu.…: the referee knows nothing of it, so CPUs say what they are");
         return;
     }
     match disguise::put_on(options.disguises.of(0), boot.entered_at) {

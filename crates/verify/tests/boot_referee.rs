@@ -207,6 +207,117 @@ fn the_trace_of_a_boot_and_of_changes_is_what_was_executed() {
     assert!(seen.executed.len() > 12 * 512, "{}", seen.executed.len());
 }
 
+/// What each CPU said that it did and what was seen of it, in its own order: of the first, stores and
+/// TLB maintenance; of the others, roots of the upper half and TLB maintenance.
+type Each = Vec<(Vec<String>, Vec<String>)>;
+
+/// The lines of each CPU in the trace, whose order is its own.
+fn said_of_each(trace: &str) -> Vec<Vec<String>> {
+    let root = trace.lines().find_map(|line| line.strip_prefix("root ")).unwrap();
+    let (_, steps) = trace.split_once("\ncpu 0:\n").unwrap();
+    let mut parts = steps.split("\ncpu ");
+    let first = kernels(&format!("\ncpu 0:\n{}", parts.next().unwrap()));
+    let first = first.iter().map(ToString::to_string).collect();
+    let other = |part: &str| {
+        // What a CPU does before it reports, it does before it comes under the referee.
+        let (_, part) = part.split_once("\nwait come").unwrap();
+        let lines: Vec<&str> = part.lines().collect();
+        let said = lines.iter().enumerate().filter_map(|(at, line)| match *line {
+            "context live" => Some(format!("root {root}")),
+            "context reserved" => Some("root elsewhere".to_owned()),
+            // Of the lower half.
+            _ if lines[..at].ends_with(&["isb", "isb"]) => None,
+            _ => line.starts_with("tlbi").then(|| (*line).to_owned()),
+        });
+        said.collect()
+    };
+    [first].into_iter().chain(parts.map(other)).collect()
+}
+
+/// The lines of each CPU in the referee's log, whose order is that of all.
+fn seen_of_each(log: &str, root: u64) -> Vec<Vec<String>> {
+    let mut lines: Vec<Vec<&str>> = vec![Vec::new(); 4];
+    let mut cpu = 0;
+    for line in log.lines() {
+        match line.strip_prefix("cpu ").and_then(|line| line.strip_suffix(':')) {
+            Some(number) => cpu = number.parse().unwrap(),
+            None => lines[cpu].push(line),
+        }
+    }
+    let first = Seen::read(&lines[0].join("\n")).executed;
+    let first = first.iter().map(ToString::to_string).collect();
+    let other = |lines: &Vec<&str>| {
+        let before = [""].into_iter().chain(lines.iter().copied());
+        let seen = before.zip(lines).filter_map(|(before, line)| {
+            let upper = line.strip_prefix("# ttbr1_el1 0x");
+            match upper.map(|root| u64::from_str_radix(root, 16).unwrap()) {
+                Some(value) if value == root => Some(format!("root {root:#x}")),
+                Some(_) => Some("root elsewhere".to_owned()),
+                None => (line.starts_with("tlbi") && !before.starts_with("# ttbr0"))
+                    .then(|| (*line).to_owned()),
+            }
+        });
+        seen.collect()
+    };
+    [first].into_iter().chain(lines[1..].iter().map(other)).collect()
+}
+
+/// Boots four CPUs, has the monitor make `changes`, and gives both accounts of each.
+fn each(config: Config, name: &str, changes: &str) -> (Booted, Each) {
+    let (trace, log) = (file(&format!("{name}.trace")), file(&format!("{name}.referee")));
+    let dumps = format!("trace dump {}; referee dump {}", trace.display(), log.display());
+    let config = config.monitor(&format!("{changes}; referee; {dumps}"));
+    let booted = Booted::run(&config.limit(std::time::Duration::from_secs(240))).succeeded();
+    let read = |path| {
+        fs::read_to_string(path).unwrap_or_else(|error| panic!("{error}: {}", booted.console))
+    };
+    let (trace, log) = (read(trace), read(log));
+    assert!(trace.contains("\n# dropped records: 0\n"), "{}", booted.console);
+    assert!(log.contains("; dropped after that: 0\n"), "{}", booted.console);
+    let root = trace.lines().find_map(|line| line.strip_prefix("root 0x")).unwrap();
+    let root = u64::from_str_radix(root, 16).unwrap();
+    let each = said_of_each(&trace).into_iter().zip(seen_of_each(&log, root)).collect();
+    (booted, each)
+}
+
+#[test]
+fn what_four_cpus_do_is_what_was_executed_by_each() {
+    let changes = "load on 1; load on 2; load on 3; ro 0xffff000055555000 1; \
+                   split 0xffff000048000000 512; vmap 3; rw 0xffff000055555000 1; \
+                   vunmap 0xffff800100000000; load off 1; load off 2; load off 3";
+    for (options, name, parks) in [
+        ("", "four-live", false),
+        ("size-change=quiesce", "four-parked", true),
+        (DISGUISED, "four-mixed", true),
+    ] {
+        let config = machine("2G").cpus(4).options(&format!("referee trace=65536 {options}"));
+        let (booted, each) = each(config, name, changes);
+        for (cpu, (said, saw)) in each.iter().enumerate() {
+            assert_eq!(said, saw, "{name}: CPU {cpu}\n{}", booted.console);
+        }
+        assert_eq!(each.len(), 4);
+        assert_eq!(each[3].0.len() > 6, parks, "{name}: {:?}", each[3].0);
+        let tally = booted.answer("referee");
+        assert!(tally.contains("refused: 0 accesses"), "{tally}");
+    }
+}
+
+/// The boot CPU is quiet; the second needs a break, the third may abort, the fourth is quiet.
+const DISGUISED: &str = "cpu.boot.midr=0x410fd823 cpu.1.midr=0x410fd811 cpu.1.bbm=0 \
+                         cpu.2.midr=0x410fd822";
+
+#[test]
+fn a_repaint_by_four_unlike_cpus_is_what_was_executed() {
+    let options = format!("referee=1000000 trace=65536 size-change=never {DISGUISED}");
+    let config = machine("1G").cpus(4).options(&options);
+    let (booted, each) = each(config, "four-repaint", "ro 0xffff000012345000 7");
+    booted.says("the map is in pages");
+    for (cpu, (said, saw)) in each.iter().enumerate() {
+        assert_eq!(said.len(), saw.len(), "CPU {cpu}");
+        assert!(said == saw, "CPU {cpu}");
+    }
+}
+
 #[test]
 fn a_map_of_pages_is_what_was_executed_too() {
     let config = machine("1G").cpu("max").options("referee=400000 trace=65536 size-change=never");
@@ -283,10 +394,10 @@ fn a_tlb_conflict_that_comes_again_at_once_ends_with_a_report() {
 #[test]
 fn the_referee_keeps_its_own_memory_from_the_kernel() {
     let (_, seen, _) = compared(machine("1G"), "own-before", "stat");
-    // It lies right below the trace, the frames' states and the tables: 2 MiB of its own, then what
+    // It lies right below the trace, the frames' states and the tables: 4 MiB of its own, then what
     // it keeps.
     let tables = *seen.roots.last().unwrap();
-    let room = (tables - (65536 * 32) - (6 << 20)) & !((2 << 20) - 1);
+    let room = (tables - (65536 * 32) - (8 << 20)) & !((2 << 20) - 1);
     let linear = room - 0x4000_0000 + 0xffff_0000_0000_0000;
     let script = format!("poke {linear:#x} 1; peek {linear:#x}; referee; poweroff 6");
     let booted = Booted::run(&machine("1G").monitor(&script));

@@ -30,7 +30,8 @@ pub(super) fn conflict(address: VirtAddr, times: u64) {
     say(referee::conflict(address, times));
 }
 
-/// All that the referee has seen, as lines of a trace.
+/// All that the referee has seen, as lines of a trace, in the order in which it was done; a line says
+/// where that goes on with another CPU's.
 struct SeenText {
     tally: Tally,
     /// How its memory is reached.
@@ -42,7 +43,14 @@ impl fmt::Display for SeenText {
         writeln!(f, "# blockmap referee")?;
         let Tally { kept, dropped, .. } = self.tally;
         writeln!(f, "# kept: {kept}; dropped after that: {dropped}")?;
-        referee::account(self.window, kept).try_for_each(|seen| writeln!(f, "{seen}"))?;
+        let mut last = 0;
+        for (cpu, seen) in referee::account(self.window, kept) {
+            if cpu != last {
+                writeln!(f, "cpu {cpu}:")?;
+                last = cpu;
+            }
+            writeln!(f, "{seen}")?;
+        }
         write!(f, "# end")
     }
 }

@@ -115,9 +115,9 @@ pub(crate) struct Seat {
 /// Bytes of a [`Place`].
 const PLACE_BYTES: u64 = 128;
 /// Bytes of the ground before the places.
-const HEAD_BYTES: u64 = 256;
+const HEAD_BYTES: u64 = 384;
 
-const _: () = assert!(size_of::<Place>() == 128 && offset_of!(Ground, places) == 256);
+const _: () = assert!(size_of::<Place>() == 128 && offset_of!(Ground, places) == 384);
 
 /// All of it.
 #[derive(Debug)]
@@ -129,6 +129,8 @@ pub(super) struct Ground {
     pub(super) conduit: AtomicU64,
     /// Where the image was loaded.
     load: AtomicU64,
+    /// What a CPU passes to come under the referee; zeroes where there is none.
+    pub(super) referee: [AtomicU64; 12],
     /// Where parked CPUs wait.
     gate: Line<Gate>,
     pub(super) places: [Place; MOST_CPUS],
@@ -145,6 +147,7 @@ pub(super) static GROUND: Ground = Ground {
     registers: [const { AtomicU64::new(0) }; 5],
     conduit: AtomicU64::new(0),
     load: AtomicU64::new(0),
+    referee: [const { AtomicU64::new(0) }; 12],
     gate: Line(Gate::new()),
     places: [const { Place::new() }; MOST_CPUS],
 };
@@ -197,6 +200,13 @@ pub(crate) fn set_conduit(conduit: Conduit) {
         Conduit::Smc => 1,
     };
     GROUND.conduit.store(number, Ordering::Relaxed);
+}
+
+/// Has CPUs that start from here on come under the referee, with these values.
+pub(crate) fn set_referee(arguments: [u64; 12]) {
+    for (place, value) in GROUND.referee.iter().zip(arguments) {
+        place.store(value, Ordering::Relaxed);
+    }
 }
 
 /// Where the image was loaded.

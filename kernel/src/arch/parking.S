@@ -50,10 +50,30 @@ secondary_entry:
 // Until a CPU is told where its seat is, what it is to say that it is stands there.
 put_on_disguise:
     ldp     x1, x2, [x22, #SEAT]
-    cbz     x2, report_and_wait
+    cbz     x2, 1f
     movz    x0, #DISGUISE_LOW
     movk    x0, #DISGUISE_HIGH, lsl #16
     hvc     #0
+
+// If there is a referee, this CPU comes under it before it says anything: what enter.S passes, with a
+// stack of its own.
+1:  adrp    x21, GROUND
+    add     x17, x21, #REFEREE
+    ldp     x11, x12, [x17, #80]
+    cbz     x12, report_and_wait
+    ldp     x1, x2, [x17]
+    ldp     x3, x4, [x17, #16]
+    ldp     x5, x6, [x17, #32]
+    ldp     x7, x8, [x17, #48]
+    ldp     x9, x10, [x17, #64]
+    add     x10, x10, x20, lsl #REFEREE_STACK_SHIFT
+    mov     x16, x20
+    movz    x0, #REFEREE_START_LOW
+    movk    x0, #REFEREE_START_HIGH, lsl #16
+    hvc     #0
+    cbz     x0, report_and_wait
+2:  wfi                             // it never reports
+    b       2b
 
 // The MMU is on, the upper half empty, and this CPU's TLB was invalidated before. Says what the CPU
 // is, and waits until it is told to come or to go.

@@ -22,6 +22,7 @@ use crate::arch::{gic, interrupts, per_cpu, room};
 use crate::console::println;
 use crate::disguise;
 use crate::memory::System;
+use crate::referee;
 use crate::run::witness;
 
 /// Why a CPU was not started.
@@ -44,6 +45,9 @@ pub(crate) enum StartError {
         /// What firmware said.
         error: PsciError,
     },
+    /// There is no stack for it at EL2.
+    #[error("CPU {0} stays off: the referee watches {most} CPUs at most", most = referee::MOST_CPUS)]
+    Unwatched(u32),
     /// It was started and not heard of.
     #[error("CPU {0} was started and did not report in time")]
     Silent(u32),
@@ -158,6 +162,9 @@ pub(super) fn start(system: &'static System<'static>, cpu: u32) -> Result<(), St
 fn turn_on(cpu: u32) -> Result<(), StartError> {
     if !STARTABLE.has(cpu) {
         return Err(StartError::Method(cpu));
+    }
+    if referee::is_there() && cpu >= referee::MOST_CPUS {
+        return Err(StartError::Unwatched(cpu));
     }
     let place = ground::place(cpu);
     if place.stage() == Stage::Left {

@@ -98,6 +98,7 @@ raise_error:
     mov     x0, xzr
     eret
 call_referee:
+    ldp     x14, x15, [sp]          // the disguise goes along
     adrp    x13, enter_referee
     add     x13, x13, :lo12:enter_referee
     br      x13
@@ -120,6 +121,8 @@ put_on:
 
 // EL1 reads an identification register: op0 3, op1 0, CRn 0, CRm 1 to 7. Nothing else traps.
 // x13 ESR, and the syndrome's fields: "ISS encoding for an exception from MSR, MRS".
+// The referee's vectors come here too, with as much on their stack.
+.global identification
 identification:
     ubfx    x12, x13, #1, #4        // CRm
     ubfx    x14, x13, #17, #3       // op2

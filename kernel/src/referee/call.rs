@@ -93,6 +93,11 @@ pub(super) fn set_there() {
     IS_THERE.store(true, Ordering::Relaxed);
 }
 
+/// Whether there is a referee.
+pub(crate) fn is_there() -> bool {
+    IS_THERE.load(Ordering::Relaxed)
+}
+
 /// Makes a call with these values in x1 and the registers after it, and gives the answer's.
 pub(super) fn call<const N: usize>(
     function: Function,

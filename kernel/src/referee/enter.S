@@ -6,7 +6,8 @@
 .section .idmap.text, "ax"
 
 // x1 MAIR, x2 TCR, x3 TTBR0 for this page, x4 TTBR1, x5 SCTLR, x6 VTCR, x7 VTTBR,
-// x8 bits to set in HCR, x9 TTBR0 for good, x10 stack, x11 state, x12 referee_entered, linked
+// x8 bits to set in HCR, x9 TTBR0 for good, x10 stack, x11 state, x12 referee_entered, linked,
+// x14 the disguise's fields, x16 the CPU's number
 //
 // EL2 becomes EL2&0 (E2H), so that it has an upper half and the image can run in it.
 // Source: "The Effective value of HCR_EL2.E2H", "CPTR_EL2", "CNTHCTL_EL2" when E2H is 1.
@@ -48,6 +49,7 @@ referee_entered:
     dsb     nsh
     isb
     mov     sp, x10
+    stp     x14, x16, [sp, #-16]!
     msr     tpidr_el2, x11
     adrp    x13, referee_vectors
     add     x13, x13, :lo12:referee_vectors

@@ -11,6 +11,10 @@ pub(super) struct Frame {
     pub(super) elr: u64,
     /// Its processor state.
     pub(super) spsr: u64,
+    /// What `vectors.S` of the disguise answers from.
+    disguise: u64,
+    /// The number of the CPU.
+    cpu: u64,
 }
 
 impl Frame {
@@ -24,6 +28,11 @@ impl Frame {
         if let Some(register) = self.x.get_mut(usize::from(number)) {
             *register = value;
         }
+    }
+
+    /// The number of the CPU.
+    pub(super) fn cpu(&self) -> u16 {
+        u16::try_from(self.cpu).unwrap_or(u16::MAX)
     }
 
     /// Goes on after the instruction that trapped.

@@ -4,7 +4,7 @@ use core::fmt;
 
 use blockmap::machine::{Entry, Event, Invalidate, Machine, PhysAddr, VirtAddr};
 use blockmap_hw::{Syndrome, Translated, translate};
-use blockmap_kernel::witness::{Access, Purpose, Seen, StoreInstruction, Trap, Trapped};
+use blockmap_kernel::witness::{Access, Purpose, Seen, Stage2, StoreInstruction, Trap, Trapped};
 
 use super::frame::Frame;
 use super::inject::{Access as Injection, Injected, inject};
@@ -35,13 +35,13 @@ fn instruction(referee: &mut Referee, frame: &mut Frame, (what, register): (Trap
     match what {
         Trapped::Tlbi(op) => {
             let invalidate = Invalidate { op, operand: value };
-            referee.note(Seen::Invalidate(invalidate));
+            referee.note(frame.cpu(), Seen::Invalidate(invalidate));
             // At EL2 the instructions of EL1 are for EL1&0 and the VMID in use. The kernel's own
             // barrier completes it: it is a later one of the same CPU.
             referee.stage2.machine().perform(Event::Invalidate(invalidate));
         }
         Trapped::Root(half) => {
-            referee.note(Seen::Root { half, value });
+            referee.note(frame.cpu(), Seen::Root { half, value });
             registers::set_kernel_root(half, value);
         }
         Trapped::Unexpected => {
@@ -64,6 +64,9 @@ fn access(referee: &mut Referee, frame: &mut Frame, access: Access) {
     if place.is_some_and(|place| referee.takes_conflict(place)) {
         return inject(frame, Injected::TlbConflict(injection), far);
     }
+    if place.is_some_and(|place| is_over(referee, access, place)) {
+        return;
+    }
     let watched = place.filter(|place| !access.by_walk && referee.is_watched(*place));
     let done = watched.and_then(|place| store(referee, frame, (access.purpose, far, place)));
     if done.is_some() {
@@ -71,6 +74,17 @@ fn access(referee: &mut Referee, frame: &mut Frame, access: Access) {
     }
     referee.counts.refused += 1;
     inject(frame, Injected::External(injection), far);
+}
+
+/// Whether what an access trapped for is over: another CPU was at stage 2's tables when it was made,
+/// and left what permits it. Then it is tried again.
+fn is_over(referee: &Referee, access: Access, place: PhysAddr) -> bool {
+    match (referee.stage2.rights(place), access.purpose) {
+        (Stage2::ReadWrite, _) => true,
+        // A permission fault of a load is no load's, but of a cache's maintenance.
+        (Stage2::ReadOnly, Purpose::Load | Purpose::Fetch) => access.says_where && !access.by_walk,
+        (Stage2::ReadOnly, Purpose::Store | Purpose::StoreOf(_)) | (Stage2::Nothing, _) => false,
+    }
 }
 
 /// The memory that the access would have reached.
@@ -120,7 +134,7 @@ fn store(
         let entry = Entry { table, index };
         let value = frame.register(register);
         let old = referee.stage2.machine().load(entry);
-        referee.note(Seen::Store { entry, value, old });
+        referee.note(frame.cpu(), Seen::Store { entry, value, old });
         referee.stage2.machine().store(entry, value);
     };
     entry(index, instruction.first);

@@ -18,19 +18,26 @@ use super::registers;
 use super::state::{Counts, PAGE_BYTES, Referee, Shared};
 use crate::arch::boot::{BootInfo, ExceptionLevel};
 use crate::arch::boot_window::{Contents, CoverError};
-use crate::arch::{image, ttbr};
+use crate::arch::{ground, image, ttbr};
 use crate::console;
 
 /// Bytes before the slots: what the referee runs on.
-const OWN_BYTES: u64 = 2 << 20;
-/// A page that is not mapped, below the stack.
-const GUARD: u64 = 0;
-/// The first byte above the stack, and the state's page.
-const STATE: u64 = 0x8000;
+const OWN_BYTES: u64 = 4 << 20;
+/// The stacks: each begins with a page that is not mapped.
+const STACKS: u64 = 2 << 20;
+/// Bytes of a stack, as a power of two.
+pub(crate) const STACK_SHIFT: u32 = 15;
+/// How many CPUs there are stacks for.
+pub(crate) const MOST_CPUS: u32 = 64;
+/// The state's page.
+const STATE: u64 = 0;
 /// EL2's tables.
 const TABLES: u64 = STATE + PAGE_BYTES;
 /// Stage 2's.
 const STAGE2_TABLES: u64 = 0x8_0000;
+
+/// What the room is a multiple of.
+const BLOCK_BYTES: u64 = 2 << 20;
 
 const _: () = assert!(size_of::<Shared>() <= 0x1000, "the state has one page");
 
@@ -81,7 +88,7 @@ pub(crate) struct Asked<'a> {
 pub(crate) const fn bytes_needed(records: u32) -> u64 {
     #[expect(clippy::as_conversions, reason = "widening; From is not const")]
     let slots = records as u64 * Slot::BYTES;
-    OWN_BYTES + slots.next_multiple_of(OWN_BYTES)
+    OWN_BYTES + slots.next_multiple_of(BLOCK_BYTES)
 }
 
 /// Where what was seen is kept, once there is a referee, and how many there is room for.
@@ -123,11 +130,13 @@ pub(crate) fn start(boot: &BootInfo, asked: &Asked<'_>) -> Result<(), RefereeErr
         VMID | stage2_root.value(),
         CONFIGURATION,
         own_root.value(),
-        at(room, STATE).value(),
+        // The upper end of the first stack; others have those above it.
+        at(room, STACKS + (1 << STACK_SHIFT)).value(),
         at(room, STATE).value(),
         image::entry_of_referee().value(),
     ];
     call::call(Function::Start, arguments).map_err(|_| RefereeError::NoAnswer)?;
+    ground::set_referee(arguments);
     call::set_there();
     Ok(())
 }
@@ -152,7 +161,7 @@ fn tables(room: PhysRange, (from, to): (u64, u64)) -> Result<PhysRange, OutOfTab
 /// What nothing has to be removed of.
 fn nothing() {}
 
-/// What the referee sees at EL2 in the lower half: all memory but the page below its stack, and the
+/// What the referee sees at EL2 in the lower half: all memory but the pages below its stacks, and the
 /// console. Gives the root.
 fn own_map(asked: &Asked<'_>) -> Result<PhysAddr, OutOfTables> {
     let place = tables(asked.room, (TABLES, STAGE2_TABLES))?;
@@ -162,8 +171,11 @@ fn own_map(asked: &Asked<'_>) -> Result<PhysAddr, OutOfTables> {
     for range in asked.memory.mapped() {
         tree.map(range, memory)?;
     }
-    if let Some(guard) = PhysRange::new(at(asked.room, GUARD), PAGE_BYTES) {
-        tree.map(guard, 0)?;
+    for cpu in 0..u64::from(MOST_CPUS) {
+        let guard = at(asked.room, STACKS + (cpu << STACK_SHIFT));
+        if let Some(guard) = PhysRange::new(guard, PAGE_BYTES) {
+            tree.map(guard, 0)?;
+        }
     }
     let page = asked.uart.map(|uart| uart.align_down(PAGE_BYTES));
     if let Some(page) = page.and_then(|page| PhysRange::new(page, PAGE_BYTES)) {
@@ -180,7 +192,7 @@ const fn own_meaning(memory: MemoryIndex, shareability: Shareability) -> u64 {
 /// the referee's memory.
 fn kernel_map(asked: &Asked<'_>) -> Result<IdentityTree<Cpu>, OutOfTables> {
     let room = asked.room;
-    let place = tables(room, (STAGE2_TABLES, OWN_BYTES))?;
+    let place = tables(room, (STAGE2_TABLES, STACKS))?;
     let mut tree = IdentityTree::new(machine(), place, registers::flush_stage2)?;
     let end = asked.memory.banks().last().map_or(0, |bank| bank.end().value());
     let end = end.next_multiple_of(1 << 30);
@@ -223,8 +235,8 @@ fn slots(address: VirtAddr, count: u64) -> &'static [Slot] {
     unsafe { core::slice::from_raw_parts(first, count) }
 }
 
-/// The first `kept` of what was seen, where `window` shows the referee's memory for good.
-pub(crate) fn account(window: Window, kept: u64) -> impl Iterator<Item = Seen> {
+/// The first `kept` of what was seen, and of which CPU, where `window` shows the referee's memory for good.
+pub(crate) fn account(window: Window, kept: u64) -> impl Iterator<Item = (u16, Seen)> {
     let [place, count] = SLOTS.each_ref().map(|word| word.load(Ordering::Relaxed));
     let address = window.address(PhysAddr::new(place));
     seen_in(slots(address, kept.min(count)))

@@ -58,14 +58,14 @@ pub(super) struct Conflict {
 }
 
 impl Referee {
-    /// Notes what is done next.
-    pub(super) fn note(&mut self, seen: Seen) {
+    /// Notes what a CPU does next.
+    pub(super) fn note(&mut self, cpu: u16, seen: Seen) {
         match seen {
             Seen::Store { .. } => self.counts.stores += 1,
             Seen::Invalidate(_) => self.counts.invalidations += 1,
             Seen::Root { .. } => {}
         }
-        self.log.add(seen);
+        self.log.add(cpu, seen);
     }
 
     /// Whether stores to `address` are the referee's to do.

@@ -1,6 +1,7 @@
-// The referee's exception vectors: EL2, each exception on an empty stack.
+// The referee's exception vectors: EL2, each exception on an empty stack but for two words.
 //
-// A frame is x0-x30, a word of nothing, ELR, SPSR: `Frame` in frame.rs.
+// A frame is x0-x30, a word of nothing, ELR, SPSR; above it, at the top of the stack, stand the fields
+// of the CPU's disguise and its number: `Frame` in frame.rs.
 
 .set REFEREE_FRAME_BYTES, 34 * 8
 
@@ -23,8 +24,8 @@ referee_vectors:
     referee_failure 2
     referee_failure 3
     .balign 128                     // lower level, AArch64: synchronous
-    sub     sp, sp, #REFEREE_FRAME_BYTES
-    stp     x0, x1, [sp]
+    stp     x12, x13, [sp, #-32]!
+    stp     x14, x15, [sp, #16]
     b       take_trap
     referee_failure 1
     referee_failure 2
@@ -35,6 +36,21 @@ referee_vectors:
     referee_failure 3
 
 take_trap:
+    mrs     x13, esr_el2
+    lsr     x12, x13, #26
+    cmp     x12, #0x18              // MRS or MSR
+    b.ne    1f
+    // A read (bit 0) with op0 3, op1 0 and CRn 0: an identification register.
+    tbz     x13, #0, 1f
+    ubfx    x12, x13, #20, #2
+    cmp     x12, #3
+    b.ne    1f
+    ubfx    x12, x13, #10, #7
+    cbz     x12, identification
+1:  ldp     x14, x15, [sp, #16]
+    ldp     x12, x13, [sp], #32
+    sub     sp, sp, #REFEREE_FRAME_BYTES
+    stp     x0, x1, [sp]
     stp     x2, x3, [sp, #16]
     stp     x4, x5, [sp, #32]
     stp     x6, x7, [sp, #48]

@@ -62,6 +62,9 @@ impl Seen {
     }
 }
 
+/// Where a slot's first word has the CPU's number.
+const CPU: u32 = 48;
+
 /// What the low byte of a slot's first word says the rest is; zero is never written.
 const STORE: u64 = 1;
 const INVALIDATE: u64 = 2;
@@ -109,13 +112,16 @@ impl<'a> Log<'a> {
         Self { slots, kept: 0, dropped: 0 }
     }
 
-    /// Adds what was seen last.
-    pub fn add(&mut self, seen: Seen) {
+    /// Adds what was seen last, of the CPU of that number.
+    pub fn add(&mut self, cpu: u16, seen: Seen) {
         let Some(slot) = self.slots.get(self.kept) else {
             self.dropped = self.dropped.saturating_add(1);
             return;
         };
-        for (word, value) in slot.0.iter().zip(seen.words()) {
+        let [head, rest @ ..] = seen.words();
+        let [a, b, c] = rest;
+        let words = [head | u64::from(cpu) << CPU, a, b, c];
+        for (word, value) in slot.0.iter().zip(words) {
             word.store(value, Ordering::Relaxed);
         }
         self.kept = self.kept.saturating_add(1);
@@ -134,10 +140,13 @@ impl<'a> Log<'a> {
     }
 }
 
-/// What a log's owner wrote into `slots`, all of which are written.
-pub fn seen_in(slots: &[Slot]) -> impl Iterator<Item = Seen> {
+/// What a log's owner wrote into `slots`, all of which are written, and of which CPU.
+pub fn seen_in(slots: &[Slot]) -> impl Iterator<Item = (u16, Seen)> {
     slots.iter().filter_map(|Slot(words)| {
-        Seen::of_words(words.each_ref().map(|word| word.load(Ordering::Relaxed)))
+        let [head, a, b, c] = words.each_ref().map(|word| word.load(Ordering::Relaxed));
+        let [.., low, high] = head.to_le_bytes();
+        let seen = Seen::of_words([head & !(0xffff << CPU), a, b, c])?;
+        Some((u16::from_le_bytes([low, high]), seen))
     })
 }
 
@@ -165,11 +174,12 @@ mod tests {
         let slots: Vec<Slot> = all.iter().map(|_| Slot::default()).collect();
         let mut log = Log::new(&slots);
         for seen in &all {
-            log.add(*seen);
+            log.add(7, *seen);
         }
-        log.add(store(1));
+        log.add(7, store(1));
         assert_eq!((log.kept(), log.dropped()), (all.len(), 1));
-        assert_eq!(seen_in(&slots).collect::<Vec<_>>(), all);
+        assert!(seen_in(&slots).all(|(cpu, _)| cpu == 7));
+        assert_eq!(seen_in(&slots).map(|(_, seen)| seen).collect::<Vec<_>>(), all);
     }
 
     #[test]

@@ -157,6 +157,11 @@ impl<M: Machine> IdentityTree<M> {
         }
     }
 
+    /// What a tree of stage 2 lets the kernel do at `address`.
+    pub fn rights(&self, address: PhysAddr) -> Stage2 {
+        Stage2::of_leaf(self.leaf(address).1)
+    }
+
     /// What a tree of stage 2 lets the kernel do at `address`, if that was decided for its page
     /// alone; `None` if it is part of a block.
     pub fn rights_of_page(&self, address: PhysAddr) -> Option<Stage2> {
