@@ -46,6 +46,9 @@ impl Tally {
             | Record::Intend(_)
             | Record::Achieved
             | Record::Refused
+            | Record::Edge(_)
+            | Record::Aside
+            | Record::Back
             | Record::Note(_)
             | Record::More(_) => {}
         }
