@@ -16,7 +16,7 @@ use blockmap::vmsa::cpu::SizeChange;
 use blockmap_hw::{frequency_hz, ticks};
 use blockmap_kernel::cmdline::SizeChangeOverrides;
 use blockmap_kernel::identity::Why;
-use blockmap_kernel::trace::Member;
+use blockmap_kernel::trace::{Edge, Member, Record, Recording};
 
 use crate::arch::{ground, per_cpu};
 use crate::console;
@@ -58,10 +58,17 @@ pub(crate) fn size_change(cpu: u32, overrides: &SizeChangeOverrides) -> (SizeCha
 }
 
 /// What a CPU that has reported is, as a trace says it.
-pub(crate) fn member(cpu: u32, policy: &Policy) -> Member {
+fn member(cpu: u32, policy: &Policy) -> Member {
     let report = ground::place(cpu).report();
     let size_change = report.size_change(cpu, &policy.overrides).0;
     Member { cpu, midr: report.midr(), size_change, tlbi: report.tlbi_form() }
+}
+
+/// Records who uses the tables when a recording begins.
+pub(crate) fn record_members(recording: &Recording<'_>, policy: &Policy) {
+    for cpu in admitted() {
+        recording.add(Record::Edge(Edge::Present(member(cpu, policy))));
+    }
 }
 
 /// The number of the CPU that executes this.

@@ -16,7 +16,7 @@ use blockmap_kernel::identity::Needs;
 use blockmap_kernel::locks::SlotLocks;
 use blockmap_kernel::readers::Readers;
 use blockmap_kernel::terms::SharedTerms;
-use blockmap_kernel::trace::{BeginError, Edge, Origin, Record, Recording, TraceText};
+use blockmap_kernel::trace::{BeginError, Origin, Recording, TraceText};
 
 use super::address_map::{IMAGE_SIDE, VMALLOC_RANGE};
 use super::recorded::Recorded;
@@ -191,10 +191,7 @@ impl<'a> System<'a> {
         self.recording().begin()?;
         let reader = self.space().reader();
         self.recording().add_tables(self.tree(&reader), &reader);
-        for cpu in cpus::admitted() {
-            let member = cpus::member(cpu, &self.policy);
-            self.recording().add(Record::Edge(Edge::Present(member)));
-        }
+        cpus::record_members(self.recording(), &self.policy);
         Ok(())
     }
 
