@@ -143,8 +143,7 @@ fn image(inspected: &Inspected, survey: &Survey) -> Option<Region> {
         |leaf: &&crate::survey::Leaves| leaf.range.start().value().abs_diff(text.value()) < 1 << 30;
     let first = stretches.by_ref().find(near)?;
     let last = stretches.take_while(near).last().unwrap_or(first);
-    let bytes = last.range.last().offset_from(first.range.start())?.checked_add(1)?;
-    let range = VirtRange::new(first.range.start(), bytes)?;
+    let range = VirtRange::inclusive(first.range.start(), last.range.last())?;
     Some(Region { name: Name::Image, range })
 }
 

@@ -35,12 +35,9 @@ impl Leaves {
 
     /// The part of them that is in `range`, if there is one.
     pub(crate) fn within(&self, range: VirtRange) -> Option<Self> {
-        let start = self.range.start().max(range.start());
-        let last = self.range.last().min(range.last());
-        let bytes = last.offset_from(start)?.checked_add(1)?;
-        let offset = start.offset_from(self.range.start())?;
+        let range = self.range.intersection(range)?;
+        let offset = range.start().offset_from(self.range.start())?;
         let output = self.mapped.output.wrapping_add(offset);
-        let range = VirtRange::new(start, bytes)?;
         Some(Self { range, mapped: Mapped { output, ..self.mapped }, ..*self })
     }
 }

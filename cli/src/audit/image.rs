@@ -63,13 +63,11 @@ pub(super) fn image(survey: &Survey, regions: &Regions) -> Option<Image> {
     let linear = regions.get(Name::Linear).map(|region| region.range);
     for leaves in linear.into_iter().flat_map(|linear| survey.within(linear)) {
         let Some(output) = leaves.output().filter(|_| leaves.mapped.is_valid()) else { continue };
-        for part in protected.iter().filter(|part| part.overlaps(output)) {
-            let start = part.start().max(output.start());
-            let above = part.last().min(output.last()).offset_from(start).unwrap_or(0);
+        for both in protected.iter().filter_map(|part| part.intersection(output)) {
             if leaves.mapped.rights(survey.geometry).writable() {
-                image.alias_writable_bytes += above + 1;
+                image.alias_writable_bytes += both.bytes();
             } else {
-                image.alias_read_only_bytes += above + 1;
+                image.alias_read_only_bytes += both.bytes();
             }
         }
     }

@@ -181,7 +181,7 @@ fn next_range(one: Option<&Leaves>, other: Option<&Leaves>) -> Option<VirtRange>
         }
     };
     let last = [one, other].into_iter().flatten().map(last_of).min()?;
-    VirtRange::new(start, last.offset_from(start)?.checked_add(1)?)
+    VirtRange::inclusive(start, last)
 }
 
 fn compare(

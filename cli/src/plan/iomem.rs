@@ -82,7 +82,7 @@ fn image(code: Option<PhysRange>, data: Option<PhysRange>) -> Option<Image> {
     const PART: u64 = 64 << 10;
     let (code, data) = (code?, data?);
     let start = code.start().align_down(ALIGNMENT);
-    let load = PhysRange::new(start, data.last().offset_from(start)?.checked_add(1)?)?;
+    let load = PhysRange::inclusive(start, data.last())?;
     // Where text ends and constants begin is not told, and makes no difference: both are read-only.
     let text = PhysRange::new(start, PART)?;
     let rest = text.end();

@@ -74,7 +74,7 @@ impl<R: ReadTable> Tree<'_, R> {
             |mapped: Mapped| mapped.is_valid() && mapped.rights(other.geometry).writable();
         for run in other.runs() {
             audit.skipped += u64::from(matches!(run.what, What::Skipped(_)));
-            let shared = run.output().and_then(|own| intersection(own, output));
+            let shared = run.output().and_then(|own| own.intersection(output));
             let (Some(mapped), Some(shared)) = (run.mapped(), shared) else {
                 continue;
             };
@@ -87,11 +87,4 @@ impl<R: ReadTable> Tree<'_, R> {
                 audit.first.or(Some(Alias { output: shared, protected, writable: run.range }));
         }
     }
-}
-
-/// The bytes that are in both ranges.
-fn intersection(one: PhysRange, other: PhysRange) -> Option<PhysRange> {
-    let start = one.start().max(other.start());
-    let above = one.last().min(other.last()).offset_from(start)?;
-    PhysRange::new(start, above.checked_add(1)?)
 }

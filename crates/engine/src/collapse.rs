@@ -82,8 +82,7 @@ impl<P: Platform> Space<'_, P> {
         let mut next = Some(range.start());
         while let Some(at) = next {
             let last = at.align_down(slot_bytes).wrapping_add(slot_bytes - 1).min(range.last());
-            let bytes = last.offset_from(at).unwrap_or(0).wrapping_add(1);
-            if let Some(part) = VirtRange::new(at, bytes) {
+            if let Some(part) = VirtRange::inclusive(at, last) {
                 let more = self.collapse_slot(part, may_park)?;
                 done.tables += more.tables;
                 done.runs += more.runs;

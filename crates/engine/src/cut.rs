@@ -219,8 +219,7 @@ impl<P: Platform> Space<'_, P> {
             }
         }
         let is_wider = start < range.start() || last > range.last();
-        let bytes = last.offset_from(start)?.wrapping_add(1);
-        VirtRange::new(start, bytes).filter(|_| is_wider)
+        VirtRange::inclusive(start, last).filter(|_| is_wider)
     }
 
     /// Where the walk of the range's start ends, and which of its ends lie within a leaf.

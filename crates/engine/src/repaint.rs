@@ -191,7 +191,7 @@ impl<P: Platform> Space<'_, P> {
         let level = slot_level(geometry);
         let bytes = geometry.span_bytes(level) * u64::from(geometry.entries(level));
         let last = range.start().align_down(bytes).wrapping_add(bytes - 1).min(range.last());
-        VirtRange::new(range.start(), last.offset_from(range.start())?.checked_add(1)?)
+        VirtRange::inclusive(range.start(), last)
     }
 
     /// `range` and the contiguous runs that its first and last slot may be in: such a run comes apart
@@ -201,8 +201,7 @@ impl<P: Platform> Space<'_, P> {
         let bytes = self.geometry().run_size(level).map_or(1, LeafSize::bytes);
         let start = range.start().align_down(bytes);
         let last = range.last().align_down(bytes).wrapping_add(bytes - 1);
-        let bytes = last.offset_from(start).and_then(|offset| offset.checked_add(1));
-        bytes.and_then(|bytes| VirtRange::new(start, bytes)).unwrap_or(range)
+        VirtRange::inclusive(start, last).unwrap_or(range)
     }
 
     /// The slots of `range`, all in one table; `None` if there is no such table.

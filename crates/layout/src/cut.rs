@@ -2,8 +2,6 @@
 
 use blockmap_vmsa::machine::PhysRange;
 
-use crate::ranges::inclusive;
-
 /// What is left of ascending disjoint `whole` ranges without the bytes of `cuts`, which are
 /// ascending and disjoint too.
 #[derive(Clone, Debug)]
@@ -35,10 +33,14 @@ impl<I: Iterator<Item = PhysRange>> Iterator for Cut<'_, I> {
             } else if rest.last() < cut.start() {
                 return Some(rest);
             } else {
-                self.rest =
-                    cut.last().checked_add(1).and_then(|above| inclusive(above, rest.last()));
-                let below =
-                    cut.start().checked_sub(1).and_then(|below| inclusive(rest.start(), below));
+                self.rest = cut
+                    .last()
+                    .checked_add(1)
+                    .and_then(|above| PhysRange::inclusive(above, rest.last()));
+                let below = cut
+                    .start()
+                    .checked_sub(1)
+                    .and_then(|below| PhysRange::inclusive(rest.start(), below));
                 if below.is_some() {
                     return below;
                 }
@@ -53,8 +55,9 @@ mod tests {
     use blockmap_vmsa::machine::PhysAddr;
 
     fn ranges(pairs: &[(u64, u64)]) -> std::vec::Vec<PhysRange> {
-        let range =
-            |(start, end): &(u64, u64)| inclusive(PhysAddr::new(*start), PhysAddr::new(*end));
+        let range = |(start, end): &(u64, u64)| {
+            PhysRange::inclusive(PhysAddr::new(*start), PhysAddr::new(*end))
+        };
         pairs.iter().map(|pair| range(pair).unwrap()).collect()
     }
 

@@ -8,7 +8,6 @@ use blockmap_vmsa::{Access, Attributes, Mair, MemoryIndex, Shareability};
 
 use crate::memory::{MappedMemory, MemoryMap};
 use crate::parts::Part;
-use crate::ranges::inclusive;
 use crate::rodata::Rodata;
 
 /// What memory in the linear map is for.
@@ -91,10 +90,12 @@ impl<'m> Intents<'m> {
             }
             None => (whole.last(), Purpose::Ram),
         };
-        match inclusive(whole.start(), last.min(whole.last())) {
+        match PhysRange::inclusive(whole.start(), last.min(whole.last())) {
             Some(taken) => {
-                self.rest =
-                    taken.last().checked_add(1).and_then(|above| inclusive(above, whole.last()));
+                self.rest = taken
+                    .last()
+                    .checked_add(1)
+                    .and_then(|above| PhysRange::inclusive(above, whole.last()));
                 (taken, purpose)
             }
             None => (whole, purpose),
@@ -146,7 +147,7 @@ impl Iterator for Stretches<'_> {
             .0
             .next_if(|next| next.attributes == attributes && next.range.start() == range.end())
         {
-            let Some(both) = inclusive(range.start(), next.range.last()) else {
+            let Some(both) = PhysRange::inclusive(range.start(), next.range.last()) else {
                 break;
             };
             range = both;

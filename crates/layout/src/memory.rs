@@ -10,7 +10,7 @@ use crate::cut::Cut;
 use crate::firmware::{FirmwareMap, Image, MOST_BANKS, MOST_RESERVATIONS};
 use crate::linear::LinearMap;
 use crate::parts::{Part, Parts};
-use crate::ranges::{Ranges, inclusive, pages_inside, pages_touched};
+use crate::ranges::{Ranges, pages_inside, pages_touched};
 
 /// What an arm64 kernel image's place in memory is a multiple of.
 ///
@@ -247,7 +247,8 @@ fn place(banks: &[PhysRange], geometry: Geometry) -> Result<LinearMap, MemoryMap
             output_bits: geometry.output_bits(),
         });
     }
-    let memory = inclusive(lowest.start(), highest.last()).ok_or(MemoryMapError::NoMemory)?;
+    let memory =
+        PhysRange::inclusive(lowest.start(), highest.last()).ok_or(MemoryMapError::NoMemory)?;
     LinearMap::new(geometry, memory)
         .ok_or(MemoryMapError::TooWide { memory, most: LinearMap::most_bytes(geometry) })
 }

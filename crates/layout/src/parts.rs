@@ -4,7 +4,6 @@ use blockmap_vmsa::machine::{PhysAddr, PhysRange};
 
 use crate::firmware::Image;
 use crate::intent::Purpose;
-use crate::ranges::inclusive;
 
 /// A part of the image and what it is for.
 pub(crate) type Part = (PhysRange, Purpose);
@@ -30,7 +29,7 @@ impl Parts {
             (image.rodata, image.text)
         };
         if lower.end() == higher.start()
-            && let Some(both) = inclusive(lower.start(), higher.last())
+            && let Some(both) = PhysRange::inclusive(lower.start(), higher.last())
         {
             return Self {
                 places: [

@@ -100,18 +100,13 @@ impl<const N: usize> fmt::Debug for Ranges<N> {
     }
 }
 
-/// The range from `first` to `last`, both included; `None` if it would be empty or all 2^64 bytes.
-pub(crate) fn inclusive(first: PhysAddr, last: PhysAddr) -> Option<PhysRange> {
-    PhysRange::new(first, last.offset_from(first)?.checked_add(1)?)
-}
-
 /// One range for two that overlap or touch; `next` doesn't start below `current`.
 fn joined(current: PhysRange, next: PhysRange) -> Option<PhysRange> {
     let is_apart = current.last().checked_add(1).is_some_and(|above| above < next.start());
     if is_apart {
         return None;
     }
-    inclusive(current.start(), current.last().max(next.last()))
+    PhysRange::inclusive(current.start(), current.last().max(next.last()))
 }
 
 /// The whole pages of `page` bytes inside `range`, if there are any.
@@ -120,7 +115,7 @@ pub(crate) fn pages_inside(range: PhysRange, page: u64) -> Option<PhysRange> {
     let end = match range.last().checked_add(1) {
         Some(end) => end.align_down(page),
         // The range ends with the 64-bit space, where a page ends too.
-        None => return inclusive(first, range.last()),
+        None => return PhysRange::inclusive(first, range.last()),
     };
     PhysRange::new(first, end.offset_from(first)?)
 }
@@ -130,7 +125,7 @@ pub(crate) fn pages_inside(range: PhysRange, page: u64) -> Option<PhysRange> {
 pub(crate) fn pages_touched(range: PhysRange, page: u64, highest: PhysAddr) -> Option<PhysRange> {
     let last = range.last().min(highest);
     let last_of_page = last.align_down(page).checked_add(page.checked_sub(1)?)?;
-    inclusive(range.start().align_down(page), last_of_page)
+    PhysRange::inclusive(range.start().align_down(page), last_of_page)
 }
 
 #[cfg(test)]

@@ -137,6 +137,17 @@ macro_rules! range {
                 }
             }
 
+            /// The addresses from `first` to `last`, both included; `None` if there are none, or all
+            /// 2^64.
+            #[inline]
+            #[must_use]
+            pub const fn inclusive(first: $address, last: $address) -> Option<Self> {
+                match last.offset_from(first) {
+                    Some(above) => Self::new(first, above.wrapping_add(1)),
+                    None => None,
+                }
+            }
+
             /// The lowest address in the range.
             #[inline]
             #[must_use]
@@ -178,6 +189,13 @@ macro_rules! range {
             #[must_use]
             pub const fn covers(self, other: Self) -> bool {
                 self.contains(other.start) && self.contains(other.last())
+            }
+
+            /// The addresses that are in both ranges.
+            #[inline]
+            #[must_use]
+            pub fn intersection(self, other: Self) -> Option<Self> {
+                Self::inclusive(self.start.max(other.start), self.last().min(other.last()))
             }
 
             /// Whether the two ranges share an address.
@@ -236,10 +254,23 @@ mod tests {
     }
 
     #[test]
+    fn a_range_has_both_ends_that_it_is_made_of() {
+        let (low, high) = (VirtAddr::new(0), VirtAddr::new(u64::MAX));
+        assert_eq!(VirtRange::inclusive(high, high), VirtRange::new(high, 1));
+        assert_eq!(VirtRange::inclusive(high, low), None);
+        assert_eq!(VirtRange::inclusive(low, high), None);
+    }
+
+    #[test]
     fn ranges_overlap_when_they_share_an_address() {
         let range = |start, bytes| PhysRange::new(PhysAddr::new(start), bytes).unwrap();
         assert!(range(0x1000, 0x2000).overlaps(range(0x2000, 0x1000)));
         assert!(!range(0x1000, 0x1000).overlaps(range(0x2000, 0x1000)));
+        assert_eq!(
+            range(0x1000, 0x2000).intersection(range(0x2000, 0x9000)),
+            PhysRange::new(PhysAddr::new(0x2000), 0x1000)
+        );
+        assert_eq!(range(0x1000, 0x1000).intersection(range(0x2000, 0x1000)), None);
         assert!(range(0, 0x4000).covers(range(0x1000, 0x3000)));
         assert!(!range(0, 0x4000).covers(range(0x1000, 0x3001)));
     }

@@ -5,7 +5,7 @@ use core::fmt;
 
 use blockmap::Mapping;
 use blockmap::dump::{Limits, Mapped, ReadTable, RightsPair, Tree};
-use blockmap::machine::{PhysAddr, VirtAddr, VirtRange};
+use blockmap::machine::{PhysAddr, VirtRange};
 use blockmap::vmsa::{Change, Geometry};
 
 use super::{Record, Recording};
@@ -78,7 +78,7 @@ impl Recording<'_> {
         let geometry = tree.geometry();
         let masks = change.masks(geometry.regime());
         for run in tree.within(range).runs() {
-            if let (Some(old), Some(part)) = (run.mapped(), common(run.range, range)) {
+            if let (Some(old), Some(part)) = (run.mapped(), run.range.intersection(range)) {
                 let offset = part.start().offset_from(run.range.start()).unwrap_or(0);
                 let meaning = masks.apply(old.meaning);
                 let new = Mapped { meaning, output: old.output.wrapping_add(offset), ..old };
@@ -94,7 +94,7 @@ impl Recording<'_> {
         }
         let geometry = tree.geometry();
         for run in tree.within(range).runs() {
-            if let (Some(old), Some(part)) = (run.mapped(), common(run.range, range)) {
+            if let (Some(old), Some(part)) = (run.mapped(), run.range.intersection(range)) {
                 let offset = part.start().offset_from(run.range.start()).unwrap_or(0);
                 let same = Mapped { output: old.output.wrapping_add(offset), ..old };
                 self.intend(part, Target::of(geometry, same), Meanwhile::Idle);
@@ -115,13 +115,6 @@ impl Recording<'_> {
     pub fn ended<E>(&self, result: &Result<(), E>) {
         self.add(if result.is_ok() { Record::Achieved } else { Record::Refused });
     }
-}
-
-/// The addresses that are in both.
-fn common(one: VirtRange, other: VirtRange) -> Option<VirtRange> {
-    let first: VirtAddr = one.start().max(other.start());
-    let last = one.last().min(other.last());
-    VirtRange::new(first, last.offset_from(first)?.checked_add(1)?)
 }
 
 /// Three letters for each of two exception levels, the second only if it has any right.

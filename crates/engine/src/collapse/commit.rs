@@ -41,8 +41,7 @@ impl Step {
 
     /// All that it changed, and what lies between.
     fn range(&self) -> Option<VirtRange> {
-        let first = self.first?;
-        VirtRange::new(first, self.last.offset_from(first)?.checked_add(1)?)
+        VirtRange::inclusive(self.first?, self.last)
     }
 
     /// What is left for the next step, if this one found more than it may do.
@@ -103,8 +102,9 @@ impl<P: Platform> Space<'_, P> {
         let table = geometry.table_address(place.word);
         let start = part.start().align_down(geometry.span_bytes(place.level));
         let below = |at| {
-            let range = VirtRange::new(at, geometry.span_bytes(level)).unwrap_or(part);
-            self.join_runs(self.look(level, table, at), part_of(part, range))
+            let range = VirtRange::new(at, geometry.span_bytes(level));
+            let part = range.and_then(|range| part.intersection(range)).unwrap_or(part);
+            self.join_runs(self.look(level, table, at), part)
         };
         let entries = self.entries_in(level, start, part);
         let joined = entries.map(|(index, at)| self.join_run((level, table), index, at, part));
@@ -161,12 +161,4 @@ impl<P: Platform> Space<'_, P> {
             Some(Refusal::ImageZone | Refusal::ImageAlias) => false,
         }
     }
-}
-
-/// What of `part` is in `range`, which it overlaps.
-fn part_of(part: VirtRange, range: VirtRange) -> VirtRange {
-    let first = part.start().max(range.start());
-    let last = part.last().min(range.last());
-    let bytes = last.offset_from(first).map_or(0, |bytes| bytes.wrapping_add(1));
-    VirtRange::new(first, bytes).unwrap_or(range)
 }

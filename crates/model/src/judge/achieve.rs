@@ -3,7 +3,7 @@
 use blockmap_machine::{PhysAddr, VirtAddr, VirtRange};
 
 use super::admit::Says;
-use super::stale::{Old, OldKind, intersection};
+use super::stale::{Old, OldKind};
 use super::tree::{Place, segments};
 use super::{Judge, Open};
 use crate::decode::Word;
@@ -47,7 +47,7 @@ impl Judge<'_> {
         while let Some(at) = next.filter(|at| *at <= range.last()) {
             let (bytes, _, leaf) = self.walk(at);
             let start = at.align_down(bytes);
-            let entry = VirtRange::new(start, bytes).and_then(|entry| intersection(entry, range));
+            let entry = VirtRange::new(start, bytes).and_then(|entry| entry.intersection(range));
             if let Some(entry) = entry {
                 let offset = entry.start().offset_from(start).unwrap_or(0);
                 let is = leaf.map(|(leaf, rights)| {
@@ -87,7 +87,7 @@ impl Judge<'_> {
 
     /// The first address of a range that something stale translates as it must not.
     fn disagrees(&self, old: Old, number: u64, range: VirtRange) -> Option<VirtAddr> {
-        let both = intersection(old.range, range)?;
+        let both = old.range.intersection(range)?;
         match old.kind {
             OldKind::Leaves { word, allows } => {
                 let Word::Leaf(leaf) = self.program.shape.decode(old.height, word) else {
@@ -119,7 +119,7 @@ impl Judge<'_> {
         let words = &self.tables.get(&table)?.words;
         segments(shape.span(place.height), 0, words).into_iter().find_map(|segment| {
             let own = segment.range(shape, place)?;
-            let both = intersection(own, range)?;
+            let both = own.intersection(range)?;
             match self.says(place, segment.word) {
                 Says::Anything => Some(both.start()),
                 Says::Nothing => self.must_not_fault(both),

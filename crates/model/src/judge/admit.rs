@@ -2,7 +2,7 @@
 
 use blockmap_machine::{Entry, Event, PhysAddr, VirtAddr, VirtRange};
 
-use super::stale::{Old, OldKind, Read, intersection};
+use super::stale::{Old, OldKind, Read};
 use super::tree::{Place, Segment, segments};
 use super::{Holds, Judge};
 use crate::decode::{Leaf, Word};
@@ -254,7 +254,7 @@ impl Judge<'_> {
                 continue;
             }
             let is_new = |open: &super::Open| {
-                let Some(both) = intersection(open.range, piece.range) else { return false };
+                let Some(both) = open.range.intersection(piece.range) else { return false };
                 let offset = both.start().offset_from(open.range.start()).unwrap_or(0);
                 open.target.map(|target| target.above(offset)) == Some(shifted(both.start()))
             };
@@ -289,7 +289,7 @@ impl Judge<'_> {
         cpus: u64,
     ) {
         for (_, old) in self.stale.overlapping(self.program.shape, range) {
-            let Some(both) = intersection(range, old.range) else { continue };
+            let Some(both) = range.intersection(old.range) else { continue };
             let holders = old.cpus & self.holders() & cpus;
             if let Some((rule, cpu)) = self.clash((range, height, leaves), old, (both, holders)) {
                 self.find(rule, cpu, both.start(), "two entries for one address");

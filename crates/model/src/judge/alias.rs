@@ -3,7 +3,7 @@
 use blockmap_machine::{PhysRange, VirtAddr, VirtRange};
 
 use super::Judge;
-use super::stale::{OldKind, intersection};
+use super::stale::OldKind;
 use crate::decode::{Leaf, Word};
 use crate::meaning::Translation;
 use crate::program::Aliases;
@@ -107,9 +107,7 @@ impl Judge<'_> {
 /// The addresses of `range` that translate into `output`.
 fn part(range: VirtRange, to: Translation, output: PhysRange) -> Option<VirtRange> {
     let all = PhysRange::new(to.output, range.bytes())?;
-    let start = all.start().max(output.start());
-    let last = all.last().min(output.last());
-    let bytes = last.offset_from(start)?.checked_add(1)?;
-    let part = VirtRange::new(range.start().checked_add(start.offset_from(to.output)?)?, bytes)?;
-    intersection(part, range)
+    let both = all.intersection(output)?;
+    let offset = both.start().offset_from(to.output)?;
+    VirtRange::new(range.start().checked_add(offset)?, both.bytes())
 }

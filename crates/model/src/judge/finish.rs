@@ -4,7 +4,7 @@ use blockmap_machine::{Barrier, PhysAddr, VirtAddr, VirtRange};
 
 use super::admit::Says;
 use super::hidden::Others;
-use super::stale::{Key, Old, OldKind, Read, intersection};
+use super::stale::{Key, Old, OldKind, Read};
 use super::tree::{Place, segments};
 use super::{Holds, Judge, Sent};
 use crate::decode::Word;
@@ -228,7 +228,7 @@ impl Judge<'_> {
                 continue;
             }
             let touched = match names.reach {
-                Some(Reach::Within(range)) => intersection(range, old.range),
+                Some(Reach::Within(range)) => range.intersection(old.range),
                 Some(Reach::Everything) | None => Some(old.range),
             };
             let Some(touched) = touched.filter(|touched| *touched != old.range) else {
@@ -306,7 +306,7 @@ impl Judge<'_> {
 fn hull(inputs: VirtRange, done: &[Sent]) -> Option<VirtRange> {
     let ranges = done.iter().filter_map(|sent| match sent.names.reach? {
         Reach::Everything => Some(inputs),
-        Reach::Within(range) => intersection(range, inputs),
+        Reach::Within(range) => range.intersection(inputs),
     });
     let join = |one: VirtRange, other: VirtRange| {
         let start = one.start().min(other.start());

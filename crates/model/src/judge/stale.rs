@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use blockmap_machine::{PhysAddr, VirtAddr, VirtRange};
+use blockmap_machine::{PhysAddr, VirtRange};
 
 use crate::rights::Rights;
 use crate::shape::{HIGHEST, Shape};
@@ -166,12 +166,4 @@ impl Old {
         };
         Self { range, kind, ..self }
     }
-}
-
-/// The part of a range that lies in another.
-pub(super) fn intersection(one: VirtRange, other: VirtRange) -> Option<VirtRange> {
-    let start = one.start().max(other.start());
-    let last = one.last().min(other.last());
-    let bytes = last.offset_from(start)?.checked_add(1)?;
-    VirtRange::new(VirtAddr::new(start.value()), bytes)
 }
