@@ -126,25 +126,25 @@ pub enum PartError {
 #[derive(Debug)]
 #[must_use = "a carve that is dropped is restored at once"]
 pub struct Carve<'s, P: Platform> {
-    space: &'s Space<'s, P>,
+    space: Space<'s, P>,
     range: VirtRange,
     grain: Grain,
     /// What every leaf said before.
     meaning: u64,
 }
 
-impl<P: Platform> Space<'_, P> {
+impl<'p, P: Platform> Space<'p, P> {
     /// Carves `range` out of the leaves that it lies in, all of them valid and alike, and makes the
     /// caller its owner.
     ///
     /// # Errors
     /// See [`CarveError`].
-    pub fn carve<'s>(
-        &'s self,
+    pub fn carve(
+        &self,
         range: VirtRange,
         grain: Grain,
-        may_park: &'s P::MayPark,
-    ) -> Result<Carve<'s, P>, CarveError> {
+        may_park: &P::MayPark,
+    ) -> Result<Carve<'p, P>, CarveError> {
         let meaning = core::cell::Cell::new(0);
         let plan = || {
             let (plan, found) = self.plan_carve(range, grain, may_park)?;
@@ -152,7 +152,7 @@ impl<P: Platform> Space<'_, P> {
             Ok::<_, CarveError>(plan)
         };
         self.carry_out(plan)??;
-        Ok(Carve { space: self, range, grain, meaning: meaning.get() })
+        Ok(Carve { space: *self, range, grain, meaning: meaning.get() })
     }
 
     /// Plans to [`Space::carve`]; gives what the leaves say too.
@@ -285,7 +285,7 @@ impl<P: Platform> Carve<'_, P> {
         if !multiple || !carve.covers(part) {
             return Err(PartError::NoPart { part, carve });
         }
-        let visit = Visit::new(self.space);
+        let visit = Visit::new(&self.space);
         let first = self.space.find(part.start());
         match self.space.check_leaves(part, first, (change, Asker::Owner)) {
             Ok(_) => {}
@@ -348,7 +348,7 @@ impl<P: Platform> Carve<'_, P> {
 
 impl<P: Platform> Drop for Carve<'_, P> {
     fn drop(&mut self) {
-        let visit = Visit::new(self.space);
+        let visit = Visit::new(&self.space);
         if let Some(narrow) = self.narrowing() {
             let masks = narrow.masks(self.space.geometry().regime());
             self.space.update_range(self.range, masks);

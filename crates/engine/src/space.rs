@@ -33,6 +33,14 @@ pub struct Space<'p, P: Platform> {
     root: PhysAddr,
 }
 
+impl<P: Platform> Clone for Space<'_, P> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P: Platform> Copy for Space<'_, P> {}
+
 /// What is wrong with a range before any table is looked at. Nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
