@@ -60,6 +60,7 @@ impl Monitor<'_> {
             Command::Load(Power::On, cpu) => say(self.system.begin_load(cpu)),
             Command::Load(Power::Off, cpu) => self.end_load(cpu),
             Command::Churn(changes, accesses) => self.churn(changes, accesses),
+            Command::Writers(changes, spread) => self.writers(changes, spread),
             Command::Repaint => say(self.counted(|| self.system.repaint_pages())),
             Command::Count(what) => Self::count(what),
             Command::Cmdline => self.cmdline(),

@@ -8,6 +8,7 @@ mod load;
 mod park;
 mod set;
 mod start;
+mod writers;
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -27,6 +28,7 @@ pub(crate) use load::wait_for_accesses;
 pub(crate) use park::{MayPark, parkings, with_others_parked};
 pub(crate) use set::admitted;
 pub(crate) use start::start_all;
+pub(crate) use writers::Written;
 
 /// What terms follow from, besides the CPUs themselves.
 #[derive(Clone, Copy, Debug)]

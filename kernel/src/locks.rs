@@ -40,6 +40,12 @@ impl SlotLocks {
         self.held.fetch_update(Ordering::Acquire, Ordering::Relaxed, free).is_ok()
     }
 
+    /// The locks of `scope`, a bit each; the highest is the root's.
+    #[must_use]
+    pub fn of(scope: Scope) -> u64 {
+        bits(scope)
+    }
+
     /// Lets go of the locks of `scope`, which the caller holds.
     pub fn unlock(&self, scope: Scope) {
         self.held.fetch_and(!bits(scope), Ordering::Release);

@@ -20,6 +20,7 @@ mod stacks;
 mod start;
 mod system;
 mod vmalloc;
+mod witnessed;
 
 pub(crate) use address_map::{LINEAR, MARKERS};
 pub(crate) use stacks::{guarded_stack, stacks};

@@ -70,6 +70,9 @@ pub enum Command<'a> {
     /// `churn CHANGES [ACCESSES]`: split, narrow and restore so many pages all over memory; before
     /// each change wait for so many accesses of the loads.
     Churn(u64, u64),
+    /// `writers CHANGES apart|together`: have every CPU that is not loaded split, narrow and restore
+    /// pages so often, all at once, each in slots of its own or all in one.
+    Writers(u64, Spread),
     /// `repaint pages`: make pages of the linear map's blocks, with all other CPUs parked.
     Repaint,
     /// `count on|off`: after each command that changes the tables, say what it cost: in cycles, or
@@ -87,6 +90,7 @@ impl Command<'_> {
     pub const fn changes_tables(&self) -> bool {
         match self {
             Self::Churn(..)
+            | Self::Writers(..)
             | Self::Repaint
             | Self::Protect(..)
             | Self::Split(_)
@@ -132,6 +136,15 @@ pub enum Referee<'a> {
     Tally,
     /// All of it, on the console or to this file of the host.
     Dump(Option<&'a str>),
+}
+
+/// Where several CPUs change pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spread {
+    /// Each in slots of its own.
+    Apart,
+    /// All in the same slot.
+    Together,
 }
 
 /// On or off.

@@ -54,6 +54,11 @@ pub(crate) fn kernel_main(boot: BootInfo) -> ! {
 /// The running system, where every CPU finds it.
 static SYSTEM: Once<System<'static>> = Once::new();
 
+/// The running system, once it runs.
+pub(crate) fn system() -> Option<&'static System<'static>> {
+    SYSTEM.get()
+}
+
 /// Adds to the account of what is done to the tables, once there is one: what a CPU does that another
 /// waits for.
 pub(crate) fn witness(edge: Edge) {

@@ -11,7 +11,7 @@ use blockmap_machine::{Entry, Event, Machine, Pattern, PhysAddr, Span, VirtRange
 use blockmap_vmsa::cpu::SizeChange;
 use blockmap_vmsa::{Geometry, TlbiForm};
 
-use crate::{NotParked, Platform, Refusal, Scope, Switch, Terms};
+use crate::{NotParked, Platform, Refusal, Scope, Switch, Terms, TopUp};
 
 /// A platform on borrowed memory.
 ///
@@ -254,8 +254,9 @@ impl Platform for Host<'_> {
         self.refused.get().filter(|(refused, _)| refused.overlaps(range)).map(|(_, why)| why)
     }
 
-    fn top_up(&self, _tables: u32) {
+    fn top_up(&self, tables: u32) -> TopUp {
         assert!(self.lock.get().is_none(), "allocating with a lock held");
+        if self.available() < tables { TopUp::Short } else { TopUp::Enough }
     }
 
     fn reserve(&self, tables: u32) -> Result<(), u32> {

@@ -115,7 +115,7 @@ pub use complete::MOST_INVALIDATIONS_BY_ADDRESS;
 pub use cut::{NoSizeChange, SizeChangeRefused, SplitError};
 pub use map::{MapError, Mapping};
 pub use plan::{OutOfTables, Plan, Ready};
-pub use platform::{NotParked, Platform, Refusal, Root, Scope, Terms};
+pub use platform::{NotParked, Platform, Refusal, Root, Scope, Terms, TopUp};
 pub use protect::ProtectError;
 pub use read::Reader;
 pub use repaint::RepaintError;

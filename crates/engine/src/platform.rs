@@ -60,9 +60,9 @@ pub trait Platform {
     /// It is asked with the locks of `range` held.
     fn refusal(&self, range: VirtRange) -> Option<Refusal>;
 
-    /// Tries to have `tables` tables ready for [`Platform::reserve`]. May allocate, and so may
-    /// itself change the map: the caller holds nothing.
-    fn top_up(&self, tables: u32);
+    /// Tries to have `tables` tables ready for [`Platform::reserve`], and tells whether there were
+    /// so many. May allocate, and so may itself change the map: the caller holds nothing.
+    fn top_up(&self, tables: u32) -> TopUp;
 
     /// Sets `tables` tables aside for the caller, all or none.
     ///
@@ -116,6 +116,16 @@ pub struct Terms {
     pub strategy: Strategy,
     /// Which TLB maintenance instructions every CPU acts on.
     pub tlbi: TlbiForm,
+}
+
+/// What came of a request for table memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TopUp {
+    /// As many tables as were asked for were ready at one moment. If they are gone when they are to
+    /// be set aside, others got theirs: it is worth asking again.
+    Enough,
+    /// There is no memory for so many.
+    Short,
 }
 
 /// A CPU that had to be parked did not arrive in time. The tables are as they were.

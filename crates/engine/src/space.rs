@@ -4,15 +4,11 @@ use blockmap_machine::{Entry, Machine, Pattern, PhysAddr, Span, VirtAddr, VirtRa
 use blockmap_vmsa::{Change, Geometry, Kind, Level, bits};
 use thiserror::Error;
 
-use crate::plan::{OutOfTables, Plan};
+use crate::plan::{OutOfTables, Plan, Ready};
 use crate::{
-    MapError, Mapping, NotParked, Platform, ProtectError, Reader, RepaintError, SplitError,
+    MapError, Mapping, NotParked, Platform, ProtectError, Reader, RepaintError, SplitError, TopUp,
     UnmapError,
 };
-
-/// How often an operation tops up table memory and plans again before it gives up. Whoever tops up
-/// lets go of the locks, so others may be faster; that this many are is no longer bad luck.
-const ATTEMPTS: u32 = 3;
 
 /// The translation tables under one root: holding one tells that its platform reaches them.
 ///
@@ -173,6 +169,19 @@ impl<'p, P: Platform> Space<'p, P> {
         Ok(self.carry_out(|| self.plan_protect(range, change, may_park))??)
     }
 
+    /// Does of [`Space::protect`] all that can fail, but for parking; what is left is to commit.
+    ///
+    /// # Errors
+    /// See [`ProtectError`]; the tables are as they were.
+    pub fn ready_to_protect<'s>(
+        &'s self,
+        range: VirtRange,
+        change: Change,
+        may_park: &'s P::MayPark,
+    ) -> Result<Ready<'s, P>, ProtectError> {
+        self.get_ready(|| self.plan_protect(range, change, may_park))
+    }
+
     /// As [`Space::protect`], from any context: nobody is parked, so no leaf can be split, whatever
     /// the strategy. The range's ends must lie between two leaves already.
     ///
@@ -228,17 +237,27 @@ impl<'p, P: Platform> Space<'p, P> {
     where
         P: 's,
     {
-        let mut attempt = 0;
+        Ok(self.get_ready(plan)?.commit())
+    }
+
+    /// Plans and reserves; on a shortage tops up with nothing held, and plans anew.
+    ///
+    /// Others may be faster and set aside what was topped up. It goes on as long as there is memory:
+    /// each time somebody was served.
+    fn get_ready<'s, E: From<OutOfTables>>(
+        &'s self,
+        plan: impl Fn() -> Result<Plan<'s, P>, E>,
+    ) -> Result<Ready<'s, P>, E>
+    where
+        P: 's,
+    {
+        let mut supply = TopUp::Enough;
         loop {
-            let short = match plan()?.reserve() {
-                Ok(ready) => return Ok(ready.commit()),
-                Err(short) => short,
-            };
-            attempt += 1;
-            if attempt == ATTEMPTS {
-                return Err(short.into());
+            match (plan()?.reserve(), supply) {
+                (Ok(ready), _) => return Ok(ready),
+                (Err(short), TopUp::Enough) => supply = self.platform.top_up(short.needed),
+                (Err(short), TopUp::Short) => return Err(short.into()),
             }
-            self.platform.top_up(short.needed);
         }
     }
 

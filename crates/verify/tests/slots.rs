@@ -8,7 +8,7 @@
 use std::cell::{Cell, RefCell};
 
 use blockmap::host::{Host, MAY_PARK, MayPark};
-use blockmap::{Mapping, NotParked, Platform, Refusal, Root, Scope, Space, Switch, Terms};
+use blockmap::{Mapping, NotParked, Platform, Refusal, Root, Scope, Space, Switch, Terms, TopUp};
 use blockmap_machine::{Entry, Event, Machine, Pattern, PhysAddr, Span, VirtRange};
 use blockmap_verify::program::{attributes, range, words_for};
 use blockmap_vmsa::{Access, Change, Format, Geometry, Granule, Half, Leaves, Regime};
@@ -88,7 +88,9 @@ impl Platform for Slots<'_> {
         self.host.refusal(range)
     }
 
-    fn top_up(&self, _tables: u32) {}
+    fn top_up(&self, tables: u32) -> TopUp {
+        self.host.top_up(tables)
+    }
 
     fn reserve(&self, tables: u32) -> Result<(), u32> {
         self.host.reserve(tables)

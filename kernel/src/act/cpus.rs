@@ -4,13 +4,14 @@ use blockmap::Terms;
 use blockmap::layout::Strategy;
 use blockmap::vmsa::cpu;
 use blockmap::vmsa::{Change, TlbiForm};
+use blockmap_kernel::monitor::Spread;
 use thiserror::Error;
 
 use super::{Monitor, say};
 use crate::arch::ground::{self, Stage};
 use crate::arch::{gic, per_cpu, probe};
 use crate::console::println;
-use crate::cpus;
+use crate::cpus::{self, Written};
 
 impl Monitor<'_> {
     /// A line for each CPU.
@@ -100,6 +101,16 @@ impl Monitor<'_> {
         let (accesses, wrong) =
             totals.fold((0, 0), |(all, bad), (some, wrong)| (all + some, bad + wrong));
         println!("loads: {accesses} accesses, {wrong} of them wrong");
+    }
+
+    /// Has all CPUs that are not loaded change pages at once, and says what each did.
+    pub(super) fn writers(&self, changes: u64, spread: Spread) {
+        let print = |Written { cpu, changes, wrong, waits }| {
+            println!(
+                "CPU {cpu}: {changes} changes, {wrong} of them wrong; a lock was held {waits} times"
+            );
+        };
+        say(self.system.compete(changes, spread, print));
     }
 
     fn churn_pages(&self, changes: u64, accesses: u64) -> Result<(), ChurnError> {

@@ -4,7 +4,8 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 use blockmap::vmsa::machine::VirtAddr;
 
-use super::load;
+use super::{load, writers};
+use crate::run;
 
 /// What a CPU is to do, and how far it has come.
 #[derive(Debug)]
@@ -16,6 +17,10 @@ pub(crate) struct Job {
     list: AtomicU64,
     accesses: AtomicU64,
     wrong: AtomicU64,
+    /// How many changes it is to make.
+    changes: AtomicU64,
+    /// How often it found a slot's lock held by another CPU.
+    waits: AtomicU64,
 }
 
 /// What a CPU is to do.
@@ -25,6 +30,8 @@ pub(crate) enum Order {
     Wait,
     /// Read and write the frames of its list, and check what it reads.
     Load,
+    /// Change the pages of its list.
+    Change,
     /// Leave the kernel's tables.
     Leave,
 }
@@ -38,6 +45,8 @@ impl Job {
             list: AtomicU64::new(0),
             accesses: AtomicU64::new(0),
             wrong: AtomicU64::new(0),
+            changes: AtomicU64::new(0),
+            waits: AtomicU64::new(0),
         }
     }
 
@@ -46,6 +55,7 @@ impl Job {
         match self.order.load(Ordering::Acquire) {
             0 => Order::Wait,
             1 => Order::Load,
+            2 => Order::Change,
             _ => Order::Leave,
         }
     }
@@ -55,7 +65,8 @@ impl Job {
         let number = match order {
             Order::Wait => 0,
             Order::Load => 1,
-            Order::Leave => 2,
+            Order::Change => 2,
+            Order::Leave => 3,
         };
         self.order.store(number, Ordering::Release);
     }
@@ -71,6 +82,50 @@ impl Job {
         self.accesses.store(0, Ordering::Relaxed);
         self.wrong.store(0, Ordering::Relaxed);
         self.set_order(Order::Load);
+    }
+
+    /// The CPU is to make so many changes to the pages that the page at `list` names, once it
+    /// [begins](Job::begin_changes).
+    pub(super) fn prepare_changes(&self, list: VirtAddr, changes: u64) {
+        self.list.store(list.value(), Ordering::Relaxed);
+        for count in [&self.accesses, &self.wrong, &self.waits] {
+            count.store(0, Ordering::Relaxed);
+        }
+        self.changes.store(changes, Ordering::Relaxed);
+    }
+
+    /// Has the CPU make its changes.
+    pub(super) fn begin_changes(&self) {
+        self.busy.store(1, Ordering::Relaxed);
+        self.set_order(Order::Change);
+    }
+
+    /// On the CPU itself: makes the changes, and then has nothing to do.
+    pub(super) fn change(&self) {
+        self.set_order(Order::Wait);
+        if let (Some(list), Some(system)) = (self.list(), run::system()) {
+            for number in 0..self.changes.load(Ordering::Relaxed) {
+                let is_right = writers::change(system, list, number);
+                self.wrong.fetch_add(u64::from(!is_right), Ordering::Relaxed);
+                self.accesses.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        self.busy.store(0, Ordering::Release);
+    }
+
+    /// Whether it has changes to make, or made some that nobody has heard of.
+    pub(super) fn has_changes(&self) -> bool {
+        self.changes.load(Ordering::Relaxed) != 0
+    }
+
+    /// On the CPU itself: a lock that it wants is held by another CPU.
+    pub(crate) fn add_wait(&self) {
+        self.waits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often it found a lock held, since its changes began.
+    pub(super) fn waits(&self) -> u64 {
+        self.waits.load(Ordering::Relaxed)
     }
 
     /// The page that lists the frames; `None` if there is no load.
@@ -89,6 +144,7 @@ impl Job {
     /// The list is nobody's any more.
     pub(crate) fn forget_list(&self) {
         self.list.store(0, Ordering::Relaxed);
+        self.changes.store(0, Ordering::Relaxed);
     }
 
     /// Whether the CPU is at it.

@@ -132,13 +132,13 @@ impl System<'static> {
     }
 
     /// Takes this frame, if it is free.
-    fn claim(&self, frame: PhysAddr) -> Option<VirtAddr> {
+    pub(super) fn claim(&self, frame: PhysAddr) -> Option<VirtAddr> {
         let range = PhysRange::new(frame, FRAME_BYTES)?;
         self.frame_states().claim(Purpose::Data, range).ok()?;
         self.linear_address(frame)
     }
 
-    fn give_frame(&self, address: VirtAddr) {
+    pub(super) fn give_frame(&self, address: VirtAddr) {
         let memory = VirtRange::new(address, FRAME_BYTES);
         let memory = memory.and_then(|range| self.memory_of(range));
         if let Some(memory) = memory
@@ -148,7 +148,7 @@ impl System<'static> {
         }
     }
 
-    fn linear_address(&self, frame: PhysAddr) -> Option<VirtAddr> {
+    pub(super) fn linear_address(&self, frame: PhysAddr) -> Option<VirtAddr> {
         PhysRange::new(frame, FRAME_BYTES)
             .and_then(|memory| self.linear_range(memory))
             .map(VirtRange::start)
@@ -195,18 +195,18 @@ pub(super) fn pass(list: VirtAddr) -> (u64, u64) {
 }
 
 /// A number that two others lead to, and hardly any two others.
-const fn mix(one: u64, other: u64) -> u64 {
+pub(super) const fn mix(one: u64, other: u64) -> u64 {
     let sum = one.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(other);
     (sum ^ sum >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9)
 }
 
 /// The word of this number in the frame at `frame`.
-fn word(frame: VirtAddr, number: u64) -> u64 {
+pub(super) fn word(frame: VirtAddr, number: u64) -> u64 {
     // SAFETY: the frame was taken for the load, and the linear map shows it.
     unsafe { pointer(frame, number).read_volatile() }
 }
 
-fn set_word(frame: VirtAddr, number: u64, value: u64) {
+pub(super) fn set_word(frame: VirtAddr, number: u64, value: u64) {
     // SAFETY: as above.
     unsafe { pointer(frame, number).write_volatile(value) }
 }

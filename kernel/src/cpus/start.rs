@@ -225,6 +225,7 @@ extern "C" fn secondary_main() -> ! {
         match data.job.order() {
             Order::Wait => interrupts::wait_unless(|| data.job.order() != Order::Wait),
             Order::Load => data.job.run(),
+            Order::Change => data.job.change(),
             Order::Leave => {
                 data.job.set_order(Order::Wait);
                 room::leave();

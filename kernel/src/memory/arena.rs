@@ -7,7 +7,7 @@ use core::convert::Infallible;
 use blockmap::layout::Strategy;
 use blockmap::machine::{Event, Machine, PhysAddr, PhysRange, VirtRange};
 use blockmap::vmsa::{Geometry, TlbiForm};
-use blockmap::{NotParked, Platform, Refusal, Scope, Switch, Terms};
+use blockmap::{NotParked, Platform, Refusal, Scope, Switch, Terms, TopUp};
 use blockmap_kernel::frames::FRAME_BYTES;
 use blockmap_kernel::trace::{Held, Record, Recording};
 
@@ -107,7 +107,9 @@ impl Platform for Arena {
         None
     }
 
-    fn top_up(&self, _tables: u32) {}
+    fn top_up(&self, _tables: u32) -> TopUp {
+        TopUp::Short
+    }
 
     fn reserve(&self, tables: u32) -> Result<(), u32> {
         let left = self.tables.bytes() / FRAME_BYTES - self.taken.get();

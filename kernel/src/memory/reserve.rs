@@ -1,5 +1,6 @@
 //! Table memory in advance: what commits take their tables from.
 
+use blockmap::TopUp;
 use blockmap::machine::{Machine, PhysAddr};
 use blockmap_kernel::chain::Chain;
 
@@ -21,19 +22,21 @@ impl Reserve {
     }
 
     /// Adds tables from `allocate` until `wanted` are there that are not set aside, or until there is
-    /// no memory for more.
+    /// no memory for more: tells which.
     pub(super) fn top_up(
         &self,
         machine: &impl Machine,
         wanted: u32,
         allocate: impl Fn() -> Option<PhysAddr>,
-    ) {
+    ) -> TopUp {
         // The lock is not held while a table is allocated: that may take a while.
-        while self.chain.lock().free() < wanted
-            && let Some(table) = allocate()
-        {
-            self.chain.lock().add(machine, table);
+        while self.chain.lock().free() < wanted {
+            match allocate() {
+                Some(table) => self.chain.lock().add(machine, table),
+                None => return TopUp::Short,
+            }
         }
+        TopUp::Enough
     }
 
     /// Gives what is there beyond the most that is kept to `free`.

@@ -7,13 +7,13 @@ use blockmap::layout::{LinearMap, MemoryMap};
 use blockmap::machine::{PhysAddr, PhysRange, VirtRange};
 use blockmap::vmsa::{Change, Geometry};
 use blockmap::{
-    NotParked, Platform, ProtectError, Reader, Refusal, Scope, Space, Switch, Terms, publish_code,
+    NotParked, Platform, ProtectError, Reader, Refusal, Scope, Space, Switch, Terms, TopUp,
+    publish_code,
 };
 use blockmap_hw::Window;
 use blockmap_kernel::areas::Areas;
 use blockmap_kernel::frames::{Counts, FRAME_BYTES, Frames, Purpose, State};
 use blockmap_kernel::identity::Needs;
-use blockmap_kernel::locks::SlotLocks;
 use blockmap_kernel::readers::Readers;
 use blockmap_kernel::terms::SharedTerms;
 use blockmap_kernel::trace::{BeginError, Origin, Recording, TraceText};
@@ -21,6 +21,7 @@ use blockmap_kernel::trace::{BeginError, Origin, Recording, TraceText};
 use super::address_map::{IMAGE_SIDE, VMALLOC_RANGE};
 use super::recorded::Recorded;
 use super::reserve::Reserve;
+use super::witnessed::WitnessedLocks;
 use crate::console::pause;
 use crate::cpus::{self, MayPark, Policy};
 use crate::lock::Lock;
@@ -37,7 +38,7 @@ pub(crate) struct System<'a> {
     areas: Lock<Areas>,
     /// The memory that the kernel itself runs on: the image, and what the zone maps.
     own: [PhysRange; 3],
-    locks: SlotLocks,
+    locks: WitnessedLocks,
     reserve: Reserve,
     /// Tables that may still be allocated: `fail-tables=`.
     allowance: AtomicU32,
@@ -73,7 +74,7 @@ impl<'a> System<'a> {
             frames: parts.frames,
             areas: Lock::new(Areas::new(VMALLOC_RANGE)),
             own: parts.own,
-            locks: SlotLocks::new(),
+            locks: WitnessedLocks::new(),
             reserve: Reserve::new(),
             allowance: AtomicU32::new(parts.fail_tables.unwrap_or(u32::MAX)),
             readers: Readers::new(),
@@ -209,13 +210,7 @@ impl<'a> System<'a> {
 
     fn protect_pages(&self, range: VirtRange, change: Change) -> Result<(), ProtectError> {
         let (space, may_park) = (self.space(), Self::may_park());
-        let ready = match space.plan_protect(range, change, &may_park)?.reserve() {
-            Ok(ready) => ready,
-            Err(short) => {
-                self.top_up(short.needed);
-                space.plan_protect(range, change, &may_park)?.reserve()?
-            }
-        };
+        let ready = space.ready_to_protect(range, change, &may_park)?;
         match change {
             Change::ReadOnly | Change::Invalid => {
                 if let Some(memory) = self.memory_of(range) {
@@ -331,11 +326,11 @@ impl<'a> Platform for System<'a> {
     }
 
     fn lock(&self, scope: Scope) {
-        self.locks.lock(scope, pause);
+        self.locks.lock(self.recording(), scope);
     }
 
     fn unlock(&self, scope: Scope) {
-        self.locks.unlock(scope);
+        self.locks.unlock(self.recording(), scope);
     }
 
     fn refusal(&self, range: VirtRange) -> Option<Refusal> {
@@ -349,8 +344,8 @@ impl<'a> Platform for System<'a> {
         self.frames.first_in(State::Table, memory).map(|_| Refusal::Tables)
     }
 
-    fn top_up(&self, tables: u32) {
-        self.reserve.top_up(self.cpu.silent(), tables, || self.allocate_table());
+    fn top_up(&self, tables: u32) -> TopUp {
+        self.reserve.top_up(self.cpu.silent(), tables, || self.allocate_table())
     }
 
     fn reserve(&self, tables: u32) -> Result<(), u32> {

@@ -29,6 +29,8 @@ pub enum Operand {
     Leaves,
     /// A number of changes.
     Changes,
+    /// Where several CPUs change pages.
+    Spread,
     /// A number of accesses; may be left out.
     Accesses,
     /// A file of the host; may be left out.
@@ -49,6 +51,7 @@ impl Operand {
             Self::OnOff => "on or off",
             Self::Leaves => "pages",
             Self::Changes => "a number of changes",
+            Self::Spread => "apart or together",
             Self::Accesses => "a number of accesses",
             Self::Scope => "linear or all",
             Self::Trace => "on, off or dump",
@@ -72,6 +75,7 @@ impl Operand {
             Self::OnOff => "on|off",
             Self::Leaves => "pages",
             Self::Changes => "CHANGES",
+            Self::Spread => "apart|together",
             Self::Accesses => "[ACCESSES]",
             Self::File => "[FILE]",
             Self::Status => "[STATUS]",
@@ -108,6 +112,7 @@ pub(super) enum Verb {
     Cpu,
     Load,
     Churn,
+    Writers,
     Repaint,
     Count,
     Cmdline,
@@ -130,6 +135,7 @@ const SEEN: &[Operand] = &[Operand::Dump, Operand::File];
 const CONFLICT: &[Operand] = &[Operand::Address, Operand::Times];
 const CPU_ON_OFF: &[Operand] = &[Operand::OnOff, Operand::Cpu];
 const CHURN: &[Operand] = &[Operand::Changes, Operand::Accesses];
+const WRITERS: &[Operand] = &[Operand::Changes, Operand::Spread];
 const TRACE: &[Operand] = &[Operand::Trace, Operand::File];
 
 const fn form(
@@ -141,7 +147,7 @@ const fn form(
     Form { name, verb, operands, says }
 }
 
-pub(super) const FORMS: [Form; 29] = [
+pub(super) const FORMS: [Form; 30] = [
     form("help", Verb::Help, NONE, "this list"),
     form("ptdump", Verb::Ptdump, &[Operand::Scope], "the map, in runs of equal leaves"),
     form("stat", Verb::Stat, NONE, "leaves of each size, tables, frames"),
@@ -167,6 +173,7 @@ pub(super) const FORMS: [Form; 29] = [
     form("cpu", Verb::Cpu, CPU_ON_OFF, "start a CPU, or have it leave"),
     form("load", Verb::Load, CPU_ON_OFF, "have a CPU read and write all over memory"),
     form("churn", Verb::Churn, CHURN, "split, narrow and restore pages here and there"),
+    form("writers", Verb::Writers, WRITERS, "all CPUs change pages at once"),
     form(
         "repaint",
         Verb::Repaint,

@@ -6,7 +6,7 @@ use blockmap::machine::{VirtAddr, VirtRange};
 use blockmap::vmsa::Geometry;
 
 use super::form::{FORMS, Form, Operand, Typed, Verb};
-use super::{Command, Power, Referee, Scope, Trace};
+use super::{Command, Power, Referee, Scope, Spread, Trace};
 use crate::number::number;
 
 /// Why a text is not a command. Nothing was done.
@@ -94,6 +94,7 @@ fn command<'a>(
         Verb::Cpu => Command::Cpu(operands.power()?, operands.cpu()?),
         Verb::Load => Command::Load(operands.power()?, operands.cpu()?),
         Verb::Churn => Command::Churn(operands.number()?, operands.accesses()?),
+        Verb::Writers => Command::Writers(operands.number()?, operands.spread()?),
         Verb::Repaint => operands.leaves().map(|()| Command::Repaint)?,
         Verb::Count => Command::Count(operands.power()?),
         Verb::Cmdline => Command::Cmdline,
@@ -191,6 +192,15 @@ impl<'a, W: Iterator<Item = &'a str>> Operands<'_, W> {
 
     fn leaves(&mut self) -> Result<(), Wrong<'a>> {
         self.next(|word| (word == "pages").then_some(()), None)
+    }
+
+    fn spread(&mut self) -> Result<Spread, Wrong<'a>> {
+        let named = |word: &str| match word {
+            "apart" => Some(Spread::Apart),
+            "together" => Some(Spread::Together),
+            _ => None,
+        };
+        self.next(named, None)
     }
 
     fn cpu(&mut self) -> Result<u32, Wrong<'a>> {

@@ -98,6 +98,7 @@ fn a_form_has_the_operands_its_command_reads() {
                 Operand::Leaves => " pages",
                 Operand::OnOff => " off",
                 Operand::Scope => " all",
+                Operand::Spread => " together",
                 Operand::Trace | Operand::Dump => " dump",
                 Operand::File => " file",
             });
@@ -129,6 +130,7 @@ fn a_trace_names_the_commands_that_change_tables() {
             let word = match operand {
                 Operand::Trace | Operand::OnOff => " on",
                 Operand::Leaves => " pages",
+                Operand::Spread => " apart",
                 Operand::Address
                 | Operand::Pages
                 | Operand::Value
@@ -145,7 +147,7 @@ fn a_trace_names_the_commands_that_change_tables() {
         });
         let changing = [
             "ro", "rw", "nx", "x", "invalid", "valid", "split", "vmap", "vunmap", "churn",
-            "repaint",
+            "writers", "repaint",
         ];
         let named = changing.contains(&form.name);
         assert_eq!(parse(&text).unwrap().changes_tables(), named, "{text}");

@@ -38,6 +38,10 @@ pub enum Edge {
     Opens(u64),
     /// The CPU that adds it was let go, and uses the tables again.
     Returns(u64),
+    /// The CPU that adds it has taken these slots' locks, a bit each.
+    Takes(u64),
+    /// The CPU that adds it is about to let go of these slots' locks.
+    LetsGo(u64),
 }
 
 /// Who uses the tables.
@@ -72,6 +76,8 @@ impl Edge {
     const ALL_IN: u8 = 8;
     const OPENS: u8 = 9;
     const RETURNS: u8 = 10;
+    const TAKES: u8 = 11;
+    const LETS_GO: u8 = 12;
 
     /// Who it says uses the tables, if it does.
     #[must_use]
@@ -86,7 +92,9 @@ impl Edge {
             | Self::Enters(_)
             | Self::AllIn { .. }
             | Self::Opens(_)
-            | Self::Returns(_) => None,
+            | Self::Returns(_)
+            | Self::Takes(_)
+            | Self::LetsGo(_) => None,
         }
     }
 
@@ -104,6 +112,8 @@ impl Edge {
             Self::AllIn { generation, cpus } => (Self::ALL_IN, [generation, cpus.into(), 0]),
             Self::Opens(generation) => (Self::OPENS, [generation, 0, 0]),
             Self::Returns(generation) => (Self::RETURNS, [generation, 0, 0]),
+            Self::Takes(locks) => (Self::TAKES, [locks, 0, 0]),
+            Self::LetsGo(locks) => (Self::LETS_GO, [locks, 0, 0]),
         }
     }
 
@@ -122,6 +132,8 @@ impl Edge {
             Self::ALL_IN => Self::AllIn { generation: first, cpus: u32::try_from(second).ok()? },
             Self::OPENS => Self::Opens(first),
             Self::RETURNS => Self::Returns(first),
+            Self::TAKES => Self::Takes(first),
+            Self::LETS_GO => Self::LetsGo(first),
             _ => return None,
         })
     }

@@ -6,6 +6,7 @@
 //! lines are in its own order. Everything else is a comment, which begins with `#`.
 
 mod steps;
+mod turns;
 
 use core::fmt;
 
@@ -16,7 +17,7 @@ use blockmap::vmsa::cpu::{Midr, SizeChange};
 use blockmap::vmsa::{Format, Geometry, Granule, Half, Mair, Regime, TlbiForm};
 
 use super::{Held, Member, Record, Recording};
-use steps::Steps;
+use steps::{Among, Steps};
 
 /// What was recorded, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,10 +59,11 @@ impl fmt::Display for TraceText<'_> {
             writeln!(f, "initially {}", Event::Fill { span, value, step })?;
             first += 1;
         }
+        let among = if self.cpus() > 1 { Among::Others } else { Among::Alone };
         for cpu in 0..self.cpus() {
             writeln!(f, "\ncpu {cpu}:")?;
             if cpu == 0 || self.member(cpu).is_some() {
-                Steps::new(self.recording, cpu, first).fmt(f)?;
+                Steps::new(self.recording, (cpu, among), first).fmt(f)?;
             } else {
                 writeln!(f, "# it never uses the tables\ncontext other")?;
             }

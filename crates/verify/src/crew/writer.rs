@@ -4,7 +4,7 @@ use std::sync::{MutexGuard, PoisonError};
 use std::thread;
 
 use blockmap::host::MayPark;
-use blockmap::{NotParked, Platform, Refusal, Scope, Switch, Terms};
+use blockmap::{NotParked, Platform, Refusal, Scope, Switch, Terms, TopUp};
 use blockmap_machine::{Entry, Event, Machine, Pattern, PhysAddr, Span, VirtRange};
 use blockmap_model::program::{Intent, Step, written};
 use blockmap_vmsa::Geometry;
@@ -173,7 +173,9 @@ impl Platform for Writer<'_> {
         None
     }
 
-    fn top_up(&self, _tables: u32) {}
+    fn top_up(&self, _tables: u32) -> TopUp {
+        TopUp::Short
+    }
 
     fn reserve(&self, tables: u32) -> Result<(), u32> {
         self.point().reserve(tables)

@@ -4,7 +4,7 @@
 use std::cell::{Cell, RefCell};
 
 use blockmap::host::{Host, MayPark};
-use blockmap::{NotParked, Platform, Refusal, Scope, Space, Switch, Terms};
+use blockmap::{NotParked, Platform, Refusal, Scope, Space, Switch, Terms, TopUp};
 use blockmap_machine::{Barrier, Entry, Event, Invalidate, PhysAddr, Tlbi, VirtRange};
 use blockmap_model::profile::{Profile, SizeChange};
 use blockmap_model::program::{Context, Cpu, Intent, Meanwhile, Program, Step, Target, written};
@@ -31,8 +31,8 @@ pub struct Recording<'m> {
 pub enum Supply {
     /// It stays.
     None,
-    /// It ends when tables are asked for.
-    OnDemand,
+    /// It ends when tables are asked for, and so many others have taken theirs first.
+    AfterOthers(u32),
 }
 
 /// Records what `operate` does under `terms` and with so many tables, after `prepare`, as the
@@ -166,11 +166,13 @@ impl<'m> Platform for Recording<'m> {
         self.host.refusal(range)
     }
 
-    fn top_up(&self, tables: u32) {
+    fn top_up(&self, tables: u32) -> TopUp {
         match self.supply.get() {
-            Supply::None => self.host.top_up(tables),
-            Supply::OnDemand => self.host.limit_tables(u32::MAX),
+            Supply::None => return self.host.top_up(tables),
+            Supply::AfterOthers(0) => self.host.limit_tables(u32::MAX),
+            Supply::AfterOthers(others) => self.supply.set(Supply::AfterOthers(others - 1)),
         }
+        TopUp::Enough
     }
 
     fn reserve(&self, tables: u32) -> Result<(), u32> {

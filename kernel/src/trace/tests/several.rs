@@ -23,6 +23,8 @@ fn every_edge_is_kept() {
         Edge::AllIn { generation: 1, cpus: 3 },
         Edge::Opens(7),
         Edge::Returns(7),
+        Edge::Takes(1 << 63 | 5),
+        Edge::LetsGo(1 << 63 | 5),
     ] {
         let record = Record::Edge(edge);
         assert_eq!(Record::of_words(record.words()), Some(record));
@@ -159,4 +161,61 @@ fn what_is_said_of_the_parking_room_is_what_its_assembly_does() {
     assert_eq!(assembled("\nleave_here:\n", "mov     x11, #STAGE_LEFT"), OFF);
     assert_eq!(assembled("cmp     x11, #ORDER_COME", "br      x16"), ON);
     assert_eq!(assembled("\nsecondary_at_link_address:\n", "b       secondary_main"), SEATED);
+}
+
+/// The steps of two CPUs that take turns at a lock, and of which one uses a table of the other's.
+const TURNS: &str = "
+cpu 0:
+# CPU 1 may use the tables: Cortex-A720 r0p1
+signal come1
+lock slot3 0
+lock root 0
+free 0x5000
+signal freed5000
+unlock slot3
+unlock root
+lock slot3 2
+
+cpu 1:
+context other
+context reserved
+isb
+tlbi vmalle1
+dsb nsh
+isb
+wait come1 1
+context live
+isb
+isb
+tlbi vmalle1
+dsb nsh
+isb
+signal runs1
+lock slot3 1
+# table taken 0x5000
+wait freed5000 1
+unlock slot3
+";
+
+#[test]
+fn a_lock_says_how_often_it_was_let_go_of_before() {
+    let slots: [Slot; 16] = dirty();
+    let recording = Recording::begun(&slots).of_several(|| OWN.get());
+    let by = |cpu, record| {
+        OWN.set(cpu);
+        recording.add(record);
+    };
+    let (slot, both) = (1 << 3, 1 << 63 | 1 << 3);
+    by(0, Record::Edge(Edge::Calls(member(1))));
+    by(1, Record::Edge(Edge::Came));
+    by(0, Record::Edge(Edge::Takes(both)));
+    by(0, Record::Freed(PhysAddr::new(0x5000)));
+    by(0, Record::Edge(Edge::LetsGo(both)));
+    by(1, Record::Edge(Edge::Takes(slot)));
+    by(1, Record::Taken(PhysAddr::new(0x5000)));
+    by(1, Record::Edge(Edge::LetsGo(slot)));
+    by(0, Record::Edge(Edge::Takes(slot)));
+    let text = text(&recording);
+    let (_, steps) = text.split_once("ranges=no\n").unwrap();
+    assert_eq!(steps, TURNS);
 }

@@ -2,10 +2,11 @@
 
 use core::fmt;
 
-use blockmap::machine::Event;
+use blockmap::machine::{Event, PhysAddr};
 
 use super::super::edge::{Edge, OFF, ON, SEATED};
 use super::super::{Held, Record, Recording};
+use super::turns::{LettingGo, Turns};
 
 /// The lines of one CPU.
 #[derive(Debug)]
@@ -14,6 +15,17 @@ pub(super) struct Steps<'a> {
     cpu: u16,
     /// The number of the first record that is no heading.
     first: usize,
+    /// Whether other CPUs use the tables too.
+    among: Among,
+}
+
+/// Who uses the tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Among {
+    /// One CPU: nothing of another's orders what it does.
+    Alone,
+    /// Several.
+    Others,
 }
 
 /// What becomes of an operation.
@@ -36,11 +48,17 @@ struct Progress {
     is_aside: bool,
     /// How often the CPU came to the tables.
     came: u32,
+    /// How often each lock was let go of before the record with this number.
+    turns: Turns,
 }
 
 impl<'a> Steps<'a> {
-    pub(super) const fn new(recording: &'a Recording<'a>, cpu: u16, first: usize) -> Self {
-        Self { recording, cpu, first }
+    pub(super) const fn new(
+        recording: &'a Recording<'a>,
+        (cpu, among): (u16, Among),
+        first: usize,
+    ) -> Self {
+        Self { recording, cpu, first, among }
     }
 
     /// This CPU's records from that number on.
@@ -58,8 +76,8 @@ impl<'a> Steps<'a> {
     ) -> fmt::Result {
         match record {
             Record::Event(event) => write!(f, "{event}"),
-            Record::Taken(table) => write!(f, "# table taken {table}"),
-            Record::Freed(table) => write!(f, "free {table}"),
+            Record::Taken(table) => self.taken(f, number, table),
+            Record::Freed(table) => self.freed(f, table),
             Record::Held(Held { span, value, step }) => {
                 write!(f, "# held {}", Event::Fill { span, value, step })
             }
@@ -164,6 +182,36 @@ impl<'a> Steps<'a> {
             Edge::AllIn { generation, cpus } => write!(f, "wait in{generation} {cpus}"),
             Edge::Opens(generation) => write!(f, "signal go{generation}"),
             Edge::Returns(generation) => write!(f, "wait go{generation} 1\n{ON}"),
+            Edge::Takes(locks) if self.among == Among::Others => {
+                progress.turns.count(self.recording, number);
+                write!(f, "{}", progress.turns.taking(locks))
+            }
+            Edge::LetsGo(locks) if self.among == Among::Others => {
+                write!(f, "{}", LettingGo(locks))
+            }
+            Edge::Takes(_) => write!(f, "# takes the slots' locks"),
+            Edge::LetsGo(_) => write!(f, "# lets go of the slots' locks"),
+        }
+    }
+
+    /// A frame that becomes a table may have been one before, of whoever freed it then.
+    fn taken(&self, f: &mut fmt::Formatter<'_>, number: usize, table: PhysAddr) -> fmt::Result {
+        write!(f, "# table taken {table}")?;
+        if self.among == Among::Alone {
+            return Ok(());
+        }
+        let before = self.recording.records().take(number);
+        match before.filter(|record| *record == Record::Freed(table)).count() {
+            0 => Ok(()),
+            times => write!(f, "\nwait freed{:x} {times}", table.value()),
+        }
+    }
+
+    fn freed(&self, f: &mut fmt::Formatter<'_>, table: PhysAddr) -> fmt::Result {
+        write!(f, "free {table}")?;
+        match self.among {
+            Among::Alone => Ok(()),
+            Among::Others => write!(f, "\nsignal freed{:x}", table.value()),
         }
     }
 

@@ -1,0 +1,41 @@
+//! The slots' locks, with an account of who held which when.
+
+use blockmap::Scope;
+use blockmap_kernel::locks::SlotLocks;
+use blockmap_kernel::trace::{Edge, Record, Recording};
+
+use crate::arch::per_cpu;
+use crate::console::pause;
+
+/// The locks of all slots. What one CPU stores under a lock is seen by whoever takes it next; a
+/// trace says so.
+#[derive(Debug)]
+pub(super) struct WitnessedLocks(SlotLocks);
+
+impl WitnessedLocks {
+    /// No lock is held.
+    pub(super) fn new() -> Self {
+        Self(SlotLocks::new())
+    }
+
+    /// Waits until no lock of `scope` is held, and takes them.
+    #[inline]
+    pub(super) fn lock(&self, recording: &Recording<'_>, scope: Scope) {
+        if !self.0.try_lock(scope) {
+            per_cpu::this().job.add_wait();
+            self.0.lock(scope, pause);
+        }
+        if recording.is_on() {
+            recording.add(Record::Edge(Edge::Takes(SlotLocks::of(scope))));
+        }
+    }
+
+    /// Lets go of the locks of `scope`.
+    #[inline]
+    pub(super) fn unlock(&self, recording: &Recording<'_>, scope: Scope) {
+        if recording.is_on() {
+            recording.add(Record::Edge(Edge::LetsGo(SlotLocks::of(scope))));
+        }
+        self.0.unlock(scope);
+    }
+}
