@@ -70,8 +70,8 @@ pub enum Command<'a> {
     /// `churn CHANGES [ACCESSES]`: split, narrow and restore so many pages all over memory; before
     /// each change wait for so many accesses of the loads.
     Churn(u64, u64),
-    /// `writers CHANGES apart|together`: have every CPU that is not loaded split, narrow and restore
-    /// pages so often, all at once, each in slots of its own or all in one.
+    /// `writers CHANGES [same]`: have every CPU that is not loaded split, narrow and restore pages so
+    /// often, all at once, each in slots of its own or all in the same.
     Writers(u64, Spread),
     /// `repaint pages`: make pages of the linear map's blocks, with all other CPUs parked.
     Repaint,

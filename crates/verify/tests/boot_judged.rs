@@ -101,6 +101,25 @@ fn a_machine_of_unlike_cpus_is_judged_as_what_they_are() {
 }
 
 #[test]
+fn several_cpus_that_change_the_tables_at_once_are_judged() {
+    let script = "writers 6; writers 6 same; ro 0xffff000055555000 1";
+    for (cpu, name) in [(QUIET, "writers"), (BREAKS, "writers-parked")] {
+        let machine = Config::new("6G").cpu(cpu).cpus(4);
+        let (booted, program) = traced((machine, ""), name, script);
+        for writers in ["writers 6", "writers 6 same"] {
+            let answer = booted.answer(writers);
+            assert_eq!(answer.matches(" 6 changes, 0 of them wrong; ").count(), 4, "{answer}");
+        }
+        let locks = |cpu: usize| {
+            let is_lock = |step: &&Step| matches!(step, Step::Lock { turn: Some(_), .. });
+            program.cpus[cpu].steps.iter().filter(is_lock).count()
+        };
+        assert!((1..4).all(|cpu| locks(cpu) >= 24), "a lock for each change");
+        accepted(&program);
+    }
+}
+
+#[test]
 fn cpus_that_leave_and_come_back_are_judged() {
     let script = "ro 0xffff000055555000 1; cpu off 2; split 0xffff000048000000 512; cpu off 1; \
                   cpu on 2; ro 0xffff000065555000 1; cpu on 1; ro 0xffff000075555000 1";

@@ -29,7 +29,7 @@ pub enum Operand {
     Leaves,
     /// A number of changes.
     Changes,
-    /// Where several CPUs change pages.
+    /// Whether several CPUs change pages of the same slot; may be left out.
     Spread,
     /// A number of accesses; may be left out.
     Accesses,
@@ -51,7 +51,7 @@ impl Operand {
             Self::OnOff => "on or off",
             Self::Leaves => "pages",
             Self::Changes => "a number of changes",
-            Self::Spread => "apart or together",
+            Self::Spread => "same",
             Self::Accesses => "a number of accesses",
             Self::Scope => "linear or all",
             Self::Trace => "on, off or dump",
@@ -75,7 +75,7 @@ impl Operand {
             Self::OnOff => "on|off",
             Self::Leaves => "pages",
             Self::Changes => "CHANGES",
-            Self::Spread => "apart|together",
+            Self::Spread => "[same]",
             Self::Accesses => "[ACCESSES]",
             Self::File => "[FILE]",
             Self::Status => "[STATUS]",
@@ -173,7 +173,7 @@ pub(super) const FORMS: [Form; 30] = [
     form("cpu", Verb::Cpu, CPU_ON_OFF, "start a CPU, or have it leave"),
     form("load", Verb::Load, CPU_ON_OFF, "have a CPU read and write all over memory"),
     form("churn", Verb::Churn, CHURN, "split, narrow and restore pages here and there"),
-    form("writers", Verb::Writers, WRITERS, "all CPUs change pages at once"),
+    form("writers", Verb::Writers, WRITERS, "all CPUs change pages, each its own slot's"),
     form(
         "repaint",
         Verb::Repaint,

@@ -196,11 +196,10 @@ impl<'a, W: Iterator<Item = &'a str>> Operands<'_, W> {
 
     fn spread(&mut self) -> Result<Spread, Wrong<'a>> {
         let named = |word: &str| match word {
-            "apart" => Some(Spread::Apart),
-            "together" => Some(Spread::Together),
+            "same" => Some(Spread::Together),
             _ => None,
         };
-        self.next(named, None)
+        self.next(named, Some(Spread::Apart))
     }
 
     fn cpu(&mut self) -> Result<u32, Wrong<'a>> {

@@ -98,7 +98,7 @@ fn a_form_has_the_operands_its_command_reads() {
                 Operand::Leaves => " pages",
                 Operand::OnOff => " off",
                 Operand::Scope => " all",
-                Operand::Spread => " together",
+                Operand::Spread => " same",
                 Operand::Trace | Operand::Dump => " dump",
                 Operand::File => " file",
             });
@@ -124,19 +124,27 @@ fn help_has_a_line_for_every_command() {
 }
 
 #[test]
+fn the_readme_shows_the_same_help() {
+    let readme = include_str!("../../../README.md");
+    for line in HELP.to_string().lines() {
+        assert!(readme.lines().any(|shown| shown == line), "not in README.md:\n{line}");
+    }
+}
+
+#[test]
 fn a_trace_names_the_commands_that_change_tables() {
     for form in &FORMS {
         let text = form.operands.iter().fold(form.name.to_string(), |text, operand| {
             let word = match operand {
                 Operand::Trace | Operand::OnOff => " on",
                 Operand::Leaves => " pages",
-                Operand::Spread => " apart",
                 Operand::Address
                 | Operand::Pages
                 | Operand::Value
                 | Operand::Cpu
                 | Operand::Changes => " 4096",
                 Operand::Scope
+                | Operand::Spread
                 | Operand::Accesses
                 | Operand::Dump
                 | Operand::Times

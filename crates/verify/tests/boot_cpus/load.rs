@@ -89,3 +89,27 @@ fn a_machine_with_one_cpu_breaks_what_it_changes() {
     all_done(&booted, &["ro 0xffff000055555000 1"]);
     booted.says("  times 1, given up 0");
 }
+
+#[test]
+fn writers_in_slots_of_their_own_never_wait_for_each_other() {
+    for (cpu, cpus) in [(QUIET, 2), (QUIET, 4), (BREAKS, 2), (BREAKS, 4)] {
+        let config = Config::new("6G").cpu(cpu).cpus(cpus).monitor("writers 40");
+        let booted = Booted::run(&config).succeeded();
+        let answer = booted.answer("writers 40");
+        let free = " 40 changes, 0 of them wrong; a lock was held 0 times";
+        assert_eq!(u32::try_from(answer.matches(free).count()), Ok(cpus), "{answer}");
+    }
+}
+
+/// Tables come out of one reserve: whoever is overtaken there asks again.
+#[test]
+fn writers_in_one_slot_all_get_what_they_want() {
+    for (cpu, cpus) in [(QUIET, 4), (BREAKS, 4), (QUIET, 16)] {
+        let config = Config::new("4G").cpu(cpu).cpus(cpus).board("virt,gic-version=3");
+        let booted = Booted::run(&config.monitor("writers 40 same; stat")).succeeded();
+        let answer = booted.answer("writers 40 same");
+        let right = " 40 changes, 0 of them wrong; ";
+        assert_eq!(u32::try_from(answer.matches(right).count()), Ok(cpus), "{answer}");
+        booted.says("  frames used                      0  0B");
+    }
+}
