@@ -2,6 +2,7 @@
 
 mod count;
 mod cpus;
+mod owners;
 mod referee;
 mod trace;
 
@@ -46,6 +47,7 @@ impl Monitor<'_> {
             Command::Split(range) => self.split(range),
             Command::Vmap(pages) => self.vmap(pages),
             Command::Vunmap(start) => say(self.counted(|| self.system.vunmap(start))),
+            Command::Secret(what) => self.secret(what),
             Command::Peek(address) => self.peek(address),
             Command::Poke(address, value) => self.poke(address, value),
             Command::Exec(address) => self.exec(address),

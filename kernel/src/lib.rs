@@ -17,6 +17,7 @@ mod number;
 pub mod parking;
 pub mod readers;
 pub mod report;
+pub mod shelf;
 pub mod sync;
 pub mod terms;
 pub mod trace;

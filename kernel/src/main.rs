@@ -20,6 +20,8 @@ mod lock;
 #[cfg(target_os = "none")]
 mod memory;
 #[cfg(target_os = "none")]
+mod owners;
+#[cfg(target_os = "none")]
 mod prompt;
 #[cfg(target_os = "none")]
 mod referee;

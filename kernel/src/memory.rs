@@ -6,6 +6,7 @@
 
 mod address_map;
 mod arena;
+mod carved;
 mod error;
 mod gic;
 mod hook;
@@ -19,10 +20,13 @@ mod set_aside;
 mod stacks;
 mod start;
 mod system;
+mod view;
 mod vmalloc;
 mod witnessed;
 
 pub(crate) use address_map::{LINEAR, MARKERS};
+pub(crate) use carved::Owned;
 pub(crate) use stacks::{guarded_stack, stacks};
 pub(crate) use start::{Facts, Started, Survey, start};
 pub(crate) use system::System;
+pub(crate) use view::View;

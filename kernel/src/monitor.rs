@@ -14,6 +14,7 @@
 
 mod edit;
 mod form;
+mod owner;
 mod parse;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use blockmap::vmsa::Change;
 
 pub use edit::{LINE_BYTES, LineEditor, Reaction};
 pub use form::{HELP, Help, Operand};
+pub use owner::Secret;
 pub use parse::{ParseError, parse};
 
 /// Something the monitor is asked to do.
@@ -44,6 +46,8 @@ pub enum Command<'a> {
     Vmap(u64),
     /// `vunmap ADDR`: unmap what `vmap` mapped there, and free it.
     Vunmap(VirtAddr),
+    /// `secret take|free|list …`: take memory out of the linear map, for an owner alone.
+    Secret(Secret),
     /// `peek ADDR`: load 64 bits.
     Peek(VirtAddr),
     /// `poke ADDR VALUE`: store 64 bits.
@@ -95,11 +99,13 @@ impl Command<'_> {
             | Self::Protect(..)
             | Self::Split(_)
             | Self::Vmap(_)
-            | Self::Vunmap(_) => true,
+            | Self::Vunmap(_)
+            | Self::Secret(Secret::Take(..) | Secret::Free(_)) => true,
             Self::Help
             | Self::Ptdump(_)
             | Self::Stat
             | Self::Walk(_)
+            | Self::Secret(Secret::List)
             | Self::Peek(_)
             | Self::Poke(..)
             | Self::Exec(_)

@@ -231,7 +231,7 @@ impl<'a> System<'a> {
 
     /// Makes what was written to the valid pages of `range` what is fetched from there: at once if
     /// all of them are valid.
-    fn publish(&self, range: VirtRange) {
+    pub(super) fn publish(&self, range: VirtRange) {
         let page = self.geometry().page_bytes();
         let pages = || {
             (0..range.bytes() / page).filter_map(|number| {
@@ -252,7 +252,7 @@ impl<'a> System<'a> {
     }
 
     /// Whether anything in `range` may be executed by the kernel.
-    fn may_execute(&self, range: VirtRange) -> bool {
+    pub(super) fn may_execute(&self, range: VirtRange) -> bool {
         let reader = self.space().reader();
         let mut runs = self.tree(&reader).within(range).runs();
         runs.any(|run| {

@@ -15,6 +15,10 @@ pub enum Operand {
     Value,
     /// The part of the map to print; may be left out.
     Scope,
+    /// How many pages a secret has, or what to do with secrets.
+    Secret,
+    /// A small number; may be left out.
+    Number,
     /// What to do with the trace.
     Trace,
     /// Whether to print all that the referee has seen; may be left out.
@@ -54,6 +58,8 @@ impl Operand {
             Self::Spread => "same",
             Self::Accesses => "a number of accesses",
             Self::Scope => "linear or all",
+            Self::Secret => "a number, free or list",
+            Self::Number => "a number below 2 to the 32",
             Self::Trace => "on, off or dump",
             Self::Dump => "dump",
             Self::File => "a file's name",
@@ -68,6 +74,8 @@ impl Operand {
             Self::Pages => "PAGES",
             Self::Value => "VALUE",
             Self::Scope => "[linear|all]",
+            Self::Secret => "COUNT|free|list",
+            Self::Number => "[NUMBER]",
             Self::Trace => "on|off|dump",
             Self::Dump => "[dump]",
             Self::Times => "[TIMES]",
@@ -100,6 +108,7 @@ pub(super) enum Verb {
     Split,
     Vmap,
     Vunmap,
+    Secret,
     Peek,
     Poke,
     Exec,
@@ -136,6 +145,7 @@ const CONFLICT: &[Operand] = &[Operand::Address, Operand::Times];
 const CPU_ON_OFF: &[Operand] = &[Operand::OnOff, Operand::Cpu];
 const CHURN: &[Operand] = &[Operand::Changes, Operand::Accesses];
 const WRITERS: &[Operand] = &[Operand::Changes, Operand::Spread];
+const SECRET: &[Operand] = &[Operand::Secret, Operand::Number];
 const TRACE: &[Operand] = &[Operand::Trace, Operand::File];
 
 const fn form(
@@ -147,7 +157,7 @@ const fn form(
     Form { name, verb, operands, says }
 }
 
-pub(super) const FORMS: [Form; 30] = [
+pub(super) const FORMS: [Form; 31] = [
     form("help", Verb::Help, NONE, "this list"),
     form("ptdump", Verb::Ptdump, &[Operand::Scope], "the map, in runs of equal leaves"),
     form("stat", Verb::Stat, NONE, "leaves of each size, tables, frames"),
@@ -161,6 +171,7 @@ pub(super) const FORMS: [Form; 30] = [
     form("split", Verb::Split, PAGES, "no leaf reaches across either end"),
     form("vmap", Verb::Vmap, &[Operand::Pages], "map free memory, read-write"),
     form("vunmap", Verb::Vunmap, ONE_ADDRESS, "undoes vmap"),
+    form("secret", Verb::Secret, SECRET, "memory that only its owner reaches"),
     form("peek", Verb::Peek, ONE_ADDRESS, "load 64 bits"),
     form("poke", Verb::Poke, &[Operand::Address, Operand::Value], "store 64 bits"),
     form("exec", Verb::Exec, ONE_ADDRESS, "call the instructions there"),

@@ -17,7 +17,7 @@ pub struct ParseError<'a> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wrong<'a> {
+pub(super) enum Wrong<'a> {
     /// There is no command of this name.
     Name(&'a str),
     /// An operand that must be there is not.
@@ -82,6 +82,7 @@ fn command<'a>(
         Verb::Split => Command::Split(operands.pages()?),
         Verb::Vmap => Command::Vmap(operands.number()?),
         Verb::Vunmap => Command::Vunmap(operands.address()?),
+        Verb::Secret => Command::Secret(operands.secret()?),
         Verb::Peek => Command::Peek(operands.address()?),
         Verb::Poke => Command::Poke(operands.address()?, operands.number()?),
         Verb::Exec => Command::Exec(operands.address()?),
@@ -107,7 +108,7 @@ fn command<'a>(
 }
 
 /// The words after a command's name, read as what its form says they are.
-struct Operands<'f, W> {
+pub(super) struct Operands<'f, W> {
     form: &'f Form,
     words: W,
     taken: usize,
@@ -116,7 +117,7 @@ struct Operands<'f, W> {
 impl<'a, W: Iterator<Item = &'a str>> Operands<'_, W> {
     /// The next operand: what `read` makes of its word, or `default` where it may be left out and
     /// is.
-    fn next<T>(
+    pub(super) fn next<T>(
         &mut self,
         read: impl FnOnce(&'a str) -> Option<T>,
         default: Option<T>,

@@ -35,6 +35,10 @@ fn every_command_is_read_with_its_operands() {
     assert_eq!(read("invalid 0xffff000155555000 1"), Command::Protect(Change::Invalid, one));
     assert_eq!(read("valid 0xffff000155555000 1"), Command::Protect(Change::Valid, one));
     assert_eq!(read("split 4096 3"), Command::Split(range(0x1000, 0x3000)));
+    assert_eq!(read("secret 3"), Command::Secret(Secret::Take(3, None)));
+    assert_eq!(read("secret 3 9"), Command::Secret(Secret::Take(3, Some(9))));
+    assert_eq!(read("secret free 2"), Command::Secret(Secret::Free(2)));
+    assert_eq!(read("secret list"), Command::Secret(Secret::List));
     assert_eq!(read("peek 8"), Command::Peek(VirtAddr::new(8)));
     assert_eq!(read("poke 8 0x2a"), Command::Poke(VirtAddr::new(8), 42));
     assert_eq!(read("exec 0"), Command::Exec(VirtAddr::new(0)));
@@ -66,6 +70,11 @@ fn an_error_says_what_was_expected() {
     assert_eq!(error("poke 1 2 3"), "poke takes ADDR VALUE; 3 is one operand too many");
     assert_eq!(error("stat now"), "stat takes nothing; now is one operand too many");
     assert_eq!(error("ptdump user"), "ptdump takes [linear|all]; user is not linear or all");
+    assert_eq!(error("secret free"), "secret takes COUNT|free|list [NUMBER]; [NUMBER] is missing");
+    assert_eq!(
+        error("secret 1 4294967296"),
+        "secret takes COUNT|free|list [NUMBER]; 4294967296 is not a number below 2 to the 32"
+    );
     assert_eq!(error("trace"), "trace takes on|off|dump [FILE]; on|off|dump is missing");
     assert_eq!(error("trace up"), "trace takes on|off|dump [FILE]; up is not on, off or dump");
     assert_eq!(
@@ -94,6 +103,8 @@ fn a_form_has_the_operands_its_command_reads() {
                 | Operand::Cpu
                 | Operand::Changes
                 | Operand::Accesses
+                | Operand::Secret
+                | Operand::Number
                 | Operand::Status => " 1",
                 Operand::Leaves => " pages",
                 Operand::OnOff => " off",
@@ -142,12 +153,14 @@ fn a_trace_names_the_commands_that_change_tables() {
                 | Operand::Pages
                 | Operand::Value
                 | Operand::Cpu
+                | Operand::Secret
                 | Operand::Changes => " 4096",
                 Operand::Scope
                 | Operand::Spread
                 | Operand::Accesses
                 | Operand::Dump
                 | Operand::Times
+                | Operand::Number
                 | Operand::File
                 | Operand::Status => "",
             };
@@ -155,7 +168,7 @@ fn a_trace_names_the_commands_that_change_tables() {
         });
         let changing = [
             "ro", "rw", "nx", "x", "invalid", "valid", "split", "vmap", "vunmap", "churn",
-            "writers", "repaint",
+            "writers", "repaint", "secret",
         ];
         let named = changing.contains(&form.name);
         assert_eq!(parse(&text).unwrap().changes_tables(), named, "{text}");

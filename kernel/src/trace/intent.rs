@@ -72,32 +72,36 @@ impl Recording<'_> {
     /// Says what `change` is to make of the leaves that `tree` has in `range`, an intent for each
     /// run of equal leaves.
     pub fn intend_change<R: ReadTable>(&self, tree: Tree<'_, R>, range: VirtRange, change: Change) {
-        if !self.is_on() {
-            return;
-        }
-        let geometry = tree.geometry();
-        let masks = change.masks(geometry.regime());
-        for run in tree.within(range).runs() {
-            if let (Some(old), Some(part)) = (run.mapped(), run.range.intersection(range)) {
-                let offset = part.start().offset_from(run.range.start()).unwrap_or(0);
-                let meaning = masks.apply(old.meaning);
-                let new = Mapped { meaning, output: old.output.wrapping_add(offset), ..old };
-                self.intend(part, Target::of(geometry, new), Meanwhile::Accessible);
-            }
-        }
+        let masks = change.masks(tree.geometry().regime());
+        self.intend_runs(tree, range, (|meaning| masks.apply(meaning), Meanwhile::Accessible));
+    }
+
+    /// Says that all leaves that `tree` has in `range` are to say `meaning` again.
+    pub fn intend_back<R: ReadTable>(&self, tree: Tree<'_, R>, range: VirtRange, meaning: u64) {
+        self.intend_runs(tree, range, (|_| meaning, Meanwhile::Accessible));
     }
 
     /// Says that `range` means the same before and after, and that nobody accesses it meanwhile.
     pub fn intend_same<R: ReadTable>(&self, tree: Tree<'_, R>, range: VirtRange) {
+        self.intend_runs(tree, range, (|meaning| meaning, Meanwhile::Idle));
+    }
+
+    /// An intent for each run of equal leaves that `tree` has in `range`: what each is to say.
+    fn intend_runs<R: ReadTable>(
+        &self,
+        tree: Tree<'_, R>,
+        range: VirtRange,
+        (becomes, meanwhile): (impl Fn(u64) -> u64, Meanwhile),
+    ) {
         if !self.is_on() {
             return;
         }
-        let geometry = tree.geometry();
         for run in tree.within(range).runs() {
             if let (Some(old), Some(part)) = (run.mapped(), run.range.intersection(range)) {
                 let offset = part.start().offset_from(run.range.start()).unwrap_or(0);
-                let same = Mapped { output: old.output.wrapping_add(offset), ..old };
-                self.intend(part, Target::of(geometry, same), Meanwhile::Idle);
+                let meaning = becomes(old.meaning);
+                let new = Mapped { meaning, output: old.output.wrapping_add(offset), ..old };
+                self.intend(part, Target::of(tree.geometry(), new), meanwhile);
             }
         }
     }

@@ -1,0 +1,37 @@
+//! What owners of memory are asked to do.
+
+use super::parse::{Operands, Wrong};
+use crate::number::number;
+
+/// What to do with memory that nobody but its owner is to reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secret {
+    /// `secret COUNT [NUMBER]`: make one of so many pages, or of so many pieces of 2 to the number
+    /// pages.
+    Take(u64, Option<u32>),
+    /// `secret free NUMBER`: give the secret of that number back.
+    Free(u32),
+    /// `secret list`: print all of them.
+    List,
+}
+
+impl<'a, W: Iterator<Item = &'a str>> Operands<'_, W> {
+    pub(super) fn secret(&mut self) -> Result<Secret, Wrong<'a>> {
+        let named = |word: &str| match word {
+            "free" => Some(Secret::Free(0)),
+            "list" => Some(Secret::List),
+            count => number(count).map(|count| Secret::Take(count, None)),
+        };
+        match self.next(named, None)? {
+            Secret::Take(count, _) => Ok(Secret::Take(count, self.next(small, Some(None))?)),
+            Secret::Free(_) => self.next(|word| small(word)?, None).map(Secret::Free),
+            Secret::List => Ok(Secret::List),
+        }
+    }
+}
+
+/// A number of 32 bits that may be left out.
+#[expect(clippy::option_option, reason = "the outer tells whether the word is one")]
+fn small(word: &str) -> Option<Option<u32>> {
+    u32::try_from(number(word)?).ok().map(Some)
+}

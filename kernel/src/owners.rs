@@ -1,0 +1,6 @@
+//! Owners: those in the kernel whose memory needs rights of its own.
+//!
+//! All of them carve their memory out of the linear map, change its rights as they please, and give
+//! it back as it was.
+
+pub(crate) mod secret;
