@@ -232,6 +232,7 @@ fn an_operation_says_what_it_is_to_make_of_its_range() {
         recording.add(taken(0));
         let invalid = VirtRange::new(VirtAddr::new(LINEAR + (7 << 30)), 4096).unwrap();
         recording.intend_change(tables.tree(), invalid, Change::Valid);
+        recording.intend_back(tables.tree(), invalid, 0x60_0000_0000_0781);
         recording.intend_change(tables.tree(), range, Change::Invalid);
     });
     let expected = [
@@ -247,6 +248,7 @@ fn an_operation_says_what_it_is_to_make_of_its_range() {
         "# refused",
         "# table taken 0x0",
         "intend 0xffff0001c0000000+0x1000 output 0x200000000 rw- type 0",
+        "intend 0xffff0001c0000000+0x1000 output 0x200000000 r-- type 0",
         "intend 0xffff000140001000+0x7ffff000 unmapped",
         "intend 0xffff0001c0000000+0x40000000 unmapped",
         "intend 0xffff000200000000+0x40001000 unmapped",

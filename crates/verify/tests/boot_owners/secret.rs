@@ -68,12 +68,12 @@ fn what_is_in_one_piece_is_carved_as_one() {
 #[test]
 fn guest_memory_of_many_pieces_comes_and_goes() {
     for way in WAYS {
-        let script = "stat; ptdump; secret 100 0; secret 40 4; secret 20 9; stat; \
+        let script = "stat; ptdump; secret 100 0; secret 40 4; secret 6 9; stat; \
                       secret free 2; secret free 1; secret free 3; stat; ptdump";
         let booted = boot(way, script);
         assert_eq!(gone(&booted, "secret 100 0").len(), 100, "{}", booted.console);
         let [before, taken, after] = booted.stats().try_into().unwrap();
-        let pages = 100 + 40 * 16 + 20 * 512;
+        let pages = 100 + 40 * 16 + 6 * 512;
         assert_eq!(taken.frames["used"], before.frames["used"] + pages);
         assert_eq!(taken.map["present but invalid"], format!("{}K", pages * 4));
         none_is_lost(&before, &after);
