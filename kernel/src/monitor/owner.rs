@@ -6,10 +6,10 @@ use crate::number::number;
 /// What to do with memory that nobody but its owner is to reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Secret {
-    /// `secret COUNT [NUMBER]`: make one of so many pages, or of so many pieces of 2 to the number
+    /// `secret N [N]`: make one of so many pages, or of so many pieces of 2 to the second
     /// pages.
     Take(u64, Option<u32>),
-    /// `secret free NUMBER`: give the secret of that number back.
+    /// `secret free N`: give the secret of that number back.
     Free(u32),
     /// `secret list`: print all of them.
     List,

@@ -70,10 +70,10 @@ fn an_error_says_what_was_expected() {
     assert_eq!(error("poke 1 2 3"), "poke takes ADDR VALUE; 3 is one operand too many");
     assert_eq!(error("stat now"), "stat takes nothing; now is one operand too many");
     assert_eq!(error("ptdump user"), "ptdump takes [linear|all]; user is not linear or all");
-    assert_eq!(error("secret free"), "secret takes COUNT|free|list [NUMBER]; [NUMBER] is missing");
+    assert_eq!(error("secret free"), "secret takes N|free|list [N]; [N] is missing");
     assert_eq!(
         error("secret 1 4294967296"),
-        "secret takes COUNT|free|list [NUMBER]; 4294967296 is not a number below 2 to the 32"
+        "secret takes N|free|list [N]; 4294967296 is not a number below 2 to the 32"
     );
     assert_eq!(error("trace"), "trace takes on|off|dump [FILE]; on|off|dump is missing");
     assert_eq!(error("trace up"), "trace takes on|off|dump [FILE]; up is not on, off or dump");
