@@ -7,6 +7,7 @@ mod faults;
 mod load;
 mod mixtures;
 mod modes;
+mod own_tables;
 
 use blockmap_verify::machine::{Booted, Config};
 
