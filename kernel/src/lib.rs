@@ -5,6 +5,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod archive;
 pub mod areas;
 pub mod chain;
 pub mod cmdline;
@@ -12,8 +13,10 @@ pub mod devicetree;
 pub mod frames;
 pub mod identity;
 pub mod locks;
+pub mod module;
 pub mod monitor;
 mod number;
+pub mod pages;
 pub mod parking;
 pub mod readers;
 pub mod report;

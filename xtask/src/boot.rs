@@ -7,7 +7,10 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::qemu::{Input, Machine, Size, interactive, scripted};
-use crate::{image, setup};
+use crate::{image, modules, setup};
+
+/// What has QEMU hand an archive of files to the kernel: its modules, unless somebody has another.
+const INITRD: &str = "-initrd";
 
 /// What `cargo xtask boot` takes.
 #[derive(Clone, Debug, clap::Args)]
@@ -49,7 +52,11 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     setup::bare_metal_target()?;
     setup::qemu()?;
     let image = image::build()?;
-    let machine = machine(options);
+    let mut machine = machine(options);
+    if !machine.further.iter().any(|argument| argument == INITRD) {
+        let archive = modules::build()?.to_string_lossy().into_owned();
+        machine.further.extend([INITRD.to_owned(), archive]);
+    }
     if machine.input == Input::Keyboard {
         eprintln!("To leave: type `poweroff`, or press Ctrl-A and then X.");
         return Ok(interactive(&machine, &image.flat)?.into());

@@ -6,7 +6,6 @@
 mod archive;
 mod check;
 mod console;
-mod cpio;
 mod initramfs;
 mod kernel;
 mod kind;

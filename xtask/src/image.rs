@@ -68,7 +68,7 @@ fn compile() -> Result<PathBuf> {
 }
 
 /// Puts `bytes` at `path` at once: a machine that is just being started reads the old or the new.
-fn place(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn place(path: &Path, bytes: &[u8]) -> Result<()> {
     if fs::read(path).is_ok_and(|there| there == bytes) {
         return Ok(());
     }

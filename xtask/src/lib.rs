@@ -8,6 +8,7 @@
 pub mod bench;
 pub mod boot;
 pub mod check;
+mod cpio;
 pub mod demo;
 pub mod doc;
 pub mod fuzz;
@@ -15,6 +16,7 @@ pub mod guest;
 pub mod image;
 pub mod loom;
 pub mod miri;
+pub mod modules;
 pub mod mutants;
 pub mod oracle;
 pub mod qemu;

@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::check::{self, BOOTING, COVERING};
 use crate::stage::{Show, run, run_work};
 use crate::workspace::packages;
-use crate::{image, loom, setup};
+use crate::{image, loom, modules, setup};
 
 /// Sets up what is missing and runs every test, up to the first stage that fails.
 ///
@@ -21,6 +21,7 @@ pub fn run_all() -> Result<ExitCode> {
     run("doctests", Show::Closings, &["test", "--workspace", "--doc"])?;
     loom::run_stage()?;
     run_work("image", || image::build().map(|_image| ExitCode::SUCCESS))?;
+    run_work("modules", || modules::build().map(|_archive| ExitCode::SUCCESS))?;
     let covering = ["test", "--package", "blockmap-verify", "--test", COVERING];
     run("the oracle's covering set", Show::Closings, &covering)?;
     boot_tests()?;

@@ -36,13 +36,20 @@ pub fn cargo() -> Command {
     cargo
 }
 
+/// The compiler of the cargo that runs this, to be run in the top folder.
+#[must_use]
+pub fn rustc() -> Command {
+    let mut rustc = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    rustc.current_dir(root());
+    rustc
+}
+
 /// The target of the machine that this runs on, as the compiler calls it.
 ///
 /// # Errors
 /// When there is no compiler, or it does not say.
 pub fn host() -> Result<String> {
-    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let output = Command::new(rustc).arg("-vV").current_dir(root()).output()?;
+    let output = rustc().arg("-vV").output()?;
     let text = String::from_utf8_lossy(&output.stdout);
     let host = text.lines().find_map(|line| line.strip_prefix("host: "));
     host.map(str::to_owned).context("rustc -vV does not say which machine this is")

@@ -295,9 +295,11 @@ impl<P: Platform> Carve<'_, P> {
             // INVARIANT: they were valid leaves when they were carved, and are nobody else's.
             Err(_) => return Err(PartError::NoPart { part, carve }),
         }
+        // What is invalid is in no TLB, and nobody else changes it. [invalid-is-never-cached]
+        let is_cached = change.needs_invalidation() && !self.is_invalid(part);
         let masks = change.masks(self.space.geometry().regime());
         self.space.update_range(part, masks);
-        if change.needs_invalidation() {
+        if is_cached {
             visit.complete(part);
         } else {
             self.space.complete_new();
@@ -321,21 +323,26 @@ impl<P: Platform> Carve<'_, P> {
             // Whatever it granted since, it granted before; or it gets neither back.
             (0, 0) | (1.., 1..) => return None,
         };
-        (!self.all_have(bit)).then_some(change)
+        let pattern = Pattern { mask: bit, value: bit };
+        (!self.all_match(self.range, pattern)).then_some(change)
     }
 
-    /// Whether all leaves have this bit.
-    fn all_have(&self, bit: u64) -> bool {
-        let pattern = Pattern { mask: bit, value: bit };
-        let mut next = Some(self.range.start());
+    /// Whether all leaves of `part` are invalid.
+    fn is_invalid(&self, part: VirtRange) -> bool {
+        self.all_match(part, Pattern { mask: bits::VALID, value: 0 })
+    }
+
+    /// Whether all leaves of `part` match.
+    fn all_match(&self, part: VirtRange, pattern: Pattern) -> bool {
+        let mut next = Some(part.start());
         while let Some(at) = next {
             let place = self.space.find(at);
-            let span = self.space.span_up_to(place.table(), at, self.range.last());
+            let span = self.space.span_up_to(place.table(), at, part.last());
             let leaves = self.space.leaves_of(place.level, span);
             if self.space.machine().scan(leaves, pattern) < leaves.count {
                 return false;
             }
-            next = self.space.after((place.level, at), leaves.count, self.range.last());
+            next = self.space.after((place.level, at), leaves.count, part.last());
         }
         true
     }

@@ -10,9 +10,11 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod archive;
 mod devicetree;
 mod fields;
 mod memory_map;
+mod module;
 mod mutation;
 mod tables;
 mod text;
@@ -41,10 +43,12 @@ pub enum Cost {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 10] = [
+    Target { name: "archive", feed: archive::feed, cost: Cost::Small },
     Target { name: "command-line", feed: text::command_line, cost: Cost::Small },
     Target { name: "device-tree", feed: devicetree::feed, cost: Cost::Small },
     Target { name: "memory-map", feed: memory_map::feed, cost: Cost::Small },
+    Target { name: "module", feed: module::feed, cost: Cost::Small },
     Target { name: "monitor", feed: text::monitor, cost: Cost::Small },
     Target { name: "program", feed: text::program, cost: Cost::Small },
     Target { name: "tables", feed: tables::feed, cost: Cost::Large },

@@ -73,6 +73,11 @@ fn withstands(name: &str) {
 }
 
 #[test]
+fn an_archive_is_read_to_its_end() {
+    withstands("archive");
+}
+
+#[test]
 fn a_command_line_is_understood_or_complained_about() {
     withstands("command-line");
 }
@@ -85,6 +90,11 @@ fn a_device_tree_is_read_to_its_end() {
 #[test]
 fn a_memory_map_is_planned_or_refused() {
     withstands("memory-map");
+}
+
+#[test]
+fn a_module_is_written_or_refused() {
+    withstands("module");
 }
 
 #[test]

@@ -129,6 +129,31 @@ fn parts_are_multiples_of_the_grain_and_take_no_memory() {
 }
 
 #[test]
+fn what_is_invalid_changes_without_an_invalidation() {
+    for strategy in STRATEGIES {
+        with_map(strategy, |space, events| {
+            let all = range(LINEAR + 2 * MIB, 2 * MIB);
+            let carve = space.carve(all, Grain::Bytes(PAGE), &MAY_PARK).unwrap();
+            let (part, both) = (range(LINEAR + 2 * MIB, PAGE), range(LINEAR + 2 * MIB, 2 * PAGE));
+            let invalidations = |part, change| {
+                events.borrow_mut().clear();
+                carve.protect(part, change).unwrap();
+                let events = events.borrow();
+                events.iter().filter(|event| matches!(event, Event::Invalidate(_))).count()
+            };
+            assert_eq!(invalidations(part, Change::Invalid), 1);
+            for change in [Change::ReadOnly, Change::Execute, Change::NoExecute] {
+                assert_eq!(invalidations(part, change), 0, "{change:?}");
+                // Its neighbour is valid.
+                assert_eq!(invalidations(both, Change::ReadOnly), 1);
+            }
+            assert_eq!(invalidations(part, Change::Valid), 0);
+            assert_eq!(invalidations(part, Change::ReadWrite), 1);
+        });
+    }
+}
+
+#[test]
 fn what_is_carved_is_nobody_elses() {
     with_map(Strategy::Live, |space, _| {
         let all = range(LINEAR + 2 * MIB, 2 * MIB);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::cpio::{Cpio, Entry};
+use crate::cpio::{Cpio, Entry};
 use crate::workspace::{cargo, target_dir};
 
 /// The target of programs that run in a guest: linked to nothing that a guest would have to have.

@@ -5,7 +5,7 @@ use super::{Check, Problem};
 use crate::workspace::Package;
 
 /// What each of our packages may name, whatever for. Anything else needs a decision record first.
-const MAY_NAME: [(&str, &[&str]); 14] = [
+const MAY_NAME: [(&str, &[&str]); 16] = [
     ("blockmap-machine", &[]),
     ("blockmap-vmsa", &["blockmap-machine"]),
     ("blockmap-layout", &["blockmap-vmsa"]),
@@ -20,6 +20,8 @@ const MAY_NAME: [(&str, &[&str]); 14] = [
     ("blockmap-cli", &["blockmap-inspect", "blockmap-layout", "blockmap-dump", "blockmap-model"]),
     ("xtask", &[]),
     ("blockmap-guest", &[]),
+    ("blockmap-module-greeter", &[]),
+    ("blockmap-module-tables", &[]),
 ];
 
 /// Stands for every package.

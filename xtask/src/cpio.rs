@@ -1,15 +1,15 @@
-//! An archive that Linux unpacks as its first file system: the `newc` form of cpio.
+//! An archive that a kernel finds its first files in: the `newc` form of cpio.
 
 /// An archive being written.
 #[derive(Debug, Default)]
-pub(super) struct Cpio {
+pub(crate) struct Cpio {
     bytes: Vec<u8>,
     entries: u32,
 }
 
 /// What an entry of an archive is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Entry<'a> {
+pub(crate) enum Entry<'a> {
     /// A folder.
     Folder,
     /// A file that may be run.
@@ -20,7 +20,7 @@ pub(super) enum Entry<'a> {
 
 impl Cpio {
     /// Adds the entry `path`, which is relative to the top; its folder is to be there already.
-    pub(super) fn add(&mut self, path: &str, entry: Entry<'_>) {
+    pub(crate) fn add(&mut self, path: &str, entry: Entry<'_>) {
         let (mode, content, major, minor) = match entry {
             Entry::Folder => (0o040_755, &[][..], 0, 0),
             Entry::File(content) => (0o100_755, content, 0, 0),
@@ -31,7 +31,7 @@ impl Cpio {
     }
 
     /// The archive, ended.
-    pub(super) fn finish(mut self) -> Vec<u8> {
+    pub(crate) fn finish(mut self) -> Vec<u8> {
         self.write("TRAILER!!!", [0, 0], &[], [0, 0]);
         self.bytes
     }
