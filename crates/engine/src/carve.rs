@@ -296,7 +296,8 @@ impl<P: Platform> Carve<'_, P> {
             Err(_) => return Err(PartError::NoPart { part, carve }),
         }
         // What is invalid is in no TLB, and nobody else changes it. [invalid-is-never-cached]
-        let is_cached = change.needs_invalidation() && !self.is_invalid(part);
+        let invalid = Pattern { mask: bits::VALID, value: 0 };
+        let is_cached = change.needs_invalidation() && !self.all_match(part, invalid);
         let masks = change.masks(self.space.geometry().regime());
         self.space.update_range(part, masks);
         if is_cached {
@@ -323,13 +324,7 @@ impl<P: Platform> Carve<'_, P> {
             // Whatever it granted since, it granted before; or it gets neither back.
             (0, 0) | (1.., 1..) => return None,
         };
-        let pattern = Pattern { mask: bit, value: bit };
-        (!self.all_match(self.range, pattern)).then_some(change)
-    }
-
-    /// Whether all leaves of `part` are invalid.
-    fn is_invalid(&self, part: VirtRange) -> bool {
-        self.all_match(part, Pattern { mask: bits::VALID, value: 0 })
+        (!self.all_match(self.range, Pattern { mask: bit, value: bit })).then_some(change)
     }
 
     /// Whether all leaves of `part` match.
