@@ -2,6 +2,7 @@
 
 mod count;
 mod cpus;
+mod heal;
 mod owners;
 mod referee;
 mod trace;
@@ -64,6 +65,7 @@ impl Monitor<'_> {
             Command::Churn(changes, accesses) => self.churn(changes, accesses),
             Command::Writers(changes, spread) => self.writers(changes, spread),
             Command::Repaint => say(self.counted(|| self.system.repaint_pages())),
+            Command::Heal(what) => self.heal(what),
             Command::Count(what) => Self::count(what),
             Command::Cmdline => self.cmdline(),
             Command::Poweroff(status) => exit::exit(Status::Asked(status)),
@@ -96,6 +98,7 @@ impl Monitor<'_> {
         println!("linear map:");
         let frames = self.system.frames();
         console::print(format_args!("{}", StatText { map: &map, frames }));
+        self.healed();
         Self::parkings();
     }
 
@@ -107,7 +110,11 @@ impl Monitor<'_> {
     }
 
     fn protect(&self, range: VirtRange, change: Change) {
-        say(self.counted(|| self.system.protect(range, change)));
+        let result = self.counted(|| self.system.protect(range, change));
+        if result.is_ok() {
+            self.system.heal_later(range);
+        }
+        say(result);
     }
 
     fn split(&self, range: VirtRange) {

@@ -9,6 +9,7 @@ mod arena;
 mod carved;
 mod error;
 mod gic;
+mod heal;
 mod hook;
 mod paint;
 mod pinned;

@@ -79,6 +79,8 @@ pub enum Command<'a> {
     Writers(u64, Spread),
     /// `repaint pages`: make pages of the linear map's blocks, with all other CPUs parked.
     Repaint,
+    /// `heal [all]`: make leaves large again that were made small.
+    Heal(Heal),
     /// `count on|off`: after each command that changes the tables, say what it cost: in cycles, or
     /// in effects while these are recorded.
     Count(Power),
@@ -96,6 +98,7 @@ impl Command<'_> {
             Self::Churn(..)
             | Self::Writers(..)
             | Self::Repaint
+            | Self::Heal(_)
             | Self::Protect(..)
             | Self::Split(_)
             | Self::Vmap(_)
@@ -151,6 +154,15 @@ pub enum Spread {
     Apart,
     /// All in the same slot.
     Together,
+}
+
+/// Which leaves to make large again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heal {
+    /// Those near what was given back.
+    Queued,
+    /// All of the linear map.
+    All,
 }
 
 /// On or off.

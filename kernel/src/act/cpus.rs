@@ -132,6 +132,7 @@ impl Monitor<'_> {
             if write(change).is_err() {
                 return Err(ChurnError::NotWritable);
             }
+            self.system.heal_later(page);
             self.system.give_page(page);
         }
         Ok(())

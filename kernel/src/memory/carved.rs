@@ -114,5 +114,6 @@ impl Drop for Owned {
         recording.intend_back(system.tree(&system.space().reader()), self.range, self.meaning);
         carve.restore();
         recording.add(Record::Achieved);
+        system.heal_later(self.range);
     }
 }

@@ -1,5 +1,7 @@
 //! The linear map in pages, where sizes are never to change again.
 
+use core::sync::atomic::Ordering;
+
 use blockmap::RepaintError;
 use blockmap::layout::{Repaint, Strategy, decide};
 use blockmap::vmsa::Leaves;
@@ -11,7 +13,11 @@ impl System<'_> {
     /// What is to become of the map before `strategy` holds.
     pub(crate) fn wanted_repaint(&self, strategy: Strategy) -> Repaint {
         let inputs = self.policy().inputs;
-        let painted = if self.is_repainted() { Leaves::Pages } else { decide(inputs).leaves };
+        let painted = if self.repainted.load(Ordering::Relaxed) {
+            Leaves::Pages
+        } else {
+            decide(inputs).leaves
+        };
         strategy.repaint(painted, inputs)
     }
 
@@ -24,7 +30,7 @@ impl System<'_> {
         let keep = self.image_alias();
         self.recording().note("pages instead of blocks");
         self.space().repaint(LINEAR, keep.as_slice(), &Self::may_park())?;
-        self.set_repainted();
+        self.repainted.store(true, Ordering::Relaxed);
         Ok(())
     }
 }

@@ -19,6 +19,7 @@ use blockmap_kernel::terms::SharedTerms;
 use blockmap_kernel::trace::{BeginError, Origin, Recording, TraceText};
 
 use super::address_map::{IMAGE_SIDE, VMALLOC_RANGE};
+use super::heal::Healing;
 use super::recorded::Recorded;
 use super::reserve::Reserve;
 use super::witnessed::WitnessedLocks;
@@ -48,7 +49,9 @@ pub(crate) struct System<'a> {
     needs: Needs,
     policy: Policy,
     window_table: PhysAddr,
-    repainted: AtomicBool,
+    /// Whether pages were made of what was painted.
+    pub(super) repainted: AtomicBool,
+    pub(super) healing: Healing,
 }
 
 /// What a running system is made of.
@@ -83,6 +86,7 @@ impl<'a> System<'a> {
             policy: parts.policy,
             window_table: parts.window_table,
             repainted: AtomicBool::new(false),
+            healing: Healing::new(),
         }
     }
 
@@ -107,16 +111,6 @@ impl<'a> System<'a> {
     /// What the map asks of a CPU that is to use it.
     pub(crate) const fn needs(&self) -> Needs {
         self.needs
-    }
-
-    /// Whether pages were made of what was painted.
-    pub(super) fn is_repainted(&self) -> bool {
-        self.repainted.load(Ordering::Relaxed)
-    }
-
-    /// Pages were made of what was painted.
-    pub(super) fn set_repainted(&self) {
-        self.repainted.store(true, Ordering::Relaxed);
     }
 
     /// What terms are made of, besides CPUs.

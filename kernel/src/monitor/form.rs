@@ -31,6 +31,8 @@ pub enum Operand {
     OnOff,
     /// What to make of blocks.
     Leaves,
+    /// Whether to heal everything; may be left out.
+    Heal,
     /// A number of changes.
     Changes,
     /// Whether several CPUs change pages of the same slot; may be left out.
@@ -54,6 +56,7 @@ impl Operand {
             Self::Cpu => "a CPU's number",
             Self::OnOff => "on or off",
             Self::Leaves => "pages",
+            Self::Heal => "all",
             Self::Changes => "a number of changes",
             Self::Spread => "same",
             Self::Accesses => "a number of accesses",
@@ -82,6 +85,7 @@ impl Operand {
             Self::Cpu => "CPU",
             Self::OnOff => "on|off",
             Self::Leaves => "pages",
+            Self::Heal => "[all]",
             Self::Changes => "CHANGES",
             Self::Spread => "[same]",
             Self::Accesses => "[ACCESSES]",
@@ -123,6 +127,7 @@ pub(super) enum Verb {
     Churn,
     Writers,
     Repaint,
+    Heal,
     Count,
     Cmdline,
     Poweroff,
@@ -157,7 +162,7 @@ const fn form(
     Form { name, verb, operands, says }
 }
 
-pub(super) const FORMS: [Form; 31] = [
+pub(super) const FORMS: [Form; 32] = [
     form("help", Verb::Help, NONE, "this list"),
     form("ptdump", Verb::Ptdump, &[Operand::Scope], "the map, in runs of equal leaves"),
     form("stat", Verb::Stat, NONE, "leaves of each size, tables, frames"),
@@ -191,6 +196,7 @@ pub(super) const FORMS: [Form; 31] = [
         &[Operand::Leaves],
         "pages instead of blocks, with all others parked",
     ),
+    form("heal", Verb::Heal, &[Operand::Heal], "make leaves large again that became small"),
     form("count", Verb::Count, &[Operand::OnOff], "say what each change of the tables costs"),
     form("cmdline", Verb::Cmdline, NONE, "the command line, and what is wrong with it"),
     form("poweroff", Verb::Poweroff, &[Operand::Status], "end the machine"),

@@ -6,7 +6,7 @@ use blockmap::machine::{VirtAddr, VirtRange};
 use blockmap::vmsa::Geometry;
 
 use super::form::{FORMS, Form, Operand, Typed, Verb};
-use super::{Command, Power, Referee, Scope, Spread, Trace};
+use super::{Command, Heal, Power, Referee, Scope, Spread, Trace};
 use crate::number::number;
 
 /// Why a text is not a command. Nothing was done.
@@ -97,6 +97,7 @@ fn command<'a>(
         Verb::Churn => Command::Churn(operands.number()?, operands.accesses()?),
         Verb::Writers => Command::Writers(operands.number()?, operands.spread()?),
         Verb::Repaint => operands.leaves().map(|()| Command::Repaint)?,
+        Verb::Heal => Command::Heal(operands.heal()?),
         Verb::Count => Command::Count(operands.power()?),
         Verb::Cmdline => Command::Cmdline,
         Verb::Poweroff => Command::Poweroff(operands.status()?),
@@ -201,6 +202,10 @@ impl<'a, W: Iterator<Item = &'a str>> Operands<'_, W> {
             _ => None,
         };
         self.next(named, Some(Spread::Apart))
+    }
+
+    fn heal(&mut self) -> Result<Heal, Wrong<'a>> {
+        self.next(|word| (word == "all").then_some(Heal::All), Some(Heal::Queued))
     }
 
     fn cpu(&mut self) -> Result<u32, Wrong<'a>> {

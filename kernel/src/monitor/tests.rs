@@ -49,6 +49,8 @@ fn every_command_is_read_with_its_operands() {
     let file = Trace::Dump(Some("/tmp/Boot.trace"));
     assert_eq!(read("trace dump /tmp/Boot.trace"), Command::Trace(file));
     assert_eq!(read("count on"), Command::Count(Power::On));
+    assert_eq!(read("heal"), Command::Heal(Heal::Queued));
+    assert_eq!(read("heal all"), Command::Heal(Heal::All));
     assert_eq!(read("cmdline"), Command::Cmdline);
     assert_eq!(read("poweroff"), Command::Poweroff(0));
     assert_eq!(read("poweroff 255"), Command::Poweroff(255));
@@ -81,6 +83,7 @@ fn an_error_says_what_was_expected() {
         error("trace on file"),
         "trace takes on|off|dump [FILE]; file is one operand too many"
     );
+    assert_eq!(error("heal some"), "heal takes [all]; some is not all");
     assert_eq!(error("poweroff 256"), "poweroff takes [STATUS]; 256 is not a number from 0 to 255");
     assert_eq!(error("sat"), "sat is not a command; help lists them");
     assert_eq!(error(""), "a command is missing; help lists them");
@@ -108,7 +111,7 @@ fn a_form_has_the_operands_its_command_reads() {
                 | Operand::Status => " 1",
                 Operand::Leaves => " pages",
                 Operand::OnOff => " off",
-                Operand::Scope => " all",
+                Operand::Scope | Operand::Heal => " all",
                 Operand::Spread => " same",
                 Operand::Trace | Operand::Dump => " dump",
                 Operand::File => " file",
@@ -157,6 +160,7 @@ fn a_trace_names_the_commands_that_change_tables() {
                 | Operand::Changes => " 4096",
                 Operand::Scope
                 | Operand::Spread
+                | Operand::Heal
                 | Operand::Accesses
                 | Operand::Dump
                 | Operand::Times
@@ -168,7 +172,7 @@ fn a_trace_names_the_commands_that_change_tables() {
         });
         let changing = [
             "ro", "rw", "nx", "x", "invalid", "valid", "split", "vmap", "vunmap", "churn",
-            "writers", "repaint", "secret",
+            "writers", "repaint", "heal", "secret",
         ];
         let named = changing.contains(&form.name);
         assert_eq!(parse(&text).unwrap().changes_tables(), named, "{text}");

@@ -1,0 +1,32 @@
+//! `heal`: leaves that were made small are made large again.
+
+use blockmap::Collapsed;
+use blockmap_kernel::monitor::Heal;
+
+use super::Monitor;
+use crate::console::println;
+
+impl Monitor<'_> {
+    /// Heals what waits for it, or everything, and says what came of it.
+    pub(super) fn heal(&self, what: Heal) {
+        let result = self.counted(|| match what {
+            Heal::Queued => self.system.heal(),
+            Heal::All => self.system.heal_all(),
+        });
+        match result {
+            Ok(Collapsed { tables, runs }) => {
+                println!("healed: {tables} tables given back, {runs} runs made");
+            }
+            Err(error) => println!("refused: {error}"),
+        }
+    }
+
+    /// What came of healing so far, for `stat`.
+    pub(super) fn healed(&self) {
+        let healed = self.system.healed();
+        println!(
+            "healed so far: {} tables given back, {} runs made; slots that wait: {}",
+            healed.tables, healed.runs, healed.waiting
+        );
+    }
+}

@@ -1,0 +1,106 @@
+//! Leaves that became small are made large again once what they were made small for is over.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use blockmap::machine::VirtRange;
+use blockmap::{CollapseError, Collapsed};
+use blockmap_kernel::heal::{Queue, Which};
+
+use super::address_map::LINEAR;
+use super::system::System;
+use crate::arch::interrupts;
+use crate::lock::Lock;
+
+/// What waits to be healed, and what came of healing so far.
+#[derive(Debug)]
+pub(super) struct Healing {
+    /// Used with interrupts masked: who waits for it waits for some hundred instructions of another
+    /// CPU, in whatever context it is.
+    queue: Lock<Queue>,
+    tables: AtomicU64,
+    runs: AtomicU64,
+}
+
+/// What came of healing since the machine started, and what waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Healed {
+    /// Tables that were given back.
+    pub(crate) tables: u64,
+    /// Contiguous runs that were made.
+    pub(crate) runs: u64,
+    /// Slots that wait.
+    pub(crate) waiting: u64,
+}
+
+impl Healing {
+    /// Nothing waits.
+    pub(super) const fn new() -> Self {
+        let (tables, runs) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { queue: Lock::new(Queue::new()), tables, runs }
+    }
+
+    fn with<T>(&self, what: impl FnOnce(&mut Queue) -> T) -> T {
+        interrupts::all_masked(|| what(&mut self.queue.lock()))
+    }
+
+    fn count(&self, done: Collapsed) {
+        self.tables.fetch_add(done.tables.into(), Ordering::Relaxed);
+        self.runs.fetch_add(done.runs.into(), Ordering::Relaxed);
+    }
+}
+
+impl System<'_> {
+    /// Remembers that leaves of `range` may be as large again as those around them: whoever gives
+    /// memory back says so, and somebody heals it later. What is not in the linear map stays as
+    /// large as it is.
+    ///
+    /// From any context: it never fails, and waits for nobody who waits.
+    pub(crate) fn heal_later(&self, range: VirtRange) {
+        if let Some(view) = range.intersection(LINEAR) {
+            self.healing.with(|queue| queue.add(view));
+        }
+    }
+
+    /// Makes leaves large again wherever that was put off, a slot at a time; between two slots it
+    /// holds nothing.
+    ///
+    /// # Errors
+    /// See [`CollapseError`]; what was not healed waits on.
+    pub(crate) fn heal(&self) -> Result<Collapsed, CollapseError> {
+        let mut done = Collapsed::default();
+        while let Some(slot) = self.healing.with(|queue| queue.take(Which::All)) {
+            let more = self.heal_range(slot).inspect_err(|_| self.heal_later(slot))?;
+            done.tables += more.tables;
+            done.runs += more.runs;
+        }
+        Ok(done)
+    }
+
+    /// Makes leaves of all memory that the linear map shows large again, whatever made them small.
+    ///
+    /// # Errors
+    /// See [`CollapseError`]; all below the slot at fault is healed.
+    pub(crate) fn heal_all(&self) -> Result<Collapsed, CollapseError> {
+        self.frame_states()
+            .banks()
+            .filter_map(|bank| self.linear_range(bank))
+            .for_each(|view| self.heal_later(view));
+        self.heal()
+    }
+
+    /// What came of healing so far.
+    pub(crate) fn healed(&self) -> Healed {
+        Healed {
+            tables: self.healing.tables.load(Ordering::Relaxed),
+            runs: self.healing.runs.load(Ordering::Relaxed),
+            waiting: self.healing.with(|queue| queue.slots()),
+        }
+    }
+
+    fn heal_range(&self, range: VirtRange) -> Result<Collapsed, CollapseError> {
+        // No address is to translate to anything else: nothing is intended.
+        let done = self.space().collapse(range, &Self::may_park())?;
+        self.healing.count(done);
+        Ok(done)
+    }
+}
