@@ -53,7 +53,9 @@ fn what_is_never_quiet_is_healed_after_so_many_steps() {
 fn parts_are_apart_as_long_as_there_is_room_and_then_the_nearest_are_one() {
     let mut queue = Queue::new();
     let slots: Vec<u64> = (0..).map(|number| number * 100).take(ROOM).collect();
-    slots.iter().for_each(|slot| queue.add(page_in(*slot)));
+    for slot in &slots {
+        queue.add(page_in(*slot));
+    }
     // It is nearest to one of those that are there.
     queue.add(page_in(203));
     // Those two are nearer to each other than anything is to this one.
@@ -72,12 +74,16 @@ proptest! {
     ) {
         let mut queue = Queue::new();
         let (before, after) = slots.split_at(slots.len() / 2);
-        before.iter().for_each(|slot| queue.add(page_in(*slot)));
+        for slot in before.iter().copied() {
+            queue.add(page_in(slot));
+        }
         let mut seen: Vec<u64> = (0..taken)
             .filter_map(|_| queue.take(Which::All))
             .map(|slot| (slot.start().value() - BASE) / SLOT_BYTES)
             .collect();
-        after.iter().for_each(|slot| queue.add(page_in(*slot)));
+        for slot in after.iter().copied() {
+            queue.add(page_in(slot));
+        }
         let waiting = queue.slots();
         let rest = all(&mut queue, Which::All);
         prop_assert_eq!(u64::try_from(rest.len()).unwrap(), waiting);
