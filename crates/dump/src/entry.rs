@@ -179,11 +179,7 @@ impl<R: ReadTable> Entries<'_, R> {
 
     /// Passes over those of the entries at hand that go on from `word`, the entry that came last:
     /// each is the one before it and `step` more. Says how many.
-    ///
-    /// What a leaf says stays the same where only these bits of its address change: they are
-    /// address bits in every geometry. Others are left to be looked at one by one.
-    pub(crate) fn pass_over(&mut self, mut word: u64, step: u64) -> u64 {
-        const ADDRESS: u64 = (1 << 48) - (1 << 12);
+    pub(crate) fn pass_over(&mut self, word: u64, step: u64) -> u64 {
         let span = |level| self.tree.geometry.span_bits(level);
         let innermost = self.depth.checked_sub(1).and_then(|depth| self.path.get_mut(depth));
         let Some(open) = innermost.filter(|open| open.next >= self.chunk_first) else {
@@ -196,14 +192,8 @@ impl<R: ReadTable> Entries<'_, R> {
         let most = usize::try_from(bytes >> span(open.level)).unwrap_or(usize::MAX);
         let (from, to) = (open.next - self.chunk_first, self.chunk_count);
         let at_hand = self.chunk.get(usize::from(from)..usize::from(to)).unwrap_or_default();
-        let mut passed = 0;
-        for &next in at_hand.iter().take(most.saturating_add(1)) {
-            if next != word.wrapping_add(step) || (next ^ word) & !ADDRESS != 0 {
-                break;
-            }
-            word = next;
-            passed += 1;
-        }
+        let at_hand = at_hand.get(..=most).unwrap_or(at_hand);
+        let passed = going_on(at_hand, word, step);
         open.next += passed;
         u64::from(passed)
     }
@@ -255,6 +245,35 @@ impl<R: ReadTable> Entries<'_, R> {
     }
 }
 
+/// How many of `words`, from the first on, go on from `word`: each is the one before it and `step`
+/// more.
+///
+/// What a leaf says stays the same where only these bits of its address change: they are address
+/// bits in every geometry. Others are left to be looked at one by one.
+fn going_on(words: &[u64], word: u64, step: u64) -> u16 {
+    const ADDRESS: u64 = (1 << 48) - (1 << 12);
+    let (mut expected, mut differences) = (word, 0);
+    // Nearly always all of them do. Without a way out of the loop, that takes few instructions.
+    for next in words {
+        expected = expected.wrapping_add(step);
+        differences |= next ^ expected;
+    }
+    // A carry out of the address, if there was one, is still to be seen at the end: so few steps
+    // are no whole turn.
+    if differences == 0 && (expected ^ word) & !ADDRESS == 0 {
+        return u16::try_from(words.len()).unwrap_or_default();
+    }
+    let (mut last, mut passed) = (word, 0);
+    for &next in words {
+        if next != last.wrapping_add(step) || (next ^ last) & !ADDRESS != 0 {
+            break;
+        }
+        last = next;
+        passed += 1;
+    }
+    passed
+}
+
 impl<R: ReadTable> Iterator for Entries<'_, R> {
     type Item = Entry<R::Error>;
 
@@ -298,5 +317,36 @@ impl<R: ReadTable> Iterator for Entries<'_, R> {
                 Kind::Invalid | Kind::Leaf | Kind::PresentInvalid | Kind::Reserved => entry,
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_go_on_as_long_as_each_is_a_step_more_and_nothing_but_the_address_differs() {
+        let page = 0x0060_0000_4000_0703_u64;
+        let row = |first: u64, step: u64| -> [u64; 16] {
+            core::array::from_fn(|index| {
+                first.wrapping_add(step.wrapping_mul(1 + u64::try_from(index).unwrap()))
+            })
+        };
+        for step in [0, 0x1000, 0x20_0000] {
+            let whole = row(page, step);
+            assert_eq!(going_on(&whole, page, step), 16);
+            assert_eq!(going_on(&[], page, step), 0);
+            for at in 0..16_u16 {
+                let mut broken = whole;
+                broken[usize::from(at)] ^= 1 << 7;
+                assert_eq!(going_on(&broken, page, step), at, "another right at {at}");
+                broken[usize::from(at)] = 0;
+                assert_eq!(going_on(&broken, page, step), at, "nothing at {at}");
+            }
+        }
+        let below = 0x0000_ffff_ffff_d703;
+        assert_eq!(going_on(&row(below, 0x1000), below, 0x1000), 2, "up to the last address bit");
+        let top = 0xffff_ffff_ffff_f703;
+        assert_eq!(going_on(&row(top, 0x1000), top, 0x1000), 0, "not around the end");
     }
 }

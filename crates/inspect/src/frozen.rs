@@ -316,7 +316,7 @@ impl Frozen {
                 continue;
             };
             match (ranges.last_mut(), contents.last_mut()) {
-                (Some(last), Some(content)) if last.contains(at) || last.end() == at => {
+                (Some(last), Some(content)) if last.contains(at) => {
                     let known = last.end().offset_from(at).unwrap_or(0);
                     let known = usize::try_from(known).unwrap_or(usize::MAX);
                     content.extend_from_slice(bytes.get(known..).unwrap_or_default());
@@ -334,6 +334,23 @@ impl Frozen {
 }
 
 impl Frozen {
+    /// The bytes from `at` on to the end of their stretch; at least one.
+    fn known(&self, at: PhysAddr) -> Option<&[u8]> {
+        let after = self.ranges.partition_point(|range| range.start() <= at);
+        let index = after.checked_sub(1)?;
+        let offset = usize::try_from(at.offset_from(self.ranges.get(index)?.start())?).ok()?;
+        self.contents.get(index)?.get(offset..).filter(|bytes| !bytes.is_empty())
+    }
+
+    /// Why there is nothing at `at`: what the source said of a table near it, if it did.
+    fn absent(&self, at: PhysAddr) -> ReadError {
+        let known = self.failed.range(..=at).next_back();
+        let near = known.filter(|(failed, _)| {
+            at.offset_from(**failed).is_some_and(|offset| offset < 1 << 16)
+        });
+        near.map_or(ReadError::Absent(at), |(_, error)| error.clone())
+    }
+
     /// Every stretch of tables with its bytes.
     pub(crate) fn stretches(&self) -> impl Iterator<Item = (PhysAddr, &[u8])> {
         let starts = self.ranges.iter().map(|range| range.start());
@@ -347,20 +364,14 @@ impl PhysicalMemory for Frozen {
     }
 
     fn read(&self, at: PhysAddr, into: &mut [u8]) -> Result<(), ReadError> {
-        let absent = || {
-            let known = self.failed.range(..=at).next_back();
-            let near = known.filter(|(failed, _)| {
-                at.offset_from(**failed).is_some_and(|offset| offset < 1 << 16)
-            });
-            near.map_or(ReadError::Absent(at), |(_, error)| error.clone())
-        };
-        let after = self.ranges.partition_point(|range| range.start() <= at);
-        let found = after.checked_sub(1).and_then(|index| {
-            let offset = at.offset_from(self.ranges.get(index)?.start())?;
-            let offset = usize::try_from(offset).ok()?;
-            self.contents.get(index)?.get(offset..)?.get(..into.len())
-        });
-        into.copy_from_slice(found.ok_or_else(absent)?);
+        let (mut at, mut rest) = (at, into);
+        while !rest.is_empty() {
+            let known = self.known(at).ok_or_else(|| self.absent(at))?;
+            let (now, later) = rest.split_at_mut(known.len().min(rest.len()));
+            now.copy_from_slice(known.get(..now.len()).unwrap_or_default());
+            at = at.wrapping_add(u64::try_from(now.len()).unwrap_or_default());
+            rest = later;
+        }
         Ok(())
     }
 }

@@ -22,8 +22,11 @@ const MOST_DATA: u64 = 64 << 20;
 /// The most pages that are looked at where each is a request.
 const MOST_PAGES: usize = 1024;
 
-/// Bytes of data that are looked at at once.
-const PART: usize = 64 << 10;
+/// Bytes of data that are looked at at once where reading costs little.
+const QUICK_PART: u64 = 64 << 10;
+
+/// Bytes of data that are looked at at once where each reading is a request.
+const SLOW_PART: u64 = 1 << 20;
 
 /// What looking for the text found.
 #[derive(Debug)]
@@ -73,15 +76,35 @@ pub(crate) fn through_image(
         return Sought::NoImage;
     }
     data.retain(|(offset, _)| codes.contains(offset));
-    let mut pages = BTreeSet::new();
-    for range in data.into_iter().map(|(_, range)| range).filter(|range| range.bytes() <= MOST_DATA)
-    {
-        for address in pointers(memory, range, (lowest, linear_end)) {
-            pages.extend(tree.walk(address).output());
+    let mut looked_at = BTreeSet::new();
+    let ranges = data.into_iter().map(|(_, range)| range);
+    for range in ranges.rev().filter(|range| range.bytes() <= MOST_DATA) {
+        for part in parts(range, memory.pace()) {
+            let pages: BTreeSet<_> = pointers(memory, part, (lowest, linear_end))
+                .into_iter()
+                .filter(|address| looked_at.insert(*address))
+                .filter_map(|address| tree.walk(address).output())
+                .collect();
+            if let Some((at, info)) = text_at(memory, &pages.into_iter().collect::<Vec<_>>()) {
+                return Sought::Found(at, info);
+            }
         }
     }
-    let text = text_at(memory, &pages.into_iter().collect::<Vec<_>>());
-    text.map_or(Sought::NoText, |(at, info)| Sought::Found(at, info))
+    Sought::NoText
+}
+
+/// A range in parts that are looked at one after the other, the last first: what begins as zeros,
+/// as the pointer does, is at the end of an image.
+fn parts(range: PhysRange, pace: Pace) -> impl Iterator<Item = PhysRange> {
+    let each = match pace {
+        Pace::Quick => QUICK_PART,
+        Pace::Slow => SLOW_PART,
+    };
+    (0..range.bytes().div_ceil(each)).rev().filter_map(move |number| {
+        let start = range.start().checked_add(number * each)?;
+        // What is near the last words of a part begins the next one.
+        PhysRange::new(start, each + 64)?.intersection(range)
+    })
 }
 
 /// The addresses of pages in the linear map that stand in a range of memory. Where looking at a
@@ -93,32 +116,25 @@ fn pointers(
     (lowest, end): (VirtAddr, VirtAddr),
 ) -> Vec<VirtAddr> {
     memory.expect(&[range]);
+    let span = end.value().wrapping_sub(lowest.value());
     let is_page =
-        |word: u64| lowest.value() <= word && word < end.value() && word.is_multiple_of(4096);
-    let is_length = |word: &u64| (256..=1 << 16).contains(word);
+        |word: u64| word.is_multiple_of(4096) && word.wrapping_sub(lowest.value()) < span;
+    let is_length = |eight: &[u8; 8]| (256..=1 << 16).contains(&u64::from_le_bytes(*eight));
+    let is_slow = memory.pace() == Pace::Slow;
     let mut found = Vec::new();
-    let mut bytes = vec![0; PART];
-    let mut words = Vec::with_capacity(PART / 8);
-    let mut at = range.start();
-    while let Some(left) = range.end().offset_from(at).filter(|left| *left > 0) {
-        let now = usize::try_from(left).map_or(PART, |left| left.min(PART));
-        bytes.resize(now, 0);
-        if memory.read(at, &mut bytes).is_err() {
-            break;
-        }
-        let (eights, _) = bytes.as_chunks();
-        words.clear();
-        words.extend(eights.iter().map(|eight| u64::from_le_bytes(*eight)));
-        for (index, &word) in words.iter().enumerate().filter(|(_, word)| is_page(**word)) {
-            let near = words.get(index.saturating_sub(4)..(index + 5).min(words.len()));
-            let is_likely = near.unwrap_or_default().iter().any(is_length);
-            if is_likely || memory.pace() == Pace::Quick {
+    let mut bytes = vec![0; usize::try_from(range.bytes()).unwrap_or_default()];
+    if memory.read(range.start(), &mut bytes).is_err() {
+        return found;
+    }
+    let (eights, _) = bytes.as_chunks();
+    for (index, eight) in eights.iter().enumerate() {
+        let word = u64::from_le_bytes(*eight);
+        if is_page(word) {
+            let near = eights.get(index.saturating_sub(4)..(index + 5).min(eights.len()));
+            if !is_slow || near.unwrap_or_default().iter().any(is_length) {
                 found.push(VirtAddr::new(word));
             }
         }
-        // The next part begins with what is near the last words of this one.
-        let done = if now < PART { now } else { PART - 64 };
-        at = at.wrapping_add(u64::try_from(done).unwrap_or(left));
     }
     found
 }
