@@ -1,13 +1,15 @@
 //! `dump`: the tables as Linux's `kernel_page_tables` prints them.
 
 mod filter;
+mod named;
 
 use std::fmt;
 use std::io::{self, Write as _};
 
 use anyhow::{Result, anyhow, bail};
-use blockmap_dump::vmsa::Mair;
-use blockmap_dump::{Outputs, Style, level_name};
+use blockmap_dump::vmsa::{Mair, machine::VirtRange};
+use blockmap_dump::{Outputs, Style, Tree, level_name};
+use blockmap_inspect::{Inspected, TableReader};
 use clap::Args;
 use serde::Serialize;
 
@@ -19,12 +21,14 @@ use crate::source::{SOURCES, Source, main_tree};
 use crate::survey::{Leaves, Survey};
 use crate::words::{letters, memory};
 use filter::{Filter, Sieve};
+use named::{Named, ends};
 
 const EXAMPLES: &str = "\
 Examples:
   blockmap dump qmp:vm.sock                          as /sys/kernel/debug/kernel_page_tables
   blockmap dump vmcore --filter 'RW x'               lines that have both words
-  blockmap dump vmcore --filter 'PTE !CON' --phys --region linear";
+  blockmap dump vmcore --filter 'PTE !CON' --phys --region linear
+  blockmap dump vmcore --filter x --symbols          what the kernel calls what is executable";
 
 /// Options of `dump`.
 #[derive(Args, Debug)]
@@ -67,6 +71,9 @@ struct Row {
     /// What the leaves' words have in common: all but the address.
     word: Hex,
     region: Name,
+    /// What the kernel calls the first and the last byte.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    symbols: Option<[String; 2]>,
 }
 
 #[derive(Serialize)]
@@ -82,19 +89,19 @@ pub(crate) fn run(options: &Options, screen: &mut Screen) -> Result<Outcome> {
     let found = main_tree(&inspected)?;
     let reader = inspected.reader();
     let regions = Regions::of_areas(&inspected.areas, found.geometry);
+    let tree = found.tree(&reader);
     let range = match options.region {
         None => options.source.range,
-        Some(name) => match regions.get(name) {
-            Some(region) => Some(region.range),
-            None => bail!("the source does not tell where `{}` is; use --range", name.text()),
-        },
+        Some(name) => Some(range_of(name, &inspected, &tree)?),
     };
-    let tree = found.tree(&reader);
     let tree = range.map_or(tree, |range| tree.within(range));
     if screen.form() == Form::Json {
         let survey = Survey::of(&tree)?;
         let mair = inspected.mair.unwrap_or(Mair::KERNEL);
-        let rows = survey.leaves.iter().map(|leaves| row(&survey, leaves, (mair, &regions)));
+        let rows = survey.leaves.iter().map(|leaves| Row {
+            symbols: names(&inspected, leaves),
+            ..row(&survey, leaves, (mair, &regions))
+        });
         let skipped = survey.skipped.iter().map(|(range, why)| Skipped {
             start: Hex(range.start().value()),
             bytes: range.bytes(),
@@ -108,14 +115,39 @@ pub(crate) fn run(options: &Options, screen: &mut Screen) -> Result<Outcome> {
     let markers = inspected.markers();
     let style = Style { mair: inspected.dump_mair(), markers: &markers };
     let outputs = if options.phys { Outputs::Shown } else { Outputs::Hidden };
-    let mut sieve = Sieve::new(options.filter.as_ref(), Lines { screen, error: None });
+    let named = Named::new(inspected.symbols.as_ref(), Lines { screen, error: None });
+    let mut sieve = Sieve::new(options.filter.as_ref(), named);
     let written = tree.ptdump_with(style, outputs, &mut sieve);
     drop(progress);
-    match (written, sieve.finish().error) {
+    match (written, sieve.finish().out.error) {
         (_, Some(error)) => Err(error.into()),
         (Err(fmt::Error), None) => Err(anyhow!("the dump could not be written")),
         (Ok(()), None) => Ok(Outcome::Clean),
     }
+}
+
+/// The addresses of a part of the kernel's.
+fn range_of(
+    name: Name,
+    inspected: &Inspected,
+    tree: &Tree<'_, TableReader<'_>>,
+) -> Result<VirtRange> {
+    let known = Regions::of_areas(&inspected.areas, tree.geometry()).get(name);
+    let region = match known {
+        Some(region) => Some(region),
+        // The image is known by what is mapped.
+        None => Regions::of(inspected, &Survey::of(tree)?).get(name),
+    };
+    match region {
+        Some(region) => Ok(region.range),
+        None => bail!("the source does not tell where `{}` is; use --range", name.text()),
+    }
+}
+
+/// What the kernel calls the ends of some leaves.
+fn names(inspected: &Inspected, leaves: &Leaves) -> Option<[String; 2]> {
+    let ends = ends(inspected.symbols.as_ref()?, leaves.range.start(), leaves.range.last())?;
+    Some(ends.map(|place| place.to_string()))
 }
 
 fn row(survey: &Survey, leaves: &Leaves, (mair, regions): (Mair, &Regions)) -> Row {
@@ -135,6 +167,7 @@ fn row(survey: &Survey, leaves: &Leaves, (mair, regions): (Mair, &Regions)) -> R
         memory: memory(mair, leaves.mapped.meaning),
         word: Hex(leaves.mapped.meaning),
         region: regions.at(leaves.range.start()),
+        symbols: None,
     }
 }
 

@@ -15,6 +15,7 @@ use crate::source::{Finding, SOURCES};
 const EXAMPLES: &str = "\
 Examples:
   blockmap snap qmp:vm.sock -o vm.snap        for a report of a defect: no user data is in it
+  blockmap snap vmcore -o vm.snap --symbols   with the names of the kernel's code and data
   blockmap diff vm.snap qmp:vm.sock           what changed since";
 
 /// Options of `snap`.

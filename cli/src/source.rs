@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, bail};
 use blockmap_dump::vmsa::machine::{PhysAddr, VirtAddr, VirtRange};
 use blockmap_dump::vmsa::{Granule, Half, Regime};
-use blockmap_inspect::{FoundTree, Inspected, Overrides, Search, SourceSpec, open};
+use blockmap_inspect::{FoundTree, Inspected, Names, Overrides, Search, SourceSpec, open};
 use clap::{Args, ValueEnum};
 
 use crate::explain::{GranuleName, RegimeName, parse_number};
@@ -48,6 +48,10 @@ pub(crate) struct Finding {
     /// Where Linux's fixmap starts, which it writes down nowhere.
     #[arg(long, value_name = "ADDRESS", value_parser = parse_number)]
     fixmap_start: Option<u64>,
+    /// Reads the kernel's own symbols (kallsyms): they name what stands at addresses, and say where
+    /// areas are.
+    #[arg(long)]
+    symbols: bool,
     /// How hard memory is searched for what Linux wrote down about itself.
     #[arg(long, value_name = "HOW", default_value = "quick")]
     search: SearchName,
@@ -87,6 +91,7 @@ impl Finding {
             granule: self.granule.map(Granule::from),
             input_bits: self.va_bits,
             fixmap_start: self.fixmap_start.map(VirtAddr::new),
+            names: if self.symbols { Names::Read } else { Names::Left },
             search: match self.search {
                 SearchName::Quick => Search::WhenQuick,
                 SearchName::All => Search::Always,

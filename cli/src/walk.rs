@@ -6,6 +6,7 @@ use anyhow::Result;
 use blockmap_dump::vmsa::machine::VirtAddr;
 use blockmap_dump::vmsa::{Geometry, Kind, Mair};
 use blockmap_dump::{Outcome as End, Walk};
+use blockmap_inspect::{Inspected, Place};
 use clap::Args;
 use serde::Serialize;
 
@@ -19,7 +20,8 @@ use crate::words::{letters, memory};
 const EXAMPLES: &str = "\
 Examples:
   blockmap walk qmp:vm.sock 0xffff000040000000
-  blockmap walk vmcore 0xffff800080010000 0xffff000000210000 --json";
+  blockmap walk vmcore 0xffff800080010000 0xffff000000210000 --json
+  blockmap walk vmcore 0xffff800080010000 --symbols     what the kernel calls what is there";
 
 /// Options of `walk`.
 #[derive(Args, Debug)]
@@ -57,6 +59,9 @@ struct One {
     memory: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
+    /// What the kernel calls what is there, by whatever address it is reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    symbol: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -91,14 +96,28 @@ pub(crate) fn run(options: &Options, screen: &mut Screen) -> Result<Outcome> {
             outcome = Outcome::Finding;
         }
         match screen.form() {
-            Form::Json => walks.push(one(found.geometry, &walk, mair)),
-            Form::Text => writeln!(screen, "{}", walk.described(mair))?,
+            Form::Json => {
+                let symbol = symbol(&inspected, &walk).map(|place| place.to_string());
+                walks.push(One { symbol, ..one(found.geometry, &walk, mair) });
+            }
+            Form::Text => {
+                writeln!(screen, "{}", walk.described(mair))?;
+                if let Some(place) = symbol(&inspected, &walk) {
+                    writeln!(screen, "{input} is {place}")?;
+                }
+            }
         }
     }
     if screen.form() == Form::Json {
         screen.document("blockmap.walk/1", &Answer { walks })?;
     }
     Ok(outcome)
+}
+
+/// What the kernel calls what an address leads to.
+fn symbol<E>(inspected: &Inspected, walk: &Walk<E>) -> Option<Place> {
+    let symbols = inspected.symbols.as_ref()?;
+    symbols.at(walk.input()).or_else(|| symbols.in_memory(walk.output()?))
 }
 
 fn one<E: std::fmt::Display + Clone>(geometry: Geometry, walk: &Walk<E>, mair: Mair) -> One {
@@ -138,6 +157,7 @@ fn one<E: std::fmt::Display + Clone>(geometry: Geometry, walk: &Walk<E>, mair: M
         user_rights: None,
         memory: walk.mapped().map(|mapped| memory(mair, mapped.meaning)),
         why,
+        symbol: None,
     };
     if let End::Mapped { size, rights, .. } = walk.outcome() {
         one.bytes = Some(size.bytes());

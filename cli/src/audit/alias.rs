@@ -153,6 +153,7 @@ fn finding(
             memory: memory(mair, opened.mapped.meaning),
         }),
         why: None,
+        symbol: None,
     }
 }
 

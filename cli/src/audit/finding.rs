@@ -1,5 +1,7 @@
 //! One thing that a kernel should not map as it does.
 
+use blockmap_dump::vmsa::machine::{PhysAddr, VirtAddr};
+use blockmap_inspect::Symbols;
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -91,6 +93,9 @@ pub(super) struct Finding {
     pub(super) alias: Option<Alias>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) why: Option<String>,
+    /// What the kernel calls the first byte of the memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) symbol: Option<String>,
 }
 
 /// The other mapping.
@@ -112,9 +117,19 @@ impl Finding {
         self.weight = if counts { Weight::Denied } else { Weight::Noted };
     }
 
+    /// Names the finding's memory, if the kernel's image is there.
+    pub(super) fn name(&mut self, symbols: &Symbols) {
+        let memory = self.output.and_then(|output| symbols.in_memory(PhysAddr::new(output.0)));
+        let place = symbols.at(VirtAddr::new(self.start.0)).or(memory);
+        self.symbol = place.map(|place| place.to_string());
+    }
+
     /// What is said of it, after the address.
     pub(super) fn what(&self) -> String {
-        let output = self.output.map(|output| format!(", memory {output}")).unwrap_or_default();
+        let mut output = self.output.map(|output| format!(", memory {output}")).unwrap_or_default();
+        if let Some(symbol) = &self.symbol {
+            output += &format!(", {symbol}");
+        }
         match (&self.alias, &self.why) {
             (Some(alias), _) => {
                 let Alias { start, region, rights, memory } = alias;

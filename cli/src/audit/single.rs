@@ -18,6 +18,7 @@ pub(super) fn findings(survey: &Survey, regions: &Regions) -> Vec<Finding> {
         output: None,
         alias: None,
         why: Some(why.clone()),
+        symbol: None,
     });
     let mut findings: Vec<Finding> = unread.collect();
     for leaves in &survey.leaves {
@@ -49,5 +50,6 @@ fn finding(survey: &Survey, regions: &Regions, leaves: &Leaves, kind: Kind) -> F
         output: Some(Hex(leaves.mapped.output.value())),
         alias: None,
         why: None,
+        symbol: None,
     }
 }

@@ -66,6 +66,8 @@ fn a_filter_and_output_addresses_narrow_a_dump() {
     let (_, document) = json(&["dump", &source, "--region", "fixmap"]);
     assert_eq!(document["leaves"][0]["bytes"], 1 << 20);
     assert_eq!(document["leaves"][0]["region"], "fixmap");
+    let image = text(&["dump", &source, "--region", "image", "--filter", "x"]);
+    assert!(image.contains("0xffff800080010000-"), "{image}");
 }
 
 #[test]

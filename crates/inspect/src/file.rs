@@ -12,7 +12,7 @@ use crate::{
     VmCoreInfo, elf,
     format::ReadAt,
     kdump::{Flattened, Kdump},
-    opened::{Keep, Opened},
+    opened::{Keep, Opened, symbols},
     raw::{FileMemory, Piece},
     snapshot,
     text::{Text, is_text},
@@ -222,6 +222,7 @@ fn from_bytes(
         for tree in &header.trees {
             origin.add(Topic::Tables, tree.to_string());
         }
+        let symbols = symbols(&frozen, header.linux.as_ref(), overrides, &mut origin);
         Inspected {
             origin,
             memory: Box::new(frozen),
@@ -230,6 +231,7 @@ fn from_bytes(
             registers: header.registers,
             linux: header.linux,
             areas: header.areas,
+            symbols,
             outputs: header.outputs,
         }
     } else {
@@ -243,6 +245,7 @@ fn from_bytes(
                 format!("{count} lines are of tables that had not been read; taken as empty");
             origin.add(Topic::Warning, note);
         }
+        let symbols = symbols(&text.tables, None, overrides, &mut origin);
         Inspected {
             origin,
             memory: Box::new(text.tables),
@@ -251,6 +254,7 @@ fn from_bytes(
             registers: None,
             linux: None,
             areas: text.areas,
+            symbols,
             outputs: Outputs::Invented,
         }
     };

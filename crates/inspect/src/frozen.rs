@@ -345,13 +345,20 @@ impl Frozen {
     /// Why there is nothing at `at`: what the source said of a table near it, if it did.
     fn absent(&self, at: PhysAddr) -> ReadError {
         let known = self.failed.range(..=at).next_back();
-        let near = known.filter(|(failed, _)| {
-            at.offset_from(**failed).is_some_and(|offset| offset < 1 << 16)
-        });
+        let near = known
+            .filter(|(failed, _)| at.offset_from(**failed).is_some_and(|offset| offset < 1 << 16));
         near.map_or(ReadError::Absent(at), |(_, error)| error.clone())
     }
 
-    /// Every stretch of tables with its bytes.
+    /// The copy, and other memory beside it.
+    pub(crate) fn with<'b>(self, others: impl Iterator<Item = (PhysAddr, &'b [u8])>) -> Self {
+        let starts = self.ranges.iter().map(|range| range.start());
+        let mut all: BTreeMap<_, _> = others.map(|(at, bytes)| (at, bytes.to_vec())).collect();
+        all.extend(starts.zip(self.contents));
+        Self::new(all, self.failed)
+    }
+
+    /// Every stretch with its bytes.
     pub(crate) fn stretches(&self) -> impl Iterator<Item = (PhysAddr, &[u8])> {
         let starts = self.ranges.iter().map(|range| range.start());
         starts.zip(self.contents.iter().map(|bytes| &**bytes))

@@ -3,7 +3,9 @@
 use blockmap_dump::Marker;
 use blockmap_vmsa::{Mair, cpu::Mte};
 
-use crate::{Area, FoundTree, PhysicalMemory, Provenance, Registers, TableReader, VmCoreInfo};
+use crate::{
+    Area, FoundTree, PhysicalMemory, Provenance, Registers, Symbols, TableReader, VmCoreInfo,
+};
 
 /// Whether the output addresses of leaves are those of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,6 +34,8 @@ pub struct Inspected {
     pub linux: Option<VmCoreInfo>,
     /// The areas of the upper half, in ascending order; none where the kernel is unknown.
     pub areas: Vec<Area>,
+    /// The kernel's own symbols, where they were asked for and are in the source.
+    pub symbols: Option<Symbols>,
     /// Whether output addresses mean something.
     pub outputs: Outputs,
 }

@@ -3,11 +3,11 @@
 use blockmap_vmsa::Half;
 
 use crate::{
-    Area, FoundTree, Inspected, Life, OpenError, Outputs, Overrides, Pace, PhysicalMemory,
-    Provenance, Registers, Search, Topic, VmCoreInfo,
+    Area, FoundTree, Inspected, Life, Names, OpenError, Outputs, Overrides, Pace, PhysicalMemory,
+    Provenance, Registers, Search, Symbols, Topic, VmCoreInfo,
     find::{Evidence, find},
     frozen::{Frozen, Stillness, freeze},
-    linux::{Sought, areas, areas_by_size, through_image},
+    linux::{Sought, areas, areas_by_size, areas_of_kernel, through_image},
     search::search,
 };
 
@@ -47,7 +47,8 @@ impl Opened {
             self.search_image(&found.trees, copy.as_ref(), overrides, &mut origin);
         }
         let found = find(self.evidence(), overrides, &mut origin)?;
-        let areas = name_areas(self.linux.as_ref(), &found.trees, overrides, &mut origin);
+        let symbols = self.symbols(overrides, &mut origin);
+        let areas = self.name_areas(symbols.as_ref(), &found.trees, overrides, &mut origin);
         let copy = copy.filter(|copy| copy.trees == found.trees);
         let memory = match copy.or_else(|| self.copy(&found.trees)) {
             None => self.memory,
@@ -65,6 +66,7 @@ impl Opened {
             registers: self.registers,
             linux: self.linux,
             areas,
+            symbols,
             outputs: Outputs::Known,
         })
     }
@@ -123,6 +125,71 @@ impl Opened {
     }
 }
 
+impl Opened {
+    /// The kernel's symbols, where they are asked for.
+    fn symbols(&self, overrides: &Overrides, origin: &mut Provenance) -> Option<Symbols> {
+        symbols(&*self.memory, self.linux.as_ref(), overrides, origin)
+    }
+
+    /// The areas of the upper half, and where their names are from.
+    fn name_areas(
+        &self,
+        symbols: Option<&Symbols>,
+        trees: &[FoundTree],
+        overrides: &Overrides,
+        origin: &mut Provenance,
+    ) -> Vec<Area> {
+        let upper = trees.iter().find(|tree| tree.geometry.half() == Half::Upper);
+        let (Some(upper), Some(linux)) = (upper, &self.linux) else {
+            return Vec::new();
+        };
+        let fixmap = overrides.fixmap_start;
+        let own = symbols.filter(|_| fixmap.is_none());
+        let own = own.and_then(|own| areas_of_kernel(&*self.memory, own, upper.geometry));
+        if let Some(areas) = own {
+            origin.add(Topic::Areas, "from the kernel's own table of them");
+            return areas;
+        }
+        let text = if fixmap.is_some() { "as given" } else { "that of a usual configuration" };
+        if let Some(areas) = areas(linux, upper.geometry, fixmap) {
+            origin.add(Topic::Areas, format!("from VMCOREINFO; start of the fixmap {text}"));
+            areas
+        } else {
+            origin.add(Topic::Areas, "from the sizes of addresses, as Linux 7 has them");
+            areas_by_size(upper.geometry, fixmap)
+        }
+    }
+}
+
+/// The kernel's symbols, where they are asked for: what is known of a source without them is said
+/// without them.
+pub(crate) fn symbols(
+    memory: &dyn PhysicalMemory,
+    linux: Option<&VmCoreInfo>,
+    overrides: &Overrides,
+    origin: &mut Provenance,
+) -> Option<Symbols> {
+    match (overrides.names, linux) {
+        (Names::Left, _) => None,
+        (Names::Read, None) => {
+            let text = "no symbols: Linux's VMCOREINFO, which says where they are, was not found";
+            origin.add(Topic::Warning, text);
+            None
+        }
+        (Names::Read, Some(linux)) => match Symbols::read(memory, linux) {
+            Ok(symbols) => {
+                let count = symbols.count();
+                origin.add(Topic::Symbols, format!("{count}, of the kernel's image"));
+                Some(symbols)
+            }
+            Err(error) => {
+                origin.add(Topic::Warning, format!("no symbols: {error}"));
+                None
+            }
+        },
+    }
+}
+
 /// Checks that one tree at least has a root that can be read.
 fn check_roots(memory: &dyn PhysicalMemory, trees: &[FoundTree]) -> Result<(), OpenError> {
     let mut refused = None;
@@ -172,27 +239,5 @@ fn say_still(stillness: Stillness, life: Life, origin: &mut Provenance) {
     if torn > 0 {
         let text = format!("{torn} tables changed at every reading, and were left out");
         origin.add(Topic::Warning, text);
-    }
-}
-
-/// The areas of the upper half, and where their names are from.
-fn name_areas(
-    linux: Option<&VmCoreInfo>,
-    trees: &[FoundTree],
-    overrides: &Overrides,
-    origin: &mut Provenance,
-) -> Vec<Area> {
-    let upper = trees.iter().find(|tree| tree.geometry.half() == Half::Upper);
-    let (Some(upper), Some(linux)) = (upper, linux) else {
-        return Vec::new();
-    };
-    let fixmap = overrides.fixmap_start;
-    let text = if fixmap.is_some() { "as given" } else { "that of a usual configuration" };
-    if let Some(areas) = areas(linux, upper.geometry, fixmap) {
-        origin.add(Topic::Areas, format!("from VMCOREINFO; start of the fixmap {text}"));
-        areas
-    } else {
-        origin.add(Topic::Areas, "from the sizes of addresses, as Linux 7 has them");
-        areas_by_size(upper.geometry, fixmap)
     }
 }

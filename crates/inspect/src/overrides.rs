@@ -24,9 +24,21 @@ pub struct Overrides {
     pub input_bits: Option<u32>,
     /// Where Linux's fixed mappings start: the one address of its map that it writes down nowhere.
     pub fixmap_start: Option<VirtAddr>,
+    /// Whether the kernel's symbols are read.
+    pub names: Names,
     /// Whether memory is searched for what Linux wrote down about itself although the registers
     /// say where the tables are, and the search is slow.
     pub search: Search,
+}
+
+/// Whether the kernel's symbols are read, which takes longer than the tables do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Hash)]
+pub enum Names {
+    /// They are left alone.
+    #[default]
+    Left,
+    /// They are read, where the kernel says where they are.
+    Read,
 }
 
 /// How hard memory is searched for Linux's VMCOREINFO.

@@ -17,6 +17,8 @@ pub enum Topic {
     Tables,
     /// Where the names of areas come from.
     Areas,
+    /// Which symbols of the kernel are known.
+    Symbols,
     /// Something that should be known before the rest is believed.
     Warning,
 }
@@ -32,6 +34,7 @@ impl Topic {
             Self::Registers => "registers",
             Self::Tables => "tables",
             Self::Areas => "areas",
+            Self::Symbols => "symbols",
             Self::Warning => "warning",
         }
     }

@@ -2,9 +2,7 @@
 
 use blockmap_vmsa::machine::{PhysAddr, PhysRange};
 
-use crate::{
-    PhysicalMemory, Provenance, Topic, VmCoreInfo, format::Fields, linux::MOST_BYTES,
-};
+use crate::{PhysicalMemory, Provenance, Topic, VmCoreInfo, format::Fields, linux::MOST_BYTES};
 
 /// Memory is looked at in steps of the smallest page: the text begins one.
 const STEP: u64 = 4096;
@@ -57,10 +55,11 @@ fn first(
         while stride.contains(next) {
             let mut head = [0; HEAD];
             let is_read = memory.read(next, &mut head).is_ok();
-            if is_read && head.starts_with(VmCoreInfo::BEGINNING.as_bytes()) {
-                if let Some(info) = read(memory, stride, next) {
-                    return Some((next, info));
-                }
+            if is_read
+                && head.starts_with(VmCoreInfo::BEGINNING.as_bytes())
+                && let Some(info) = read(memory, stride, next)
+            {
+                return Some((next, info));
             }
             let mut passed = PhysRange::new(next, STEP)?;
             if let Images::PassedOver(images) = &mut images

@@ -1,5 +1,6 @@
-//! Snapshots: the tables of a source with what is known about them, and nothing else of its
-//! memory. Small, and without user data: made to be attached to a report of a defect.
+//! Snapshots: the tables of a source with what is known about them, the kernel's symbols if they
+//! were read, and nothing else of its memory. Small, and without user data: made to be attached to
+//! a report of a defect.
 //!
 //! The format is described in `docs/snapshot.md`: a line with the version, the CRC-32 of all that
 //! follows unpacked, and a zlib stream with a text part and the tables.
@@ -29,10 +30,13 @@ const MOST_BYTES: u64 = 8 << 30;
 const STRETCH: usize = 16;
 
 impl Inspected {
-    /// A snapshot of the source. Tables that cannot be read are left out.
+    /// A snapshot of the source, with its symbols if it was opened with them. Tables that cannot be read are left out.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {
-        let (frozen, _) = freeze(&*self.memory, &self.trees);
+        let (mut frozen, _) = freeze(&*self.memory, &self.trees);
+        if let Some(symbols) = &self.symbols {
+            frozen = frozen.with(symbols.stretches());
+        }
         let mut content = Header::of(self).text().into_bytes();
         content.push(b'\n');
         for (start, bytes) in frozen.stretches() {

@@ -7,6 +7,7 @@ mod compare;
 mod reference;
 mod report;
 mod source;
+mod symbols;
 
 use std::process::ExitCode;
 
@@ -83,16 +84,20 @@ fn check(kind: Kind, blockmap: &Blockmap, plan: Plan, report: &mut Report) -> Re
     let mut console = guest.console()?;
     // Not every kernel has it.
     let _ = console.ask(NO_KFENCE);
+    let list = console.ask(&format!("cat {}", symbols::OWN_LIST));
+    let list = list.and_then(|list| Ok(String::from_utf8(list)?));
     let mut qmp = guest.qmp()?;
     let image = format!("{}@{RAM_BASE:#x}", guest.folder.join(RAM).display());
     let mut attempt = 1;
     let (expected, told) = loop {
         let told = asked(kind, &mut console);
         qmp.execute("stop", &json!({}))?;
-        let expected = blockmap.run(&["dump", &image])?;
+        // The areas as the kernel itself has them, where it can tell.
+        let exact = blockmap.run(&["dump", &image, "--symbols"])?;
+        let expected = without_remarks(&exact);
         let told = told
             .into_iter()
-            .map(|(what, text)| (what, text.and_then(|text| compare::texts(&text, &expected))));
+            .map(|(what, text)| (what, text.and_then(|text| compare::exactly(&text, &expected))));
         let told: Vec<_> = told.collect();
         // The stack of the program that read it may have gone since, and is mapped memory.
         if attempt == ATTEMPTS || told.iter().all(|(_, same)| same.is_ok()) {
@@ -105,6 +110,10 @@ fn check(kind: Kind, blockmap: &Blockmap, plan: Plan, report: &mut Report) -> Re
         report.row(kind.name(), what, same);
     }
     let bench = Bench { kind, guest: &guest, blockmap, image, expected };
+    let names = list.and_then(|list| {
+        symbols::agree(&list, &bench.blockmap.finds(&["dump", &bench.image, "--symbols"])?)
+    });
+    report.row(kind.name(), "names, the kernel's list", names);
     report.row(kind.name(), "QEMU's MMU", address::agree(&bench, &mut qmp, plan));
     source::all(&bench, qmp, report)?;
     report.row(kind.name(), "audit", audit(&bench));
@@ -115,12 +124,20 @@ fn check(kind: Kind, blockmap: &Blockmap, plan: Plan, report: &mut Report) -> Re
 /// What the running guest itself says of its tables.
 fn asked(kind: Kind, console: &mut Console) -> Vec<(&'static str, Result<String>)> {
     let mut ask = |request: &str| Ok(String::from_utf8(console.ask(request)?)?);
-    let mut told = vec![("kcore, inside the guest", ask("run /blockmap dump kcore --quiet"))];
+    let kcore = ask("run /blockmap dump kcore --quiet --symbols");
+    let kcore = kcore.map(|dump| without_remarks(&dump));
+    let mut told = vec![("kcore, inside the guest", kcore)];
     match kind.kernel() {
         Kernel::Built => told.push(("the kernel's own text", ask(&format!("cat {OWN_TEXT}")))),
         Kernel::Package(_) | Kernel::Reference => {}
     }
     told
+}
+
+/// A dump without the names of symbols behind its lines.
+fn without_remarks(dump: &str) -> String {
+    let lines = dump.lines().map(|line| line.split_once("  # ").map_or(line, |(line, _)| line));
+    lines.fold(String::new(), |text, line| text + line + "\n")
 }
 
 /// What `audit` finds: nothing, but for what `rodata=noalias` leaves open.

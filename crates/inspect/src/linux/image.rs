@@ -117,8 +117,7 @@ fn pointers(
 ) -> Vec<VirtAddr> {
     memory.expect(&[range]);
     let span = end.value().wrapping_sub(lowest.value());
-    let is_page =
-        |word: u64| word.is_multiple_of(4096) && word.wrapping_sub(lowest.value()) < span;
+    let is_page = |word: u64| word.is_multiple_of(4096) && word.wrapping_sub(lowest.value()) < span;
     let is_length = |eight: &[u8; 8]| (256..=1 << 16).contains(&u64::from_le_bytes(*eight));
     let is_slow = memory.pace() == Pace::Slow;
     let mut found = Vec::new();

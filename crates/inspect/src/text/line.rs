@@ -74,7 +74,8 @@ impl Line {
 pub(super) fn parse(number: usize, text: &str) -> Result<Parsed, FormatError> {
     let shown: String = text.chars().take(120).collect();
     let error = |why| FormatError::Line { line: number, why, text: shown.clone() };
-    let trimmed = text.trim();
+    // What stands behind a `#` is a remark: names of symbols.
+    let trimmed = text.split_once(" # ").map_or(text, |(line, _)| line).trim();
     if trimmed.is_empty() {
         return Ok(Parsed::Nothing);
     }

@@ -4,7 +4,7 @@ use blockmap_inspect::dump::Style;
 use blockmap_inspect::vmsa::{Granule, machine::PhysAddr};
 use blockmap_inspect::{FindError, Inspected, OpenError, Overrides, SourceSpec, open};
 
-use crate::image::{BASE, Image, ROOT, Temporary};
+use crate::image::{BASE, Image, ROOT, Temporary, vmcoreinfo};
 
 /// The text of every tree.
 pub(crate) fn dump(inspected: &Inspected) -> String {
@@ -40,6 +40,27 @@ fn an_image_of_ram_is_read_by_what_linux_wrote_down() {
     let inspected = open(&at_base(&file), &Overrides::default()).unwrap();
     assert!(dump(&inspected).starts_with(LINEAR), "{}", dump(&inspected));
     assert_eq!(inspected.linux.unwrap().release(), "7.2.13-small");
+}
+
+#[test]
+fn what_looks_like_a_kernels_image_is_searched_last() {
+    // As the header says, all memory from the text's page on is an image.
+    let header = |image: &mut Image, at: u64| {
+        image.store(at + 16, 3 << 20);
+        image.write(at + 56, b"ARM\x64");
+    };
+    let mut image = Image::linux();
+    header(&mut image, BASE);
+    let inside = Temporary::new("inside", &image.bytes);
+    let inspected = open(&at_base(&inside), &Overrides::default()).unwrap();
+    assert_eq!(inspected.linux.unwrap().release(), "7.2.13-small");
+    let old = "OSRELEASE=6.1.0-old\nSYMBOL(swapper_pg_dir)=0\n";
+    image.write(BASE + 0x5000, &[0; 0x1000]);
+    image.write(BASE + 0x5000, old.as_bytes());
+    image.write(BASE + 0x3f_0000, vmcoreinfo().as_bytes());
+    let behind = Temporary::new("behind", &image.bytes);
+    let inspected = open(&at_base(&behind), &Overrides::default()).unwrap();
+    assert_eq!(inspected.linux.unwrap().release(), "7.2.13-small", "of the page behind it");
 }
 
 #[test]

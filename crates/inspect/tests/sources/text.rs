@@ -32,6 +32,13 @@ fn the_text_of_a_kernel_is_read_into_tables_that_print_it_again() {
 }
 
 #[test]
+fn names_behind_lines_are_passed_over() {
+    let named = LINUX[0].replace("MEM/NORMAL\n", "MEM/NORMAL  # _text .. _etext+0xfff\n");
+    assert_ne!(named, LINUX[0]);
+    assert_eq!(dump(&inspect("named", named.as_bytes())), LINUX[0]);
+}
+
+#[test]
 fn a_snapshot_of_a_text_is_as_good_as_the_text() {
     let inspected = inspect("to-snap", LINUX[0].as_bytes());
     let again = inspect("snapped", &inspected.snapshot());
