@@ -96,7 +96,9 @@ pub(crate) fn run(options: &Options, screen: &mut Screen) -> Result<Outcome> {
         finding.weigh(&options.deny, options.strict);
     }
     if let Some(symbols) = &inspected.symbols {
-        findings.iter_mut().for_each(|finding| finding.name(symbols));
+        for finding in &mut findings {
+            finding.name(symbols);
+        }
     }
     findings.sort_by_key(|finding| (finding.weight, finding.kind, finding.start));
     let denied = findings.iter().filter(|finding| finding.weight == Weight::Denied).count();

@@ -126,10 +126,9 @@ impl Finding {
 
     /// What is said of it, after the address.
     pub(super) fn what(&self) -> String {
-        let mut output = self.output.map(|output| format!(", memory {output}")).unwrap_or_default();
-        if let Some(symbol) = &self.symbol {
-            output += &format!(", {symbol}");
-        }
+        let output = self.output.map(|output| format!(", memory {output}")).unwrap_or_default();
+        let symbol = self.symbol.as_ref().map(|symbol| format!(", {symbol}")).unwrap_or_default();
+        let output = output + &symbol;
         match (&self.alias, &self.why) {
             (Some(alias), _) => {
                 let Alias { start, region, rights, memory } = alias;
