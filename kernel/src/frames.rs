@@ -1,13 +1,15 @@
 //! Which frames of memory are free: two bits for each, kept away from the frames themselves.
 //!
 //! An allocator that keeps its lists in the free pages can't live where free pages are unmapped,
-//! so the states are in an array of their own, in chunks of 1024 words for 128 MiB of memory. Each
-//! chunk has a summary word: how many of its frames are free, and whether its words were ever
-//! written. A chunk's words are written when one of its frames is first asked for, so that a
-//! machine with 4 TiB writes 256 KiB of summaries when it starts, not 256 MiB of bitmap.
+//! so the states are in words of their own: trees of three tiers, one for each chunk of 128 MiB.
+//! A word has 32 lanes of two bits. At the bottom a lane is a frame; above it 32 frames, or 1024,
+//! all in the state that the lane says, unless that is *split*: then the word below says. Words
+//! below are written when a lane is split, so that a machine with 4 TiB writes 512 KiB when it
+//! starts, not 256 MiB of bitmap, and what is done to all of a chunk is done to one word.
 //!
-//! Everything takes `&self`: states change by compare-and-exchange, so that no lock is held
-//! while a caller is interrupted, and no two callers ever get the same frame.
+//! Everything takes `&self`: states change by compare-and-exchange, and no two callers ever get the
+//! same frame. Only who splits a lane keeps others from splitting one in the same chunk, for some
+//! tens of instructions; `allocate` looks elsewhere meanwhile, and everybody else waits.
 
 mod bank;
 mod chunk;
@@ -17,15 +19,16 @@ mod lane;
 mod place;
 #[cfg(test)]
 mod tests;
+mod tier;
 
 use blockmap::machine::{PhysAddr, PhysRange};
 use blockmap::vmsa::Geometry;
 use thiserror::Error;
 
 use crate::sync::{AtomicU64, Ordering};
-use bank::{Banks, Numbers, address};
-use chunk::{Chunk, Stage};
+use bank::{Banks, Numbers, Part, address};
 use lane::{FRAMES_PER_WORD, Lanes, WORD_ORDER, free_run, lanes_in, lowest, state_of};
+use tier::Tier;
 
 pub use free::{FreeError, ReserveError};
 pub use place::place;
@@ -117,8 +120,8 @@ pub enum FramesError {
     },
 }
 
-/// How many bytes of storage [`Frames::new`] needs for these banks: about 64 KiB for each GiB, and
-/// up to 16 KiB more for each bank.
+/// How many bytes of storage [`Frames::new`] needs for these banks: about 66 KiB for each GiB, and
+/// up to 17 KiB more for each bank.
 ///
 /// # Errors
 /// Says what is wrong with the banks.
@@ -127,28 +130,33 @@ pub fn bytes_needed(banks: &[PhysRange]) -> Result<u64, FramesError> {
 }
 
 const fn storage_bytes(chunks: u64) -> u64 {
-    chunks * (1 + CHUNK_WORDS) * 8
+    let [frames, words, lines] = Tier::UP;
+    let tiers = frames.words_of_chunk() + words.words_of_chunk() + lines.words_of_chunk();
+    chunks * (1 + tiers) * 8
 }
 
 /// The states of all frames of memory, and who may have one.
 #[derive(Debug)]
 pub struct Frames<'a> {
     banks: Banks,
+    /// How many frames of each chunk are free by the words below its topmost.
     summaries: &'a [AtomicU64],
-    words: &'a [AtomicU64],
-    /// The word, counted over all chunks, at which the last allocation was served.
+    /// The words of each tier, from the frames up.
+    tiers: [&'a [AtomicU64]; 3],
+    /// The word of frames, counted over all chunks, at which the last allocation was served.
     hint: AtomicU64,
-    free: AtomicU64,
     used: AtomicU64,
     table: AtomicU64,
     total: u64,
+    /// What is done between two attempts to split a lane.
+    relax: fn(),
 }
 
 impl<'a> Frames<'a> {
     /// An allocator of the whole frames of `banks`, all free.
     ///
-    /// `storage` may hold anything; [`bytes_needed`] says how large it must be. Only one word for
-    /// each chunk of 128 MiB is written here. Before the first allocation the caller
+    /// `storage` may hold anything; [`bytes_needed`] says how large it must be. Only two words for
+    /// each chunk of 128 MiB are written here. Before the first allocation the caller
     /// [reserves][Self::reserve] what is not free: firmware's ranges, the image, the storage.
     ///
     /// # Errors
@@ -163,30 +171,38 @@ impl<'a> Frames<'a> {
             needed: storage_bytes(chunks),
             had: u64::try_from(size_of_val(storage)).unwrap_or(u64::MAX),
         };
-        let part = |words: u64| usize::try_from(words).map_err(|_| too_little());
-        let (summaries, rest) = storage.split_at_checked(part(chunks)?).ok_or_else(too_little)?;
-        let words = rest.get(..part(chunks * CHUNK_WORDS)?).ok_or_else(too_little)?;
-        let mut total = 0;
-        for (chunk, summary) in (0..).zip(summaries) {
-            let count = banks.frames_of(chunk).map_or(0, Numbers::count);
-            summary.store(Chunk::fresh(count).word(), Ordering::Relaxed);
-            total += count;
-        }
-        Ok(Self {
+        let mut rest = storage;
+        let mut part = |words: u64| {
+            let words = usize::try_from(chunks * words).map_err(|_| too_little())?;
+            let (part, after) = rest.split_at_checked(words).ok_or_else(too_little)?;
+            rest = after;
+            Ok(part)
+        };
+        let summaries = part(1)?;
+        let [frames, words, lines] = Tier::UP.map(|tier| part(tier.words_of_chunk()));
+        let frames = Self {
             banks,
             summaries,
-            words,
+            tiers: [frames?, words?, lines?],
             hint: AtomicU64::new(0),
-            free: AtomicU64::new(total),
             used: AtomicU64::new(0),
             table: AtomicU64::new(0),
-            total,
-        })
+            total: banks.frames(),
+            relax: || (),
+        };
+        frames.write_tops();
+        Ok(frames)
+    }
+
+    /// The same allocator, whose callers do `relax` while they wait for somebody who splits a lane.
+    #[must_use]
+    pub fn waiting_by(self, relax: fn()) -> Self {
+        Self { relax, ..self }
     }
 
     /// Takes one free frame, or `None` when there is none.
     ///
-    /// The search goes on where the last one ended: it reads at most one summary for each chunk
+    /// The search goes on where the last one ended: it reads at most two words for each chunk
     /// without a free frame, then at most one chunk's words.
     #[must_use]
     pub fn allocate(&self, purpose: Purpose) -> Option<PhysAddr> {
@@ -196,8 +212,8 @@ impl<'a> Frames<'a> {
     /// Takes 2^`order` free frames that are contiguous and start at a multiple of their size, or
     /// `None` when there are no such frames or `order` is above [`MAX_ORDER`].
     ///
-    /// It is `None` too when the only such frames are in a chunk whose words another CPU is
-    /// writing for the first time at this moment. In the worst case all words of all chunks in use are read.
+    /// It is `None` too when the only such frames are in a chunk of which another CPU splits a lane
+    /// at this moment. In the worst case all words of all chunks in use are read.
     #[must_use]
     pub fn allocate_block(&self, purpose: Purpose, order: u32) -> Option<PhysRange> {
         if order > MAX_ORDER {
@@ -205,46 +221,35 @@ impl<'a> Frames<'a> {
         }
         let chunks = self.banks.chunks();
         let hint = self.hint.load(Ordering::Relaxed);
-        let (start, word) = (hint / CHUNK_WORDS, hint % CHUNK_WORDS);
-        (0..=chunks).find_map(|step| {
-            let chunk = (start + step) % chunks;
-            // The chunk that the search starts in is searched last as well, from its beginning.
-            let from = if step == 0 { word } else { 0 };
-            let summary = Chunk::of_word(self.summary(chunk)?.load(Ordering::Relaxed));
-            if summary.free < 1 << order || !self.prepare(chunk) {
-                return None;
+        let (mut chunk, mut from) = (hint / CHUNK_WORDS, hint % CHUNK_WORDS);
+        // The chunk that the search starts in is searched last as well, from its beginning.
+        for _ in 0..=chunks {
+            let found = self.part_of_chunk(chunk).and_then(|part| {
+                let is_worth_it = self.may_have(part, 1 << order);
+                is_worth_it.then(|| self.claim_in(part, from, order, purpose)).flatten()
+            });
+            if found.is_some() {
+                return found;
             }
-            self.claim_in(chunk, from, order, purpose)
-        })
+            from = 0;
+            chunk = if chunk + 1 < chunks { chunk + 1 } else { 0 };
+        }
+        None
     }
 
     /// The state of the frame that `address` lies in, or `None` where there is no memory.
     #[must_use]
     pub fn state(&self, address: PhysAddr) -> Option<State> {
-        let number = address.value() / FRAME_BYTES;
-        let chunk = self.banks.chunk_of(number)?;
-        Some(self.chunk_state(chunk, number))
+        self.banks.part_of(address.value() / FRAME_BYTES).map(|part| self.state_in(part))
     }
 
     /// The lowest frame that `range` touches and that is in `state`.
     ///
-    /// It reads the words of all chunks in `range` that were ever used: 8 KiB for each 128 MiB.
+    /// It reads a word for each 128 MiB of `range`, and of those that were split the words below.
     #[must_use]
     pub fn first_in(&self, state: State, range: PhysRange) -> Option<PhysAddr> {
-        let frames = Numbers::touched(range);
-        self.banks.chunks_of(frames).find_map(|chunk| {
-            let frames = self.banks.frames_of(chunk)?.both(frames)?;
-            match self.stage(chunk) {
-                Stage::Ready => self.pieces(chunk, frames).find_map(|piece| {
-                    let found = piece.word.load(Ordering::Relaxed);
-                    let lane = lowest(lanes_in(found, state) & piece.lanes.mask())?;
-                    Some(piece.address_of(lane))
-                }),
-                Stage::Fresh | Stage::Filling | Stage::Shut => {
-                    (self.chunk_state(chunk, frames.first) == state).then(|| address(frames.first))
-                }
-            }
-        })
+        let mut parts = self.banks.parts(Numbers::touched(range));
+        parts.find_map(|part| self.first_of(part, state)).map(address)
     }
 
     /// The whole frames of each bank of memory.
@@ -252,15 +257,23 @@ impl<'a> Frames<'a> {
         self.banks.ranges()
     }
 
-    /// How many frames are in each state. While other CPUs allocate or free, the counts are of
-    /// slightly different moments.
+    /// How many frames are in each state: two words are read for each chunk of 128 MiB. While other
+    /// CPUs allocate or free, the counts are of slightly different moments.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        let free = self.free.load(Ordering::Relaxed);
+        let chunks = 0..self.banks.chunks();
+        let free =
+            chunks.filter_map(|chunk| self.part_of_chunk(chunk)).map(|part| self.free_in(part));
+        let free = free.sum::<u64>();
         let used = self.used.load(Ordering::Relaxed);
         let table = self.table.load(Ordering::Relaxed);
         let taken = free.saturating_add(used).saturating_add(table);
         Counts { free, used, table, reserved: self.total.saturating_sub(taken) }
+    }
+
+    fn part_of_chunk(&self, chunk: u64) -> Option<Part> {
+        let memory = self.banks.frames_of(chunk)?;
+        Some(Part { chunk, memory, frames: memory })
     }
 
     fn counter(&self, purpose: Purpose) -> &AtomicU64 {

@@ -1,4 +1,8 @@
 //! The shape of one translation table tree.
+#![expect(
+    clippy::inline_always,
+    reason = "of a geometry that is constant nothing is left but a shift or a mask"
+)]
 
 mod every;
 
@@ -107,35 +111,35 @@ impl Geometry {
     }
 
     /// The translation regime.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn regime(self) -> Regime {
         self.regime
     }
 
     /// The half of the address space.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn half(self) -> Half {
         self.half
     }
 
     /// The granule.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn granule(self) -> Granule {
         self.granule
     }
 
     /// The descriptor format.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn format(self) -> Format {
         self.format
     }
 
     /// Bits of an input address that are translated.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     #[doc(alias = "VA_BITS")]
     pub const fn input_bits(self) -> u32 {
@@ -143,14 +147,14 @@ impl Geometry {
     }
 
     /// Bits an output address may have.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn output_bits(self) -> u32 {
         self.output_bits
     }
 
     /// Bytes of a page.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn page_bytes(self) -> u64 {
         self.granule.bytes()
@@ -159,7 +163,7 @@ impl Geometry {
     /// The level at which a walk starts.
     ///
     /// Source: "Selection between TTBR0 and TTBR1 … initial lookup level".
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn root_level(self) -> Level {
         let resolved = self.input_bits - self.granule.page_bits() - 1;
@@ -171,7 +175,7 @@ impl Geometry {
 
     /// Input address bits below those that index a table of `level`, which is the root's level or one
     /// below it: of higher ones the answer may be more than an address has.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn span_bits(self, level: Level) -> u32 {
         self.granule.page_bits() + level.levels_below() * self.granule.index_bits()
@@ -180,7 +184,7 @@ impl Geometry {
     /// Bytes of input addresses that one entry at `level` covers, which is the root's level or one
     /// below it. With 64 KiB pages an entry of level −1, which no geometry walks, would cover 2^68:
     /// asking for that panics, or in builds without overflow checks gives a wrong number.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     #[doc(alias = "PMD_SIZE")]
     #[doc(alias = "PUD_SIZE")]
@@ -189,7 +193,7 @@ impl Geometry {
     }
 
     /// Entries of a table at `level`: full, except at the root when fewer bits are left for it.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn entries(self, level: Level) -> u16 {
         if level.levels_below() == self.root_level().levels_below() {
@@ -200,7 +204,7 @@ impl Geometry {
     }
 
     /// Which entry of a table at `level` an address goes through.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     #[doc(alias = "pmd_index")]
     pub const fn index(self, level: Level, address: VirtAddr) -> u16 {
@@ -215,7 +219,7 @@ impl Geometry {
     }
 
     /// The half's lowest and highest input addresses.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn inputs(self) -> (VirtAddr, VirtAddr) {
         let highest_lower = (1 << self.input_bits) - 1;
@@ -226,7 +230,7 @@ impl Geometry {
     }
 
     /// Whether every address of `range` is translated by this tree.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn translates(self, range: VirtRange) -> bool {
         let (lowest, highest) = self.inputs();
@@ -234,7 +238,7 @@ impl Geometry {
     }
 
     /// The highest output address.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn highest_output(self) -> PhysAddr {
         PhysAddr::new((1 << self.output_bits) - 1)
@@ -243,7 +247,7 @@ impl Geometry {
     /// Whether an entry at `level` may map memory: a page at level 3, a block above it.
     ///
     /// Source: "VMSAv8-64 Block descriptor and Page descriptor".
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn allows_leaf(self, level: Level) -> bool {
         match (self.granule, level) {
@@ -259,7 +263,7 @@ impl Geometry {
     /// How many neighbouring leaves at `level` form a contiguous run, where runs exist.
     ///
     /// Source: "The Contiguous bit".
-    #[inline]
+    #[inline(always)]
     #[must_use]
     #[doc(alias = "contpte")]
     #[doc(alias = "CONT_PTES")]
@@ -273,7 +277,7 @@ impl Geometry {
     }
 
     /// Bytes that a contiguous run at `level` covers, where runs exist.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn run_bytes(self, level: Level) -> Option<u64> {
         match self.run_entries(level) {

@@ -1,4 +1,8 @@
 //! The three sizes a page, and so a table, can have.
+#![expect(
+    clippy::inline_always,
+    reason = "of a geometry that is constant nothing is left but a shift or a mask"
+)]
 
 /// The translation granule: the size of a page and of a full translation table.
 ///
@@ -19,7 +23,7 @@ impl Granule {
     pub const ALL: [Self; 3] = [Self::Kib4, Self::Kib16, Self::Kib64];
 
     /// Bits of an address that a page passes through untranslated: log2 of the page's bytes.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     #[doc(alias = "PAGE_SHIFT")]
     pub const fn page_bits(self) -> u32 {
@@ -31,21 +35,21 @@ impl Granule {
     }
 
     /// Bytes of a page, and of a full table.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn bytes(self) -> u64 {
         1 << self.page_bits()
     }
 
     /// Bits of an address that one full table resolves: log2 of its entries.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn index_bits(self) -> u32 {
         self.page_bits() - 3
     }
 
     /// Entries of a full table.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     #[doc(alias = "PTRS_PER_PTE")]
     pub const fn entries(self) -> u16 {

@@ -1,4 +1,8 @@
 //! How large a leaf may be where a mapping stands.
+#![expect(
+    clippy::inline_always,
+    reason = "of a geometry that is constant nothing is left but a shift or a mask"
+)]
 
 use blockmap_machine::{PhysAddr, VirtAddr};
 
@@ -26,14 +30,14 @@ pub struct LeafSize {
 
 impl LeafSize {
     /// Bytes that it maps; its input and output address are multiples of this.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn bytes(self) -> u64 {
         self.bytes
     }
 
     /// How many entries of a table it takes.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn entries(self) -> u16 {
         match self.run {
@@ -45,7 +49,7 @@ impl LeafSize {
 
 impl Geometry {
     /// The size of one leaf at `level`; `None` where a walk of this geometry finds no leaf.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn leaf_size(self, level: Level) -> Option<LeafSize> {
         let is_walked = level.levels_below() <= self.root_level().levels_below();
@@ -60,7 +64,7 @@ impl Geometry {
     /// of this geometry is smaller than one.
     ///
     /// Source: "The Contiguous bit".
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn run_size(self, level: Level) -> Option<LeafSize> {
         match (self.leaf_size(level), self.run_entries(level)) {

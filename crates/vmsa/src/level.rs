@@ -1,4 +1,8 @@
 //! Lookup levels, counted as the Arm manual does: up towards the pages.
+#![expect(
+    clippy::inline_always,
+    reason = "of a geometry that is constant nothing is left but a shift or a mask"
+)]
 
 use core::fmt;
 
@@ -29,7 +33,7 @@ impl Level {
     pub const ALL: [Self; 5] = [Self::Minus1, Self::L0, Self::L1, Self::L2, Self::L3];
 
     /// The level that a table entry of this level leads to; `None` at level 3, which has none.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn next(self) -> Option<Self> {
         match self {
@@ -42,7 +46,7 @@ impl Level {
     }
 
     /// How many levels lie below this one: 0 at level 3, 4 at level −1.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn levels_below(self) -> u32 {
         match self {
@@ -55,7 +59,7 @@ impl Level {
     }
 
     /// The level with `below` levels under it, if there is one.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn with_levels_below(below: u32) -> Option<Self> {
         match below {

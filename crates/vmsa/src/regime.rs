@@ -1,4 +1,8 @@
 //! Translation regimes and the half of the address space a table tree serves.
+#![expect(
+    clippy::inline_always,
+    reason = "of a geometry that is constant nothing is left but a shift or a mask"
+)]
 
 /// A stage 1 translation regime of AArch64.
 ///
@@ -22,7 +26,7 @@ impl Regime {
 
     /// Whether the regime has an unprivileged exception level: two halves, ASIDs and
     /// not-global entries, AP\[1\], and execute-never bits for each of the two.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn has_unprivileged(self) -> bool {
         matches!(self, Self::El1And0 | Self::El2And0)

@@ -8,6 +8,10 @@
 //! address in every ASID.
 //!
 //! Source: "TLB maintenance instructions", "TLBI VAE1, TLBI VAE1NXS" and its relatives.
+#![expect(
+    clippy::inline_always,
+    reason = "of a geometry that is constant nothing is left but a shift or a mask"
+)]
 
 mod decode;
 mod range;
@@ -53,21 +57,21 @@ pub struct Asid(u16);
 
 impl Asid {
     /// The identifier with this value.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn new(value: u16) -> Self {
         Self(value)
     }
 
     /// The identifier as a number.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn value(self) -> u16 {
         self.0
     }
 
     /// The identifier where every operand has it.
-    #[inline]
+    #[inline(always)]
     const fn field(asid: Option<Self>) -> u64 {
         match asid {
             #[expect(clippy::as_conversions, reason = "widening; From is not const")]
@@ -98,7 +102,7 @@ pub struct Operation {
 impl Operation {
     /// Every CPU, every ASID, no hint: right whatever the entries were. [invalidate-every-cpu]
     /// [invalidate-every-asid]
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn broadcast(reach: Reach) -> Self {
         Self { scope: Scope::EveryCpu, reach, asid: None, hint: None }
@@ -107,7 +111,7 @@ impl Operation {
 
 impl Geometry {
     /// Removes everything of this regime, on every CPU.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn invalidate_all(self) -> Invalidate {
         self.invalidation_of_all(Scope::EveryCpu)
@@ -115,14 +119,14 @@ impl Geometry {
 
     /// Removes what was made of the entries on the walk of `address`, in every ASID where the
     /// regime has them, on every CPU. It carries no level hint.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn invalidate_address(self, address: VirtAddr, reach: Reach) -> Invalidate {
         self.invalidation_of_address(address, Operation::broadcast(reach))
     }
 
     /// Removes everything of this regime, in `scope`.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn invalidation_of_all(self, scope: Scope) -> Invalidate {
         let op = match (self.regime(), scope) {
@@ -138,7 +142,7 @@ impl Geometry {
 
     /// Removes the entries of one ASID that were made of leaves which are not global, in `scope`;
     /// `None` in a regime without ASIDs.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn invalidation_of_asid(self, asid: Asid, scope: Scope) -> Option<Invalidate> {
         if !self.regime().has_unprivileged() {
@@ -154,7 +158,7 @@ impl Geometry {
     }
 
     /// Removes what was made of the entries on the walk of `address`.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn invalidation_of_address(
         self,
@@ -173,7 +177,7 @@ impl Geometry {
     }
 
     /// The ASID field of an operand: zero in a regime that has none, where it is RES0.
-    #[inline]
+    #[inline(always)]
     const fn asid_field(self, operation: Operation) -> u64 {
         if self.regime().has_unprivileged() { Asid::field(operation.asid) } else { 0 }
     }
@@ -181,7 +185,7 @@ impl Geometry {
     /// The four bits of the TTL hint for leaves at `level`: none where no leaf can be.
     ///
     /// Source: "TTL" in "TLBI VAE1, TLBI VAE1NXS".
-    #[inline]
+    #[inline(always)]
     const fn ttl(self, level: Level) -> u64 {
         if self.leaf_size(level).is_none() {
             return 0;
@@ -190,7 +194,7 @@ impl Geometry {
     }
 
     /// The two bits that name the granule, in TTL and in TG alike.
-    #[inline]
+    #[inline(always)]
     const fn tg(self) -> u64 {
         match self.granule() {
             Granule::Kib4 => 0b01,
@@ -199,7 +203,7 @@ impl Geometry {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     const fn address_op(self, operation: Operation) -> Tlbi {
         use Reach::{AllLevels, LastLevel};
         use Scope::{EveryCpu, ThisCpu};
@@ -227,7 +231,7 @@ impl Geometry {
     }
 
     /// The number of the lowest input address bit that a range operand's base holds.
-    #[inline]
+    #[inline(always)]
     const fn range_base_bit(self) -> u32 {
         match self.format() {
             // TCR_ELx.DS is set: the base is in units of 64 KiB whatever the granule.
@@ -238,7 +242,7 @@ impl Geometry {
 }
 
 /// The level in two bits. No form can name level −1, which has no leaves.
-#[inline]
+#[inline(always)]
 const fn level_field(level: Level) -> u64 {
     match level {
         Level::Minus1 | Level::L0 => 0,

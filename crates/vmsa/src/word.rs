@@ -1,5 +1,9 @@
 //! Descriptors as the 64-bit words they are: what a walk needs to know of one, and how the words
 //! of a mapping are made. The full field-by-field codec is in `descriptor`.
+#![expect(
+    clippy::inline_always,
+    reason = "of a geometry that is constant nothing is left but a shift or a mask"
+)]
 
 use blockmap_machine::PhysAddr;
 
@@ -54,7 +58,7 @@ pub mod bits {
     pub const HELD: u64 = 1 << 55;
 
     /// The bit that keeps the privileged level from executing a leaf in `regime`.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn privileged_execute_never(regime: Regime) -> u64 {
         if regime.has_unprivileged() { PXN } else { UXN }
@@ -80,7 +84,7 @@ pub enum Kind {
 
 impl Geometry {
     /// What a walk does at an entry of `level` that holds `word`.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn kind(self, level: Level, word: u64) -> Kind {
         let is_table_or_page = word & bits::TABLE_OR_PAGE != 0;
@@ -96,7 +100,7 @@ impl Geometry {
     }
 
     /// The bits of a descriptor that hold output address bits from `lowest` up.
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn address_mask(self, lowest: u32) -> u64 {
         let low = !((1 << lowest) - 1);
         match self.format() {
@@ -107,7 +111,7 @@ impl Geometry {
     }
 
     /// The output address in the bits of `word` from `lowest` up.
-    #[inline]
+    #[inline(always)]
     const fn address(self, lowest: u32, word: u64) -> PhysAddr {
         let low = !((1 << lowest) - 1);
         PhysAddr::new(match self.format() {
@@ -118,7 +122,7 @@ impl Geometry {
     }
 
     /// The bits of a descriptor that say `address`.
-    #[inline]
+    #[inline(always)]
     const fn address_bits(self, address: PhysAddr) -> u64 {
         let value = address.value();
         match self.format() {
@@ -129,7 +133,7 @@ impl Geometry {
     }
 
     /// The table that a table descriptor leads to.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     #[doc(alias = "pmd_page_paddr")]
     pub const fn table_address(self, word: u64) -> PhysAddr {
@@ -137,14 +141,14 @@ impl Geometry {
     }
 
     /// A table descriptor that leads to `table`, a multiple of the granule, and restricts nothing.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn table_word(self, table: PhysAddr) -> u64 {
         self.address_bits(table) | bits::VALID | bits::TABLE_OR_PAGE
     }
 
     /// The first byte that a leaf at `level`, valid or present but invalid, maps.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn leaf_output(self, level: Level, word: u64) -> PhysAddr {
         self.address(self.span_bits(level), word)
@@ -152,7 +156,7 @@ impl Geometry {
 
     /// Everything a leaf says but where its memory is and how large it is: equal for leaves that
     /// grant the same, at whatever level and in or out of a contiguous run.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn leaf_meaning(self, word: u64) -> u64 {
         word & !self.address_mask(self.granule().page_bits())
@@ -162,7 +166,7 @@ impl Geometry {
 
     /// A leaf at `level` with what [`Geometry::leaf_meaning`] gave, mapping `output`, a multiple
     /// of the level's span. It is not in a contiguous run.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn leaf_word(self, level: Level, output: PhysAddr, meaning: u64) -> u64 {
         let page = if matches!(level, Level::L3) { bits::TABLE_OR_PAGE } else { 0 };
@@ -171,7 +175,7 @@ impl Geometry {
 
     /// How many bytes above `output` a progression of leaf words may step by plain addition: up to
     /// where the address's next bits are kept elsewhere in the descriptor.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn progression_bytes(self, output: PhysAddr) -> u64 {
         let period = match self.format() {
@@ -182,7 +186,7 @@ impl Geometry {
     }
 
     /// What a valid leaf with `attributes` says, for [`Geometry::leaf_word`].
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn meaning(self, attributes: Attributes) -> u64 {
         let regime = self.regime();
@@ -207,7 +211,7 @@ impl Geometry {
     }
 
     /// Whether a table of this geometry can be at `table`: aligned, and addressable.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn can_address_table(self, table: PhysAddr) -> bool {
         table.is_aligned(self.page_bytes()) && table.value() <= self.highest_output().value()

@@ -132,26 +132,73 @@ impl Banks {
             .both(Numbers { first: bank.first, last: bank.last })
     }
 
-    /// The chunk that keeps the state of the frame `number`, or `None` if it is in no bank.
-    pub(super) fn chunk_of(&self, number: u64) -> Option<u64> {
-        let after = self.all().partition_point(|bank| bank.first <= number);
-        let bank = self.all().get(after.checked_sub(1)?)?;
-        (number <= bank.last)
-            .then(|| bank.chunk + (number / CHUNK_FRAMES - bank.first / CHUNK_FRAMES))
+    /// How many frames all banks have together.
+    pub(super) fn frames(&self) -> u64 {
+        self.all().iter().map(|bank| bank.last - bank.first + 1).sum()
     }
 
-    /// The chunks that keep states of any of `frames`, from the lowest up.
-    pub(super) fn chunks_of(&self, frames: Numbers) -> impl Iterator<Item = u64> {
-        let low = self.all().partition_point(|bank| bank.last < frames.first);
-        let high = self.all().partition_point(|bank| bank.first <= frames.last);
-        let banks = self.all().get(low..high).unwrap_or_default();
-        banks.iter().flat_map(move |bank| {
-            let chunk = |number: u64| {
-                let inside = number.clamp(bank.first, bank.last);
-                bank.chunk + (inside / CHUNK_FRAMES - bank.first / CHUNK_FRAMES)
-            };
-            chunk(frames.first)..=chunk(frames.last)
-        })
+    /// The frame `number` in its chunk, or `None` if it is in no bank.
+    pub(super) fn part_of(&self, number: u64) -> Option<Part> {
+        self.parts(Numbers { first: number, last: number }).next()
+    }
+
+    /// `frames`, as far as they are memory, chunk by chunk from the lowest up.
+    #[inline]
+    pub(super) fn parts(&self, frames: Numbers) -> Parts<'_> {
+        Parts { banks: self.all(), frames }
+    }
+}
+
+/// Frames of one chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    /// The chunk's number.
+    pub(super) chunk: u64,
+    /// All of its frames.
+    pub(super) memory: Numbers,
+    /// Those that are meant.
+    pub(super) frames: Numbers,
+}
+
+impl Part {
+    /// Those that are meant, from `first` on; `None` if there are no more.
+    #[inline]
+    pub(super) fn from(self, first: u64) -> Option<Self> {
+        let frames = Numbers { first, ..self.frames };
+        (first <= frames.last).then_some(Self { frames, ..self })
+    }
+}
+
+/// Frames by their chunks.
+#[derive(Clone, Debug)]
+pub(super) struct Parts<'a> {
+    /// Those banks that may have some of them.
+    banks: &'a [Bank],
+    /// Those that are left.
+    frames: Numbers,
+}
+
+impl Iterator for Parts<'_> {
+    type Item = Part;
+
+    #[inline]
+    fn next(&mut self) -> Option<Part> {
+        while let [bank, rest @ ..] = self.banks {
+            let all = Numbers { first: bank.first, last: bank.last };
+            match all.both(self.frames) {
+                Some(left) => {
+                    let base = left.first / CHUNK_FRAMES * CHUNK_FRAMES;
+                    let chunk = bank.chunk + (base / CHUNK_FRAMES - bank.first / CHUNK_FRAMES);
+                    let whole = Numbers { first: base, last: base + (CHUNK_FRAMES - 1) };
+                    let last = left.last.min(whole.last);
+                    self.frames.first = last + 1;
+                    let frames = Numbers { first: left.first, last };
+                    return all.both(whole).map(|memory| Part { chunk, memory, frames });
+                }
+                None => self.banks = rest,
+            }
+        }
+        None
     }
 }
 

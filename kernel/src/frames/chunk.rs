@@ -1,249 +1,374 @@
-//! Chunks: their summaries, their first use, and taking frames from one.
+//! A chunk's tree: finding a frame's state, changing it, and taking frames.
 
-use blockmap::machine::{PhysAddr, PhysRange};
+use blockmap::machine::PhysRange;
 
 use crate::sync::{AtomicU64, Ordering};
 
 use super::{
-    CHUNK_FRAMES, CHUNK_WORDS, FRAME_BYTES, FRAMES_PER_WORD, Frames, Lanes, Numbers, Purpose,
-    State, WORD_ORDER, address, free_run, state_of,
+    CHUNK_WORDS, FRAME_BYTES, FRAMES_PER_WORD, Frames, Lanes, Numbers, Part, Purpose, State, Tier,
+    WORD_ORDER, address, free_run, lanes_in, lowest, state_of,
 };
 
-/// How far a chunk's words can be believed.
+/// What a lane above the frames says where the word below it says more.
+pub(super) const SPLIT: State = State::Table;
+/// In a chunk's summary: somebody splits a lane of it.
+const SPLITTING: u64 = 1 << 63;
+
+/// Why no frame's state was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// Its words were never written; all its frames are free.
-    Fresh,
-    /// One CPU is writing its words; all its frames are free.
-    Filling,
-    /// Its words say the states of its frames.
-    Ready,
-    /// Its words were never written; all its frames are reserved, for good.
-    Shut,
-}
-
-/// A chunk's summary.
-///
-/// # Invariants
-/// `free` is never below the number of frames that are free: it is raised before frames are freed
-/// and lowered after frames were taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Chunk {
-    pub(super) stage: Stage,
-    pub(super) free: u64,
-}
-
-impl Chunk {
-    const FREE: u64 = (1 << 32) - 1;
-    /// What the word of a chunk grows by when its words have been written.
-    const FILLED: u64 = 1 << 32;
-
-    pub(super) const fn fresh(free: u64) -> Self {
-        let stage = Stage::Fresh;
-        Self { stage, free }
-    }
-
-    pub(super) const fn word(self) -> u64 {
-        let stage = match self.stage {
-            Stage::Fresh => 0,
-            Stage::Filling => 1,
-            Stage::Ready => 2,
-            Stage::Shut => 3,
-        };
-        stage << 32 | self.free
-    }
-
-    pub(super) const fn of_word(word: u64) -> Self {
-        let stage = match word >> 32 & 3 {
-            0 => Stage::Fresh,
-            1 => Stage::Filling,
-            2 => Stage::Ready,
-            _ => Stage::Shut,
-        };
-        let free = word & Self::FREE;
-        Self { stage, free }
-    }
-}
-
-/// Lanes of one word, and which frames they are.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Piece<'a> {
-    pub(super) chunk: u64,
-    pub(super) word: &'a AtomicU64,
-    pub(super) lanes: Lanes,
-    /// The number of the frame in the word's lane 0.
-    base: u64,
-}
-
-impl Piece<'_> {
-    /// The same frames, each a piece of its own.
-    pub(super) fn frame_by_frame(self) -> impl Iterator<Item = Self> {
-        let first = self.lanes.first;
-        (first..first + self.lanes.count)
-            .map(move |first| Self { lanes: Lanes { first, count: 1 }, ..self })
-    }
-
-    /// The first byte of the frame in a lane of the word.
-    pub(super) fn address_of(self, lane: usize) -> PhysAddr {
-        address(self.base + u64::try_from(lane).unwrap_or(0))
-    }
-
-    /// How many frames.
-    pub(super) fn frames(self) -> u64 {
-        u64::try_from(self.lanes.count).unwrap_or(0)
-    }
-
-    /// Puts all of the frames from one state into another, or says which frame is not in it; then
-    /// nothing was changed.
-    pub(super) fn change(self, from: State, to: State) -> Result<(), PhysAddr> {
-        let mask = self.lanes.mask();
-        let mut found = self.word.load(Ordering::Relaxed);
-        loop {
-            let differs = (found ^ self.lanes.in_state(from)) & mask;
-            if differs != 0 {
-                let lane = usize::try_from(differs.trailing_zeros() / 2).unwrap_or(0);
-                return Err(self.address_of(lane));
-            }
-            let new = found & !mask | self.lanes.in_state(to);
-            // Release: what the frames' owner did to them is done before anyone else gets them;
-            // acquire: and the next owner starts after that.
-            match self.word.compare_exchange_weak(found, new, Ordering::AcqRel, Ordering::Relaxed) {
-                Ok(_) => return Ok(()),
-                Err(now) => found = now,
-            }
-        }
-    }
+pub(super) enum Halt {
+    /// The first frame is in another state.
+    Other,
+    /// Another CPU splits a lane of the chunk.
+    Splitting,
 }
 
 impl Frames<'_> {
-    pub(super) fn summary(&self, chunk: u64) -> Option<&AtomicU64> {
-        self.summaries.get(usize::try_from(chunk).ok()?)
-    }
-
-    fn word(&self, chunk: u64, word: u64) -> Option<&AtomicU64> {
-        self.words.get(usize::try_from(chunk * CHUNK_WORDS + word).ok()?)
-    }
-
-    pub(super) fn stage(&self, chunk: u64) -> Stage {
-        let word = |summary: &AtomicU64| summary.load(Ordering::Acquire);
-        Chunk::of_word(self.summary(chunk).map_or(0, word)).stage
-    }
-
-    /// The state of the frame `number`, whose chunk is `chunk`.
-    pub(super) fn chunk_state(&self, chunk: u64, number: u64) -> State {
-        match self.stage(chunk) {
-            Stage::Fresh | Stage::Filling => State::Free,
-            Stage::Shut => State::Reserved,
-            Stage::Ready => {
-                let (word, lane) = place_of(number);
-                self.word(chunk, word)
-                    .map_or(State::Reserved, |word| state_of(word.load(Ordering::Relaxed), lane))
+    /// Writes the topmost word of each chunk: all its frames are free, and no others are there.
+    pub(super) fn write_tops(&self) {
+        for (chunk, summary) in (0..).zip(self.summaries) {
+            summary.store(0, Ordering::Relaxed);
+            if let Some(part) = self.part_of_chunk(chunk)
+                && let Some(top) = self.word(part, Tier::Lines)
+            {
+                top.store(fresh(part, Tier::Lines, State::Free), Ordering::Relaxed);
             }
         }
     }
 
-    /// `frames`, all of which are in `chunk`, word by word.
-    pub(super) fn pieces(&self, chunk: u64, frames: Numbers) -> impl Iterator<Item = Piece<'_>> {
-        let (first_word, first_lane) = place_of(frames.first);
-        let (last_word, last_lane) = place_of(frames.last);
-        let chunk_base = frames.first / CHUNK_FRAMES * CHUNK_FRAMES;
-        (first_word..=last_word).filter_map(move |index| {
-            let first = if index == first_word { first_lane } else { 0 };
-            let last = if index == last_word { last_lane } else { FRAMES_PER_WORD - 1 };
-            Some(Piece {
-                chunk,
-                word: self.word(chunk, index)?,
-                lanes: Lanes { first, count: last + 1 - first },
-                base: chunk_base + index * (CHUNK_FRAMES / CHUNK_WORDS),
-            })
-        })
+    #[inline]
+    fn summary(&self, part: Part) -> Option<&AtomicU64> {
+        self.summaries.get(usize::try_from(part.chunk).ok()?)
     }
 
-    /// Makes the words of a chunk say the states of its frames, whether or not they did. Tells
-    /// whether they do now: not where all is reserved, nor while another CPU is at it.
-    pub(super) fn prepare(&self, chunk: u64) -> bool {
-        let Some((summary, frames)) = self.summary(chunk).zip(self.banks.frames_of(chunk)) else {
+    /// The word of `tier` that has a lane for the first frame of `part`.
+    #[inline]
+    pub(super) fn word(&self, part: Part, tier: Tier) -> Option<&AtomicU64> {
+        let [frames, words, lines] = self.tiers;
+        let tiers = match tier {
+            Tier::Frames => frames,
+            Tier::Words => words,
+            Tier::Lines => lines,
+        };
+        let within = part.frames.first >> tier.word_bits() & (tier.words_of_chunk() - 1);
+        tiers.get(usize::try_from(part.chunk * tier.words_of_chunk() + within).ok()?)
+    }
+
+    /// How many frames of a chunk are free: never too few.
+    pub(super) fn free_in(&self, chunk: Part) -> u64 {
+        let counted = self.summary(chunk).map_or(0, |word| word.load(Ordering::Relaxed));
+        let top = self.word(chunk, Tier::Lines).map_or(0, |word| word.load(Ordering::Relaxed));
+        let bits = Tier::Lines.lane_bits();
+        let lanes = chunk.memory.first >> bits..=chunk.memory.last >> bits;
+        let whole = lanes.filter_map(|lane| {
+            let frames = Numbers { first: lane << bits, last: (lane << bits) + ((1 << bits) - 1) };
+            let is_free = state_of(top, Tier::Lines.lane(frames.first)) == State::Free;
+            frames.both(chunk.memory).filter(|_| is_free).map(Numbers::count)
+        });
+        (counted & !SPLITTING) + whole.sum::<u64>()
+    }
+
+    /// Whether a chunk may have so many free frames.
+    #[inline]
+    pub(super) fn may_have(&self, chunk: Part, frames: u64) -> bool {
+        let counted = self.summary(chunk).map_or(0, |word| word.load(Ordering::Relaxed));
+        let top = self.word(chunk, Tier::Lines).map_or(0, |word| word.load(Ordering::Relaxed));
+        counted & !SPLITTING >= frames || lanes_in(top, State::Free) != 0
+    }
+
+    /// The lowest tier that has a lane for the first frame of `part`, and what the lane says.
+    #[inline]
+    pub(super) fn look(&self, part: Part) -> (Tier, State) {
+        let mut found = (Tier::Lines, State::Reserved);
+        for tier in Tier::DOWN {
+            let Some(word) = self.word(part, tier) else { break };
+            // Acquire: who sees a lane split sees the word below it.
+            let state = state_of(word.load(Ordering::Acquire), tier.lane(part.frames.first));
+            found = (tier, state);
+            if state != SPLIT {
+                break;
+            }
+        }
+        found
+    }
+
+    /// The state of the first frame of `part`.
+    #[inline]
+    pub(super) fn state_in(&self, part: Part) -> State {
+        self.look(part).1
+    }
+
+    /// The lowest frame of `part` that is in `state`.
+    pub(super) fn first_of(&self, part: Part, state: State) -> Option<u64> {
+        let mut rest = Some(part);
+        while let Some(part) = rest {
+            match self.first_near(part, state) {
+                Ok(found) => return found,
+                Err(next) => rest = part.from(next),
+            }
+        }
+        None
+    }
+
+    /// The lowest frame of `part` that is in `state`, if there is one by the words that say the
+    /// first frame's; or else from where on to look.
+    #[inline]
+    fn first_near(&self, part: Part, state: State) -> Result<Option<u64>, u64> {
+        for tier in Tier::DOWN {
+            let Some(word) = self.word(part, tier) else { return Ok(None) };
+            let found = word.load(Ordering::Acquire);
+            let first = part.frames.first;
+            let lane = tier.lane(first);
+            let wanted = if tier.can_say(state) { lanes_in(found, state) } else { 0 };
+            let split = if tier == Tier::Frames { 0 } else { lanes_in(found, SPLIT) };
+            let Some(next) = lowest((wanted | split) & Lanes::from(lane).mask()) else {
+                return Err(((first >> tier.word_bits()) + 1) << tier.word_bits());
+            };
+            if next != lane {
+                let lanes = u64::try_from(next - lane).unwrap_or(0);
+                return Err(tier.lane_start(first) + (lanes << tier.lane_bits()));
+            }
+            if split >> (2 * lane) & 1 == 0 {
+                return Ok(Some(first));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Puts the first frames of `part` from one state into another, as many as one word has lanes
+    /// for. Returns the first frame after them.
+    #[inline]
+    pub(super) fn step(&self, part: Part, from: State, to: State) -> Result<u64, Halt> {
+        for tier in Tier::DOWN {
+            let Some(word) = self.word(part, tier) else { return Err(Halt::Other) };
+            let lane = tier.lane(part.frames.first);
+            let most = if tier.can_say(from) && tier.can_say(to) { tier.lanes(part) } else { 0 };
+            loop {
+                let found = word.load(Ordering::Acquire);
+                let count = run_of(found, from, lane).min(most);
+                if count > 0 {
+                    let lanes = Lanes { first: lane, count };
+                    match self.change((part, tier), (word, found), lanes, (from, to)) {
+                        Some(next) => return Ok(next),
+                        None => continue,
+                    }
+                }
+                let state = state_of(found, lane);
+                if tier == Tier::Frames || state != SPLIT && state != from {
+                    return Err(Halt::Other);
+                }
+                if state == SPLIT {
+                    break;
+                }
+                if !self.split(part, tier, from) {
+                    return Err(Halt::Splitting);
+                }
+            }
+        }
+        Err(Halt::Other)
+    }
+
+    /// Changes lanes of a word that was found as told, and counts it. Returns the first frame after
+    /// theirs; `None` if the word was changed meanwhile.
+    #[inline]
+    fn change(
+        &self,
+        (part, tier): (Part, Tier),
+        (word, found): (&AtomicU64, u64),
+        lanes: Lanes,
+        (from, to): (State, State),
+    ) -> Option<u64> {
+        let first = part.frames.first;
+        let count = u64::try_from(lanes.count).unwrap_or(0) << tier.lane_bits();
+        let next = (tier.lane_start(first) + count).min(part.memory.last + 1);
+        let new = found & !lanes.mask() | lanes.in_state(to);
+        // Summaries count what is free by the words below the topmost. They are raised before
+        // frames are freed and lowered after they were taken: they are never too low.
+        let is_counted = tier != Tier::Lines;
+        let summary = self.summary(part).filter(|_| is_counted);
+        if let Some(summary) = summary.filter(|_| to == State::Free) {
+            summary.fetch_add(next - first, Ordering::Relaxed);
+        }
+        // Release: what the frames' owner did to them is done before anyone else gets them;
+        // acquire: and the next owner starts after that.
+        let changed = word.compare_exchange(found, new, Ordering::AcqRel, Ordering::Relaxed);
+        let wrong = if changed.is_ok() { State::Free == from } else { State::Free == to };
+        if let Some(summary) = summary.filter(|_| wrong) {
+            summary.fetch_sub(next - first, Ordering::Relaxed);
+        }
+        changed.is_ok().then_some(next)
+    }
+
+    /// Splits the lane of `tier` that the first frame of `part` is in, if it says `state`. Tells
+    /// whether another CPU kept it from that.
+    #[cold]
+    fn split(&self, part: Part, tier: Tier, state: State) -> bool {
+        let Some((summary, below)) = self.summary(part).zip(tier.below()) else { return false };
+        let Some((word, child)) = self.word(part, tier).zip(self.word(part, below)) else {
             return false;
         };
-        let found = summary.load(Ordering::Acquire);
-        let fresh = Chunk::of_word(found);
-        match fresh.stage {
-            Stage::Ready => return true,
-            Stage::Filling | Stage::Shut => return false,
-            Stage::Fresh => {}
-        }
-        let filling = Chunk { stage: Stage::Filling, ..fresh }.word();
-        let claimed =
-            summary.compare_exchange(found, filling, Ordering::Relaxed, Ordering::Relaxed);
-        if claimed.is_err() {
+        if summary.fetch_or(SPLITTING, Ordering::Acquire) & SPLITTING != 0 {
             return false;
         }
-        for word in (0..CHUNK_WORDS).filter_map(|word| self.word(chunk, word)) {
-            word.store(u64::MAX, Ordering::Relaxed);
+        let lane = Lanes { first: tier.lane(part.frames.first), count: 1 };
+        let is_still = |found: u64| state_of(found, lane.first) == state;
+        let mut found = word.load(Ordering::Acquire);
+        if is_still(found) {
+            // Nobody else writes the word below before the lane is split.
+            child.store(fresh(part, below, state), Ordering::Relaxed);
+            let all = Numbers {
+                first: tier.lane_start(part.frames.first),
+                last: tier.lane_end(part.frames.first) - 1,
+            };
+            let frames = all.both(part.memory).map_or(0, Numbers::count);
+            let is_counted = tier == Tier::Lines && state == State::Free;
+            let counted = if is_counted { frames } else { 0 };
+            summary.fetch_add(counted, Ordering::Relaxed);
+            while is_still(found) {
+                let new = found & !lane.mask() | lane.in_state(SPLIT);
+                match word.compare_exchange(found, new, Ordering::AcqRel, Ordering::Acquire) {
+                    Ok(_) => break,
+                    Err(now) => found = now,
+                }
+            }
+            if !is_still(found) {
+                summary.fetch_sub(counted, Ordering::Relaxed);
+            }
         }
-        for piece in self.pieces(chunk, frames) {
-            piece.word.store(!piece.lanes.mask(), Ordering::Relaxed);
-        }
-        summary.fetch_add(Chunk::FILLED, Ordering::Release);
+        summary.fetch_and(!SPLITTING, Ordering::Release);
         true
     }
 
-    /// Takes 2^`order` frames from a chunk whose words can be believed, from its word `from` on.
+    /// Takes 2^`order` frames from a chunk, from its word `from` on.
     pub(super) fn claim_in(
         &self,
-        chunk: u64,
+        chunk: Part,
         from: u64,
         order: u32,
         purpose: Purpose,
     ) -> Option<PhysRange> {
-        // A block of many words starts at a multiple of as many words.
-        let words = 1_u64 << order.saturating_sub(WORD_ORDER);
-        let step = usize::try_from(words).ok()?;
-        let (index, number) = (from.next_multiple_of(words)..CHUNK_WORDS)
-            .step_by(step)
-            .find_map(|index| Some((index, self.claim_at(chunk, index, order, purpose)?)))?;
+        let base = chunk.memory.first >> super::MAX_ORDER << super::MAX_ORDER;
+        let from = (base + (from << WORD_ORDER)).max(chunk.memory.first);
+        let first = if order <= WORD_ORDER {
+            self.claim_in_word(chunk.from(from)?, order, purpose)?
+        } else {
+            self.claim_words(chunk.from(from)?, order, purpose)?
+        };
         let frames = 1_u64 << order;
-        self.summary(chunk)?.fetch_sub(frames, Ordering::Relaxed);
-        self.free.fetch_sub(frames, Ordering::Relaxed);
         self.counter(purpose).fetch_add(frames, Ordering::Relaxed);
-        let next = (index + (words - 1)) % CHUNK_WORDS;
-        self.hint.store(chunk * CHUNK_WORDS + next, Ordering::Relaxed);
-        PhysRange::new(address(number), frames * FRAME_BYTES)
+        let last_word = (first + (frames - 1)) >> WORD_ORDER & (CHUNK_WORDS - 1);
+        self.hint.store(chunk.chunk * CHUNK_WORDS + last_word, Ordering::Relaxed);
+        PhysRange::new(address(first), frames * FRAME_BYTES)
     }
 
-    /// Takes 2^`order` frames that start in the word `index` of a chunk: within it, or, for more
-    /// than it holds, with its first lane. Gives the number of the first frame.
-    fn claim_at(&self, chunk: u64, index: u64, order: u32, purpose: Purpose) -> Option<u64> {
-        let base = self.banks.frames_of(chunk)?.first / CHUNK_FRAMES * CHUNK_FRAMES;
-        let first = base + index * (CHUNK_FRAMES / CHUNK_WORDS);
-        if order <= WORD_ORDER {
-            let lanes = claim_run(self.word(chunk, index)?, order, purpose)?;
-            return Some(first + u64::try_from(lanes.first).ok()?);
-        }
-        let block = Numbers { first, last: first + ((1 << order) - 1) };
-        let taken = self
-            .pieces(chunk, block)
-            .take_while(|piece| piece.change(State::Free, purpose.state()).is_ok())
-            .count();
-        if u64::try_from(taken).ok()? == 1 << (order - WORD_ORDER) {
-            return Some(first);
-        }
-        for piece in self.pieces(chunk, block).take(taken) {
-            // These frames are nobody's but this call's: their words can't be in another state.
-            piece.word.fetch_and(!piece.lanes.mask(), Ordering::Release);
+    /// Takes frames within one word, from the first frame of `part` on. Returns the first of them.
+    #[inline]
+    fn claim_in_word(&self, part: Part, order: u32, purpose: Purpose) -> Option<u64> {
+        let mut rest = Some(part);
+        while let Some(part) = rest {
+            let first = part.frames.first;
+            let (tier, state) = self.look(part);
+            if tier == Tier::Frames {
+                let word = self.word(part, tier)?;
+                if let Some(lanes) = claim_run(word, order, purpose) {
+                    self.summary(part)?.fetch_sub(1 << order, Ordering::Relaxed);
+                    let base = first >> WORD_ORDER << WORD_ORDER;
+                    return Some(base + u64::try_from(lanes.first).ok()?);
+                }
+                rest = part.from(((first >> WORD_ORDER) + 1) << WORD_ORDER);
+                continue;
+            }
+            // Where another CPU splits a lane, the search goes on beyond this one.
+            if state == State::Free && self.split(part, tier, state) {
+                continue;
+            }
+            rest = part.from(tier.lane_end(first));
         }
         None
     }
+
+    /// Takes whole words, from the first frame of `part` on. Returns the first frame of them.
+    fn claim_words(&self, part: Part, order: u32, purpose: Purpose) -> Option<u64> {
+        let block = |first: u64| Numbers { first, last: first + ((1 << order) - 1) };
+        let mut first = part.frames.first.next_multiple_of(1 << order);
+        while block(first).last <= part.frames.last {
+            let wanted = Part { frames: block(first), ..part };
+            if self.is_all_free(wanted) && self.put(wanted, State::Free, purpose.state()).is_ok() {
+                return Some(first);
+            }
+            first += 1 << order;
+        }
+        None
+    }
+
+    /// Whether all frames of `part` are free, one after the other.
+    fn is_all_free(&self, part: Part) -> bool {
+        let mut rest = Some(part);
+        while let Some(part) = rest {
+            let (tier, state) = self.look(part);
+            if state != State::Free {
+                return false;
+            }
+            rest = part.from(tier.lane_end(part.frames.first));
+        }
+        true
+    }
+
+    /// Puts all frames of `part`, which are in one state, into another; or none, and says which is in
+    /// another state. Meanwhile some may be in either.
+    pub(super) fn put(&self, part: Part, from: State, to: State) -> Result<(), u64> {
+        let mut rest = Some(part);
+        while let Some(left) = rest {
+            match self.step(left, from, to) {
+                Ok(next) => rest = left.from(next),
+                Err(Halt::Splitting) => (self.relax)(),
+                Err(Halt::Other) => {
+                    let first = left.frames.first;
+                    if first > part.frames.first {
+                        let done = Numbers { last: first - 1, ..part.frames };
+                        self.put_back(Part { frames: done, ..part }, to, from);
+                    }
+                    return Err(first);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts frames back into the state that they were in: they are nobody's but the caller's, so
+    /// that there is nothing else that they could be in.
+    pub(super) fn put_back(&self, part: Part, from: State, to: State) {
+        let mut rest = Some(part);
+        while let Some(left) = rest {
+            match self.step(left, from, to) {
+                Ok(next) => rest = left.from(next),
+                Err(Halt::Splitting) => (self.relax)(),
+                Err(Halt::Other) => return,
+            }
+        }
+    }
 }
 
-/// The word of a chunk, and the lane of the word, that hold the state of the frame `number`.
-fn place_of(number: u64) -> (u64, usize) {
-    let within = number % CHUNK_FRAMES;
-    let lanes = CHUNK_FRAMES / CHUNK_WORDS;
-    (within / lanes, usize::try_from(within % lanes).unwrap_or(0))
+/// A word of `tier` of whose frames all that are memory are in `state`: those of the word that has a
+/// lane for the first frame of `part`. The others are reserved.
+fn fresh(part: Part, tier: Tier, state: State) -> u64 {
+    let base = part.frames.first >> tier.word_bits() << tier.word_bits();
+    let all = Numbers { first: base, last: base + ((1 << tier.word_bits()) - 1) };
+    let Some(memory) = all.both(part.memory) else { return u64::MAX };
+    let (first, last) = (tier.lane(memory.first), tier.lane(memory.last));
+    let lanes = Lanes { first, count: last + 1 - first };
+    !lanes.mask() | lanes.in_state(state)
+}
+
+/// How many lanes of `word`, from `lane` on, are in `state`.
+#[inline]
+fn run_of(word: u64, state: State, lane: usize) -> usize {
+    let others = !lanes_in(word, state) & Lanes::from(lane).lows();
+    lowest(others).unwrap_or(FRAMES_PER_WORD) - lane
 }
 
 /// Takes a run of 2^`order` free lanes of a word.
+#[inline]
 fn claim_run(word: &AtomicU64, order: u32, purpose: Purpose) -> Option<Lanes> {
     let mut found = word.load(Ordering::Relaxed);
     loop {

@@ -4,9 +4,9 @@ use blockmap::machine::PhysRange;
 
 use crate::sync::Ordering;
 
-use super::chunk::Piece;
+use super::chunk::Halt;
 use super::free::ReserveError;
-use super::{Frames, Numbers, Purpose, State, address};
+use super::{Frames, Numbers, Part, Purpose, State, address};
 
 impl Frames<'_> {
     /// Takes the frames that `range` touches, as if they had been allocated for `purpose`: they may
@@ -15,18 +15,18 @@ impl Frames<'_> {
     /// # Errors
     /// Says which frame is not free; those below it were taken.
     pub fn claim(&self, purpose: Purpose, range: PhysRange) -> Result<(), ReserveError> {
-        let frames = Numbers::touched(range);
-        for chunk in self.banks.chunks_of(frames) {
-            let Some(wanted) = self.banks.frames_of(chunk).and_then(|all| all.both(frames)) else {
-                continue;
-            };
-            if !self.prepare(chunk) {
-                return Err(ReserveError::Allocated(address(wanted.first)));
-            }
-            for piece in self.pieces(chunk, wanted) {
-                piece.change(State::Free, purpose.state()).map_err(ReserveError::Allocated)?;
-                self.counter(purpose).fetch_add(piece.frames(), Ordering::Relaxed);
-                self.count_taken(piece);
+        for part in self.banks.parts(Numbers::touched(range)) {
+            let mut rest = Some(part);
+            while let Some(left) = rest {
+                let first = left.frames.first;
+                match self.step(left, State::Free, purpose.state()) {
+                    Ok(next) => {
+                        self.counter(purpose).fetch_add(next - first, Ordering::Relaxed);
+                        rest = left.from(next);
+                    }
+                    Err(Halt::Splitting) => (self.relax)(),
+                    Err(Halt::Other) => return Err(ReserveError::Allocated(address(first))),
+                }
             }
         }
         Ok(())
@@ -35,29 +35,34 @@ impl Frames<'_> {
     /// Takes every free frame that `range` touches, as data of whoever calls: the allocator won't
     /// hand them out. Frames that have an owner keep it.
     pub fn claim_free(&self, range: PhysRange) {
-        let frames = Numbers::touched(range);
-        for chunk in self.banks.chunks_of(frames) {
-            let wanted = self.banks.frames_of(chunk).and_then(|all| all.both(frames));
-            if let Some(wanted) = wanted.filter(|_| self.prepare(chunk)) {
-                for piece in self.pieces(chunk, wanted) {
-                    // Nearly always a whole word is free.
-                    if !self.claim_piece(piece) {
-                        piece.frame_by_frame().for_each(|one| {
-                            self.claim_piece(one);
-                        });
-                    }
-                }
-            }
-        }
+        let parts = self.banks.parts(Numbers::touched(range));
+        let taken = parts.map(|part| self.claim_part(part)).sum();
+        self.counter(Purpose::Data).fetch_add(taken, Ordering::Relaxed);
     }
 
-    /// Takes all frames of `piece` as data, if all are free; tells whether they were.
-    fn claim_piece(&self, piece: Piece<'_>) -> bool {
-        let taken = piece.change(State::Free, State::Used).is_ok();
-        if taken {
-            self.counter(Purpose::Data).fetch_add(piece.frames(), Ordering::Relaxed);
-            self.count_taken(piece);
+    /// Takes every free frame of `part`, and tells how many there were.
+    #[inline]
+    fn claim_part(&self, part: Part) -> u64 {
+        let mut taken = 0;
+        let mut rest = Some(part);
+        while let Some(left) = rest {
+            let first = left.frames.first;
+            match self.step(left, State::Free, State::Used) {
+                Ok(next) => {
+                    taken += next - first;
+                    rest = left.from(next);
+                }
+                Err(Halt::Splitting) => (self.relax)(),
+                Err(Halt::Other) => rest = self.after_others(left, State::Free),
+            }
         }
         taken
+    }
+
+    /// What of `part` is left after the first frames, as far as a lane shows these not to be in
+    /// `state`; all of it if they are now.
+    pub(super) fn after_others(&self, part: Part, state: State) -> Option<Part> {
+        let (tier, found) = self.look(part);
+        if found == state { Some(part) } else { part.from(tier.lane_end(part.frames.first)) }
     }
 }

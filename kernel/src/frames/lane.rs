@@ -41,7 +41,20 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
+    /// The lanes from `first` on up to the word's end.
+    #[inline]
+    pub(super) const fn from(first: usize) -> Self {
+        Self { first, count: FRAMES_PER_WORD - first % FRAMES_PER_WORD }
+    }
+
+    /// The low bit of each of the lanes.
+    #[inline]
+    pub(super) const fn lows(self) -> u64 {
+        self.mask() & LOW
+    }
+
     /// Both bits of each of the lanes.
+    #[inline]
     pub(super) const fn mask(self) -> u64 {
         let low = match self.count {
             0 => 0,

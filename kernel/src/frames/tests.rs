@@ -18,6 +18,9 @@ fn range(start: u64, bytes: u64) -> PhysRange {
     PhysRange::new(PhysAddr::new(start), bytes).unwrap()
 }
 
+/// The words of a chunk: for each frame, for 32, for 1024, and a count.
+const CHUNK_BYTES: u64 = (1024 + 32 + 1 + 1) * 8;
+
 const LEFT_OVER: u64 = 0xdead_beef_dead_beef;
 
 /// Storage for the states of `banks`, full of what the last user left there.
@@ -28,7 +31,7 @@ fn storage(banks: &[PhysRange]) -> Vec<AtomicU64> {
 
 #[test]
 fn a_large_machine_touches_only_summaries() {
-    assert_eq!(bytes_needed(&[range(0x4000_0000, 4096 * GIB)]), Ok(4096 * 8 * (8192 + 8)));
+    assert_eq!(bytes_needed(&[range(0x4000_0000, 4096 * GIB)]), Ok(4096 * 8 * CHUNK_BYTES));
     let banks = [range(0x4000_0000, 256 * GIB)];
     let words = storage(&banks);
     let frames = Frames::new(&words, &banks).unwrap();
@@ -36,7 +39,7 @@ fn a_large_machine_touches_only_summaries() {
     assert!(frames.reserve(range(0x4000_0000 + 32 * GIB, 64 * GIB)).is_ok());
     let old = |word: &&AtomicU64| word.load(Ordering::Relaxed) == LEFT_OVER;
     let touched = words.len() - words.iter().filter(old).count();
-    assert_eq!(touched, 256 * 8 + 1024, "one word a chunk, and the words of one chunk");
+    assert_eq!(touched, 256 * 8 * 2 + 2, "two words a chunk, and those above one frame");
     assert_eq!(frames.counts().reserved, 64 * GIB / FRAME_BYTES);
     assert_eq!(frames.counts().free, 192 * GIB / FRAME_BYTES - 1);
 }
@@ -45,7 +48,7 @@ fn a_large_machine_touches_only_summaries() {
 fn a_hole_of_terabytes_needs_no_states() {
     let near = range(0, 128 * MIB);
     let far = range(1 << 47, 128 * MIB);
-    assert_eq!(bytes_needed(&[far, near]), Ok(2 * (8192 + 8)));
+    assert_eq!(bytes_needed(&[far, near]), Ok(2 * CHUNK_BYTES));
 }
 
 #[test]
@@ -87,7 +90,7 @@ fn banks_and_storage_that_do_not_do_are_refused() {
     let many: Vec<_> = (0..129).map(|bank| range(bank * GIB, MIB)).collect();
     assert_eq!(new(&many), FramesError::TooManyBanks(129));
     assert!(matches!(Frames::new(&[], &[range(1, 0x1000)]), Err(FramesError::NoMemory)));
-    let (needed, had) = (8200, 0);
+    let (needed, had) = (CHUNK_BYTES, 0);
     let too_little = FramesError::TooLittleStorage { needed, had };
     assert_eq!(Frames::new(&[], &[range(0, MIB)]).unwrap_err(), too_little);
 }
@@ -129,6 +132,7 @@ enum Step {
     Allocate(Purpose, u32),
     Free(Purpose, usize),
     Reserve(u64, u64),
+    Claim(u64, u64),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -139,13 +143,15 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             5 => (purpose.clone(), order).prop_map(|(purpose, order)| Step::Allocate(purpose, order)),
             4 => (purpose, any::<usize>()).prop_map(|(purpose, which)| Step::Free(purpose, which)),
             1 => (any::<u64>(), 1..400 * FRAME_BYTES).prop_map(|(at, bytes)| Step::Reserve(at, bytes)),
+            1 => (any::<u64>(), 1..3000 * FRAME_BYTES).prop_map(|(at, bytes)| Step::Claim(at, bytes)),
         ],
         1..120,
     )
 }
 
 fn banks() -> impl Strategy<Value = Vec<PhysRange>> {
-    let bank = (0_u64..40, 0x1000_u64..2 * MIB, 0_u64..0x3000);
+    let bytes = prop_oneof![3 => 0x1000_u64..2 * MIB, 1 => 0x1000..14 * MIB];
+    let bank = (0_u64..40, bytes, 0_u64..0x3000);
     vec(bank, 1..5).prop_map(|banks| {
         let mut start = 0x3ff0_0000;
         let each = banks.into_iter().map(|(gap, bytes, offset)| {
@@ -176,6 +182,12 @@ fn is_in(plain: &Plain, block: PhysRange, state: State) -> bool {
 fn put(plain: &mut Plain, block: PhysRange, state: State) {
     let numbers = block.start().value() / FRAME_BYTES..=block.last().value() / FRAME_BYTES;
     plain.range_mut(numbers).for_each(|(_, now)| *now = state);
+}
+
+/// A range that starts in a frame of memory.
+fn somewhere(plain: &Plain, at: u64, bytes: u64) -> PhysRange {
+    let number = usize::try_from(at % 4096).unwrap() % plain.len();
+    range(plain.keys().nth(number).unwrap() * FRAME_BYTES + at % FRAME_BYTES, bytes)
 }
 
 /// Does one step to both and compares what came of it.
@@ -209,10 +221,21 @@ fn step(frames: &Frames<'_>, plain: &mut Plain, owned: &mut Vec<PhysRange>, step
                 }
             }
         }
+        Step::Claim(at, bytes) => {
+            let block = somewhere(plain, at, bytes);
+            frames.claim_free(block);
+            let numbers = block.start().value() / FRAME_BYTES..=block.last().value() / FRAME_BYTES;
+            for (frame, state) in plain.range_mut(numbers).filter(|(_, now)| **now == State::Free) {
+                *state = State::Used;
+                // Some of them are freed one by one, and perhaps twice.
+                if frame % 5 == 0 {
+                    owned.push(range(frame * FRAME_BYTES, FRAME_BYTES));
+                }
+            }
+        }
         Step::Reserve(at, bytes) => {
-            let number = usize::try_from(at % 4096).unwrap() % plain.len();
-            let start = plain.keys().nth(number).unwrap() * FRAME_BYTES + at % FRAME_BYTES;
-            let block = range(start, bytes);
+            let block = somewhere(plain, at, bytes);
+            let start = block.start().value();
             let numbers = start / FRAME_BYTES..=block.last().value() / FRAME_BYTES;
             let holder = plain
                 .range(numbers.clone())
@@ -270,4 +293,23 @@ fn free_frames_are_claimed_around_those_that_have_an_owner() {
     assert_eq!(frames.counts(), Counts { free: 15872, used: 509, table: 1, reserved: 2 });
     let next = frames.allocate(Purpose::Table).unwrap();
     assert!(next.value() >= 0x4020_0000, "{next} was claimed");
+}
+
+#[test]
+fn a_gib_is_claimed_by_its_topmost_words_alone() {
+    let banks = [range(0x4000_0000, 4 * GIB)];
+    let words = storage(&banks);
+    let frames = Frames::new(&words, &banks).unwrap();
+    frames.claim_free(range(0x8000_0000, GIB));
+    let old = |word: &&AtomicU64| word.load(Ordering::Relaxed) == LEFT_OVER;
+    let touched = words.len() - words.iter().filter(old).count();
+    assert_eq!(touched, 32 * 2);
+    assert_eq!(frames.counts().used, GIB / FRAME_BYTES);
+    // What was taken together is given back one by one.
+    let one = PhysAddr::new(0x8123_4000);
+    assert_eq!(frames.free(Purpose::Data, one), Ok(()));
+    assert_eq!(frames.state(one), Some(State::Free));
+    assert_eq!(frames.first_in(State::Free, range(0x8000_0000, GIB)), Some(one));
+    assert_eq!(frames.counts().used, GIB / FRAME_BYTES - 1);
+    assert_eq!(frames.counts().free, 3 * GIB / FRAME_BYTES + 1);
 }

@@ -28,7 +28,7 @@ pub(crate) const STACKS: VirtAddr = VirtAddr::new(0xffff_8000_c600_0000);
 pub(crate) const TRACE: VirtAddr = VirtAddr::new(0xffff_8000_c800_0000);
 /// The frames' states.
 pub(crate) const FRAME_STATES: VirtAddr = VirtAddr::new(0xffff_8000_d000_0000);
-/// Bytes from the frames' states up to the end of the zone: enough for 12 TiB of memory.
+/// Bytes from the frames' states up to the end of the zone: enough for 11.5 TiB of memory.
 pub(crate) const FRAME_STATES_BYTES: u64 = VMALLOC.value() - FRAME_STATES.value();
 /// Memory mapped page by page.
 pub(crate) const VMALLOC: VirtAddr = VirtAddr::new(0xffff_8001_0000_0000);

@@ -28,7 +28,7 @@ use crate::arch::boot::BootInfo;
 use crate::arch::boot_window::{BootWindow, Contents};
 use crate::arch::gic::Registers;
 use crate::arch::{ground, image, ttbr};
-use crate::console;
+use crate::console::{self, pause};
 use crate::cpus::{self, Policy};
 use crate::firmware::Firmware;
 use crate::referee::{self, Asked};
@@ -292,7 +292,7 @@ fn frames(
     // SAFETY: the zone maps the states there, for good, and nobody else uses them; any bits are
     // numbers.
     let storage = unsafe { core::slice::from_raw_parts(storage, words) };
-    let frames = Frames::new(storage, memory.banks())?;
+    let frames = Frames::new(storage, memory.banks())?.waiting_by(pause);
     if let Some(tables) = tables {
         frames.claim(Purpose::Table, tables)?;
     }

@@ -23,10 +23,10 @@ fn frames(count: u64) -> Frames<'static> {
     let banks = [range(0, count)];
     let words = bytes_needed(&banks).unwrap() / 8;
     let storage: Box<[AtomicU64]> = (0..words).map(|_| AtomicU64::new(0xdead)).collect();
-    Frames::new(Box::leak(storage), &banks).unwrap()
+    Frames::new(Box::leak(storage), &banks).unwrap().waiting_by(loom::thread::yield_now)
 }
 
-/// The same after the first use of their chunk.
+/// The same after the first use of each.
 fn used_frames(count: u64) -> Frames<'static> {
     let frames = frames(count);
     let first = frames.allocate(Purpose::Data).unwrap();
@@ -158,5 +158,18 @@ fn what_is_set_aside_is_nobodys() {
         assert_eq!(reserved.is_ok(), state == Some(State::Reserved), "{reserved:?} {state:?}");
         let counts = frames.counts();
         assert_eq!(counts.free + counts.used + counts.reserved, 2);
+    });
+}
+
+#[test]
+fn what_is_claimed_while_it_is_split_is_claimed_once() {
+    overtaken(3, || {
+        let frames = Arc::new(frames(2));
+        let cpu = on_another_cpu(&frames, |frames| frames.allocate(Purpose::Table));
+        frames.claim_free(range(0, 2));
+        let table = cpu.join().unwrap();
+        assert_eq!(frames.allocate(Purpose::Data), None, "a frame was left");
+        let tables = u64::from(table.is_some());
+        assert_eq!(frames.counts(), counts(0, 2 - tables, tables));
     });
 }
