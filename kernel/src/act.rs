@@ -21,6 +21,7 @@ use blockmap_kernel::report::{StatText, WxText};
 use crate::arch::exit::{self, Status};
 use crate::arch::probe::{self, Fault};
 use crate::console::{self, println};
+use crate::lock::Lock;
 use crate::memory::{Facts, LINEAR, MARKERS, System};
 use crate::timeline::Marks;
 
@@ -45,6 +46,7 @@ impl Monitor<'_> {
             Command::Stat => self.stat(),
             Command::Walk(address) => self.walk(address),
             Command::Protect(change, range) => self.protect(range, change),
+            Command::Atomic(change, range) => self.atomic(change, range),
             Command::Split(range) => self.split(range),
             Command::Vmap(pages) => self.vmap(pages),
             Command::Vunmap(start) => say(self.counted(|| self.system.vunmap(start))),
@@ -117,6 +119,11 @@ impl Monitor<'_> {
         say(result);
     }
 
+    fn atomic(&self, change: Change, range: VirtRange) {
+        let _held = HELD.lock();
+        say(self.counted(|| self.system.protect(range, change)));
+    }
+
     fn split(&self, range: VirtRange) {
         say(self.counted(|| self.system.space().split(range, &System::may_park())));
     }
@@ -163,6 +170,9 @@ impl Monitor<'_> {
         self.command_line.complaints().for_each(|complaint| println!("{complaint}"));
     }
 }
+
+/// What `atomic` holds.
+static HELD: Lock<()> = Lock::new(());
 
 /// Says how an operation ended.
 fn say<E: fmt::Display>(result: Result<(), E>) {

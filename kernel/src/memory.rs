@@ -7,6 +7,7 @@
 mod address_map;
 mod arena;
 mod carved;
+mod change;
 mod error;
 mod gic;
 mod heal;

@@ -40,6 +40,8 @@ pub enum Command<'a> {
     Walk(VirtAddr),
     /// `ro|rw|nx|x|invalid|valid ADDR PAGES`: change what the pages grant.
     Protect(Change, VirtRange),
+    /// `atomic CHANGE ADDR PAGES`: the same for a caller that holds a lock, and so can park nobody.
+    Atomic(Change, VirtRange),
     /// `split ADDR PAGES`: let no leaf reach across either end of the pages.
     Split(VirtRange),
     /// `vmap PAGES`: map so much free memory, and print where.
@@ -100,6 +102,7 @@ impl Command<'_> {
             | Self::Repaint
             | Self::Heal(_)
             | Self::Protect(..)
+            | Self::Atomic(..)
             | Self::Split(_)
             | Self::Vmap(_)
             | Self::Vunmap(_)

@@ -182,6 +182,18 @@ impl<'p, P: Platform> Space<'p, P> {
         self.get_ready(|| self.plan_protect(range, change, may_park))
     }
 
+    /// As [`Space::ready_to_protect`], for a caller that may park nobody: no leaf is split.
+    ///
+    /// # Errors
+    /// See [`ProtectError`]; the tables are as they were.
+    pub fn ready_to_protect_leaves(
+        &self,
+        range: VirtRange,
+        change: Change,
+    ) -> Result<Ready<'_, P>, ProtectError> {
+        self.get_ready(|| self.plan_protect_leaves(range, change))
+    }
+
     /// As [`Space::protect`], from any context: nobody is parked, so no leaf can be split, whatever
     /// the strategy. The range's ends must lie between two leaves already.
     ///

@@ -7,8 +7,7 @@ use blockmap::layout::{LinearMap, MemoryMap};
 use blockmap::machine::{PhysAddr, PhysRange, VirtRange};
 use blockmap::vmsa::{Change, Geometry};
 use blockmap::{
-    NotParked, Platform, ProtectError, Reader, Refusal, Scope, Space, Switch, Terms, TopUp,
-    publish_code,
+    NotParked, Platform, Reader, Refusal, Scope, Space, Switch, Terms, TopUp, publish_code,
 };
 use blockmap_hw::Window;
 use blockmap_kernel::areas::Areas;
@@ -19,12 +18,13 @@ use blockmap_kernel::terms::SharedTerms;
 use blockmap_kernel::trace::{BeginError, Origin, Recording, TraceText};
 
 use super::address_map::{IMAGE_SIDE, VMALLOC_RANGE};
+use super::change::ChangeError;
 use super::heal::Healing;
 use super::recorded::Recorded;
 use super::reserve::Reserve;
 use super::witnessed::WitnessedLocks;
 use crate::console::pause;
-use crate::cpus::{self, MayPark, Policy};
+use crate::cpus::{self, MayPark, MayParkError, Policy};
 use crate::lock::Lock;
 use crate::referee;
 
@@ -195,16 +195,20 @@ impl<'a> System<'a> {
     /// Free frames whose rights are taken away belong to whoever does so from then on: the
     /// allocator would hand them out as if they could be written. Code that becomes executable, or
     /// valid while it is, is made fetchable first. [code-clean-before-run]
-    pub(crate) fn protect(&self, range: VirtRange, change: Change) -> Result<(), ProtectError> {
+    pub(crate) fn protect(&self, range: VirtRange, change: Change) -> Result<(), ChangeError> {
         self.recording().intend_change(self.tree(&self.space().reader()), range, change);
         let result = self.protect_pages(range, change);
         self.recording().ended(&result);
         result
     }
 
-    fn protect_pages(&self, range: VirtRange, change: Change) -> Result<(), ProtectError> {
-        let (space, may_park) = (self.space(), Self::may_park());
-        let ready = space.ready_to_protect(range, change, &may_park)?;
+    fn protect_pages(&self, range: VirtRange, change: Change) -> Result<(), ChangeError> {
+        let (space, may_park) = (self.space(), MayPark::check());
+        let ready = match &may_park {
+            Ok(may_park) => space.ready_to_protect(range, change, may_park)?,
+            Err(MayParkError::Locks(_)) => space.ready_to_protect_leaves(range, change)?,
+            Err(why @ MayParkError::Masked) => return Err(ChangeError::NotHere(*why)),
+        };
         match change {
             Change::ReadOnly | Change::Invalid => {
                 if let Some(memory) = self.memory_of(range) {

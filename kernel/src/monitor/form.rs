@@ -11,6 +11,8 @@ pub enum Operand {
     Address,
     /// A number of pages.
     Pages,
+    /// A change of what pages grant.
+    Change,
     /// A 64-bit number.
     Value,
     /// The part of the map to print; may be left out.
@@ -55,6 +57,7 @@ impl Operand {
             Self::Value | Self::Times => "a 64-bit number, decimal or 0x hexadecimal",
             Self::Cpu => "a CPU's number",
             Self::OnOff => "on or off",
+            Self::Change => "ro, rw, nx, x, invalid or valid",
             Self::Leaves => "pages",
             Self::Heal => "all",
             Self::Changes => "a number of changes",
@@ -75,6 +78,7 @@ impl Operand {
         match self {
             Self::Address => "ADDR",
             Self::Pages => "PAGES",
+            Self::Change => "CHANGE",
             Self::Value => "VALUE",
             Self::Scope => "[linear|all]",
             Self::Secret => "N|free|list",
@@ -109,6 +113,7 @@ pub(super) enum Verb {
     Stat,
     Walk,
     Protect(Change),
+    Atomic,
     Split,
     Vmap,
     Vunmap,
@@ -133,6 +138,13 @@ pub(super) enum Verb {
     Poweroff,
 }
 
+impl Verb {
+    /// The change that a command of this name makes.
+    pub(super) const fn change(self) -> Option<Change> {
+        if let Self::Protect(change) = self { Some(change) } else { None }
+    }
+}
+
 /// A command's name, operands and purpose.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Form {
@@ -151,6 +163,7 @@ const CPU_ON_OFF: &[Operand] = &[Operand::OnOff, Operand::Cpu];
 const CHURN: &[Operand] = &[Operand::Changes, Operand::Accesses];
 const WRITERS: &[Operand] = &[Operand::Changes, Operand::Spread];
 const SECRET: &[Operand] = &[Operand::Secret, Operand::Number];
+const ATOMIC: &[Operand] = &[Operand::Change, Operand::Address, Operand::Pages];
 const TRACE: &[Operand] = &[Operand::Trace, Operand::File];
 
 const fn form(
@@ -162,7 +175,7 @@ const fn form(
     Form { name, verb, operands, says }
 }
 
-pub(super) const FORMS: [Form; 32] = [
+pub(super) const FORMS: [Form; 33] = [
     form("help", Verb::Help, NONE, "this list"),
     form("ptdump", Verb::Ptdump, &[Operand::Scope], "the map, in runs of equal leaves"),
     form("stat", Verb::Stat, NONE, "leaves of each size, tables, frames"),
@@ -173,6 +186,7 @@ pub(super) const FORMS: [Form; 32] = [
     form("x", Verb::Protect(Change::Execute), PAGES, "instruction fetches work"),
     form("invalid", Verb::Protect(Change::Invalid), PAGES, "every access faults"),
     form("valid", Verb::Protect(Change::Valid), PAGES, "undoes invalid"),
+    form("atomic", Verb::Atomic, ATOMIC, "one of these, by someone who holds a lock"),
     form("split", Verb::Split, PAGES, "no leaf reaches across either end"),
     form("vmap", Verb::Vmap, &[Operand::Pages], "map free memory, read-write"),
     form("vunmap", Verb::Vunmap, ONE_ADDRESS, "undoes vmap"),

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use blockmap::machine::{VirtAddr, VirtRange};
-use blockmap::vmsa::Geometry;
+use blockmap::vmsa::{Change, Geometry};
 
 use super::form::{FORMS, Form, Operand, Typed, Verb};
 use super::{Command, Heal, Power, Referee, Scope, Spread, Trace};
@@ -79,6 +79,7 @@ fn command<'a>(
         Verb::Stat => Command::Stat,
         Verb::Walk => Command::Walk(operands.address()?),
         Verb::Protect(change) => Command::Protect(change, operands.pages()?),
+        Verb::Atomic => Command::Atomic(operands.change()?, operands.pages()?),
         Verb::Split => Command::Split(operands.pages()?),
         Verb::Vmap => Command::Vmap(operands.number()?),
         Verb::Vunmap => Command::Vunmap(operands.address()?),
@@ -146,6 +147,11 @@ impl<'a, W: Iterator<Item = &'a str>> Operands<'_, W> {
             .checked_mul(Geometry::KERNEL_4K_48.page_bytes())
             .and_then(|bytes| VirtRange::new(start, bytes))
             .ok_or(Wrong::Pages(start, pages))
+    }
+
+    fn change(&mut self) -> Result<Change, Wrong<'a>> {
+        let named = |word: &str| FORMS.iter().find(|form| form.name == word)?.verb.change();
+        self.next(named, None)
     }
 
     fn scope(&mut self) -> Result<Scope, Wrong<'a>> {

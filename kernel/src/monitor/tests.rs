@@ -110,6 +110,7 @@ fn a_form_has_the_operands_its_command_reads() {
                 | Operand::Number
                 | Operand::Status => " 1",
                 Operand::Leaves => " pages",
+                Operand::Change => " ro",
                 Operand::OnOff => " off",
                 Operand::Scope | Operand::Heal => " all",
                 Operand::Spread => " same",
@@ -151,6 +152,7 @@ fn a_trace_names_the_commands_that_change_tables() {
         let text = form.operands.iter().fold(form.name.to_string(), |text, operand| {
             let word = match operand {
                 Operand::Trace | Operand::OnOff => " on",
+                Operand::Change => " ro",
                 Operand::Leaves => " pages",
                 Operand::Address
                 | Operand::Pages
@@ -171,8 +173,8 @@ fn a_trace_names_the_commands_that_change_tables() {
             text + word
         });
         let changing = [
-            "ro", "rw", "nx", "x", "invalid", "valid", "split", "vmap", "vunmap", "churn",
-            "writers", "repaint", "heal", "secret",
+            "ro", "rw", "nx", "atomic", "x", "invalid", "valid", "split", "vmap", "vunmap",
+            "churn", "writers", "repaint", "heal", "secret",
         ];
         let named = changing.contains(&form.name);
         assert_eq!(parse(&text).unwrap().changes_tables(), named, "{text}");

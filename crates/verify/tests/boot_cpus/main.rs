@@ -1,6 +1,7 @@
 //! Several CPUs, booted: who is admitted, and what holds while they all use the tables.
 #![cfg(test)]
 
+mod atomic;
 mod come_and_go;
 mod cost;
 mod faults;
