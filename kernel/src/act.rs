@@ -23,6 +23,7 @@ use crate::arch::probe::{self, Fault};
 use crate::console::{self, println};
 use crate::lock::Lock;
 use crate::memory::{Facts, LINEAR, MARKERS, System};
+use crate::owners::guard;
 use crate::timeline::Marks;
 
 /// What the monitor's commands are about.
@@ -51,6 +52,7 @@ impl Monitor<'_> {
             Command::Vmap(pages) => self.vmap(pages),
             Command::Vunmap(start) => say(self.counted(|| self.system.vunmap(start))),
             Command::Secret(what) => self.secret(what),
+            Command::Guard(what) => self.guard(what),
             Command::Peek(address) => self.peek(address),
             Command::Poke(address, value) => self.poke(address, value),
             Command::Exec(address) => self.exec(address),
@@ -163,6 +165,9 @@ impl Monitor<'_> {
     fn fault(&self, address: VirtAddr, fault: Fault) {
         println!("fault: {fault}");
         self.walk(address);
+        if let Some(story) = guard::story(address) {
+            println!("guard pool: {story}");
+        }
     }
 
     fn cmdline(&self) {

@@ -14,6 +14,7 @@
 
 mod cpu;
 mod disguise;
+mod owner;
 #[cfg(test)]
 mod tests;
 mod word;
@@ -31,6 +32,7 @@ use word::{Word, Words};
 
 pub use cpu::{AttestedList, MOST_NAMED, ParkFault, SizeChangeOverrides};
 pub use disguise::{Disguise, Disguises};
+pub use owner::GuardPool;
 
 /// What the command line asks for; where it says nothing, or nothing that makes sense, the
 /// default.
@@ -40,6 +42,8 @@ pub struct Options<'a> {
     pub rodata: Rodata,
     /// `debug_pagealloc=`: whether free pages are unmapped.
     pub debug_pagealloc: DebugPagealloc,
+    /// `guard-pool=`: when the guard pool takes its place.
+    pub guard_pool: GuardPool,
     /// `fail-tables=`: how many tables are handed out before table memory is said to be used up.
     pub fail_tables: Option<u32>,
     /// `trace=`: how many records of what is done to the tables there is memory for; recording
@@ -130,6 +134,8 @@ pub enum Known {
     Rodata,
     /// `debug_pagealloc=`, as Linux has it.
     DebugPagealloc,
+    /// `guard-pool=`.
+    GuardPool,
     /// `fail-tables=`.
     FailTables,
     /// `trace=`.
@@ -158,9 +164,10 @@ pub enum Known {
 
 impl Known {
     /// All options.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Rodata,
         Self::DebugPagealloc,
+        Self::GuardPool,
         Self::FailTables,
         Self::Trace,
         Self::Referee,
@@ -181,6 +188,7 @@ impl Known {
         match self {
             Self::Rodata => "rodata",
             Self::DebugPagealloc => "debug_pagealloc",
+            Self::GuardPool => "guard-pool",
             Self::FailTables => "fail-tables",
             Self::Trace => "trace",
             Self::Referee => "referee",
@@ -203,6 +211,7 @@ impl Known {
             Self::CpuDisguise => disguise::part(name).is_some(),
             Self::Rodata
             | Self::DebugPagealloc
+            | Self::GuardPool
             | Self::FailTables
             | Self::Trace
             | Self::Referee
@@ -222,6 +231,7 @@ impl Known {
         match self {
             Self::Rodata => "on, noalias or off",
             Self::DebugPagealloc => "on or off",
+            Self::GuardPool => "off, early or late",
             Self::FailTables => "a number of tables",
             Self::Trace => "a number of events from 1 to 4194304",
             Self::Referee => "no value, or a number of events from 1 to 4194304",
@@ -248,6 +258,7 @@ impl Known {
             (Self::Rodata, Some(value)) => options.rodata = value.parse().ok()?,
             (Self::DebugPagealloc, Some("on")) => options.debug_pagealloc = DebugPagealloc::On,
             (Self::DebugPagealloc, Some("off")) => options.debug_pagealloc = DebugPagealloc::Off,
+            (Self::GuardPool, Some(value)) => options.guard_pool = GuardPool::of(value)?,
             (Self::FailTables, Some(value)) => {
                 options.fail_tables = Some(number(value)?.try_into().ok()?);
             }
@@ -276,6 +287,7 @@ impl Known {
             (
                 Self::Rodata
                 | Self::DebugPagealloc
+                | Self::GuardPool
                 | Self::FailTables
                 | Self::Trace
                 | Self::SizeChange
@@ -342,6 +354,7 @@ impl Default for Options<'_> {
         Self {
             rodata: Rodata::On,
             debug_pagealloc: DebugPagealloc::Off,
+            guard_pool: GuardPool::default(),
             fail_tables: None,
             trace: None,
             referee: None,

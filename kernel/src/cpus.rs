@@ -80,7 +80,7 @@ pub(crate) fn own() -> u32 {
 
 /// Waits until `is_done`, and tells whether it was within `LIMIT_SECONDS`. Interrupts are taken
 /// meanwhile, if they are on.
-fn wait_until(is_done: impl Fn() -> bool) -> bool {
+pub(crate) fn wait_until(is_done: impl Fn() -> bool) -> bool {
     let begun = ticks();
     let limit = frequency_hz().saturating_mul(LIMIT_SECONDS);
     loop {

@@ -11,6 +11,7 @@ pub mod chain;
 pub mod cmdline;
 pub mod devicetree;
 pub mod frames;
+pub mod guard;
 pub mod heal;
 pub mod identity;
 pub mod locks;

@@ -12,7 +12,8 @@ use crate::console::Yield;
 const NOBODY: u32 = u32::MAX;
 
 /// A lock that is waited for with interrupts as they are: who waits with interrupts on can be
-/// parked meanwhile, and so can who holds it. No interrupt handler takes one.
+/// parked meanwhile, and so can who holds it. Interrupt handlers take those alone that are held with
+/// interrupts masked, and never for long.
 ///
 /// A CPU that holds one may not park others: one of them could be waiting for it with interrupts
 /// masked.

@@ -24,7 +24,7 @@ use blockmap::vmsa::Change;
 
 pub use edit::{LINE_BYTES, LineEditor, Reaction};
 pub use form::{HELP, Help, Operand};
-pub use owner::Secret;
+pub use owner::{Guard, Secret};
 pub use parse::{ParseError, parse};
 
 /// Something the monitor is asked to do.
@@ -50,6 +50,8 @@ pub enum Command<'a> {
     Vunmap(VirtAddr),
     /// `secret take|free|list …`: take memory out of the linear map, for an owner alone.
     Secret(Secret),
+    /// `guard on|off|alloc|free …`: objects between pages that nobody may touch.
+    Guard(Guard),
     /// `peek ADDR`: load 64 bits.
     Peek(VirtAddr),
     /// `poke ADDR VALUE`: store 64 bits.
@@ -106,6 +108,7 @@ impl Command<'_> {
             | Self::Split(_)
             | Self::Vmap(_)
             | Self::Vunmap(_)
+            | Self::Guard(_)
             | Self::Secret(Secret::Take(..) | Secret::Free(_)) => true,
             Self::Help
             | Self::Ptdump(_)

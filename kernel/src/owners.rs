@@ -3,4 +3,5 @@
 //! All of them carve their memory out of the linear map, change its rights as they please, and give
 //! it back as it was.
 
+pub(crate) mod guard;
 pub(crate) mod secret;

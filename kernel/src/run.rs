@@ -4,8 +4,9 @@ use core::fmt;
 
 use blockmap::Terms;
 use blockmap::layout::Strategy;
+use blockmap::machine::PhysRange;
 use blockmap::vmsa::Leaves;
-use blockmap_kernel::cmdline::{BootMessages, CommandLine, Disguises, Options};
+use blockmap_kernel::cmdline::{BootMessages, CommandLine, Disguises, GuardPool, Options};
 use blockmap_kernel::devicetree::DeviceTree;
 use blockmap_kernel::trace::{Edge, Record};
 
@@ -19,6 +20,7 @@ use crate::cpus;
 use crate::disguise;
 use crate::firmware::{self, Firmware};
 use crate::memory::{self, Facts, Started, Survey, System};
+use crate::owners::guard;
 use crate::prompt;
 use crate::timeline::Marks;
 use spin::Once;
@@ -38,13 +40,14 @@ pub(crate) fn kernel_main(boot: BootInfo) -> ! {
         Ok(started) => started,
         Err(error) => give_up(&error),
     };
-    let Started { system, gic, device_tree, planned_tables, linear_tables } = started;
+    let Started { system, gic, device_tree, planned_tables, linear_tables, guard } = started;
     let command_line = command_line(device_tree);
     let options = command_line.options();
     if options.boot_messages == BootMessages::Shown {
         println!("  linear map: {linear_tables} tables below the root, {planned_tables} planned");
     }
     let system = SYSTEM.call_once(|| system);
+    begin_early_guard(system, guard);
     bring_up(system, gic, &options);
     marks.set("CPUs started");
     let monitor = Monitor { system, command_line, facts: &facts, marks: &marks };
@@ -64,6 +67,15 @@ pub(crate) fn system() -> Option<&'static System<'static>> {
 pub(crate) fn witness(edge: Edge) {
     if let Some(system) = SYSTEM.get() {
         system.recording().add(Record::Edge(edge));
+    }
+}
+
+/// Makes the guard pool in the memory that was painted for it, if there is any.
+fn begin_early_guard(system: &'static System<'static>, memory: Option<PhysRange>) {
+    if memory.is_some()
+        && let Err(error) = guard::begin(system, (GuardPool::Early, memory))
+    {
+        println!("the guard pool is off: {error}");
     }
 }
 

@@ -4,7 +4,7 @@ use core::iter::Peekable;
 
 use blockmap_vmsa::cpu::Mte;
 use blockmap_vmsa::machine::PhysRange;
-use blockmap_vmsa::{Access, Attributes, Mair, MemoryIndex, Shareability};
+use blockmap_vmsa::{Access, Attributes, Leaves, Mair, MemoryIndex, Shareability};
 
 use crate::memory::{MappedMemory, MemoryMap};
 use crate::parts::Part;
@@ -126,25 +126,53 @@ pub struct Stretch {
     pub range: PhysRange,
     /// What its leaves grant.
     pub attributes: Attributes,
+    /// Which leaves it is mapped with.
+    pub leaves: Leaves,
 }
 
-/// All memory that is mapped, ascending and disjoint, in the longest pieces that grant the same.
-#[derive(Clone, Debug)]
-pub struct Stretches<'m>(Peekable<Intents<'m>>);
-
-impl<'m> Stretches<'m> {
-    pub(crate) fn new(memory: &'m MemoryMap, paint: Paint) -> Self {
-        Self(Intents::new(memory, paint).peekable())
+impl Stretch {
+    /// The part up to the next end of `pages`, which is in pages itself, and what is left.
+    fn cut(self, pages: PhysRange) -> (Self, Option<Self>) {
+        let Self { range, .. } = self;
+        let (last, leaves) = if pages.contains(range.start()) {
+            (pages.last().min(range.last()), Leaves::Pages)
+        } else if range.contains(pages.start()) {
+            // INVARIANT: the pages start above the range, so not at zero.
+            (pages.start().checked_sub(1).unwrap_or(range.last()), self.leaves)
+        } else {
+            return (self, None);
+        };
+        let part = |first, last| PhysRange::inclusive(first, last);
+        let rest = last.checked_add(1).and_then(|above| part(above, range.last()));
+        let taken = part(range.start(), last).unwrap_or(range);
+        (Self { range: taken, leaves, ..self }, rest.map(|range| Self { range, ..self }))
     }
 }
 
-impl Iterator for Stretches<'_> {
-    type Item = Stretch;
+/// All memory that is mapped, ascending and disjoint, in the longest pieces that grant the same in
+/// the same leaves.
+#[derive(Clone, Debug)]
+pub struct Stretches<'m> {
+    intents: Peekable<Intents<'m>>,
+    leaves: Leaves,
+    /// What is in pages, whatever the rest is in.
+    pages: Option<PhysRange>,
+    rest: Option<Stretch>,
+}
 
-    fn next(&mut self) -> Option<Stretch> {
-        let Intent { mut range, purpose: _, attributes } = self.0.next()?;
+impl<'m> Stretches<'m> {
+    pub(crate) fn new(
+        (memory, paint): (&'m MemoryMap, Paint),
+        (leaves, pages): (Leaves, Option<PhysRange>),
+    ) -> Self {
+        Self { intents: Intents::new(memory, paint).peekable(), leaves, pages, rest: None }
+    }
+
+    /// The longest piece that grants the same.
+    fn longest(&mut self) -> Option<Stretch> {
+        let Intent { mut range, purpose: _, attributes } = self.intents.next()?;
         while let Some(next) = self
-            .0
+            .intents
             .next_if(|next| next.attributes == attributes && next.range.start() == range.end())
         {
             let Some(both) = PhysRange::inclusive(range.start(), next.range.last()) else {
@@ -152,6 +180,18 @@ impl Iterator for Stretches<'_> {
             };
             range = both;
         }
-        Some(Stretch { range, attributes })
+        Some(Stretch { range, attributes, leaves: self.leaves })
+    }
+}
+
+impl Iterator for Stretches<'_> {
+    type Item = Stretch;
+
+    fn next(&mut self) -> Option<Stretch> {
+        let whole = self.rest.take().or_else(|| self.longest())?;
+        let Some(pages) = self.pages else { return Some(whole) };
+        let (part, rest) = whole.cut(pages);
+        self.rest = rest;
+        Some(part)
     }
 }

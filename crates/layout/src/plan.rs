@@ -15,6 +15,7 @@ pub struct LinearPlan<'m> {
     memory: &'m MemoryMap,
     paint: Paint,
     leaves: Leaves,
+    pages: Option<PhysRange>,
 }
 
 /// Equal leaves, one after the other.
@@ -51,7 +52,15 @@ impl<'m> LinearPlan<'m> {
     /// A plan of all mapped memory of `memory`, with what `paint` says, in `leaves`.
     #[must_use]
     pub const fn new(memory: &'m MemoryMap, paint: Paint, leaves: Leaves) -> Self {
-        Self { memory, paint, leaves }
+        Self { memory, paint, leaves, pages: None }
+    }
+
+    /// The same plan, but for whole pages of memory that are mapped as pages, so that each can change
+    /// its rights at any time: a guard pool that comes early.
+    #[must_use]
+    #[doc(alias = "arm64_kfence_map_pool")]
+    pub const fn with_pages(self, pages: Option<PhysRange>) -> Self {
+        Self { pages, ..self }
     }
 
     /// The memory that is mapped.
@@ -66,7 +75,7 @@ impl<'m> LinearPlan<'m> {
         self.paint
     }
 
-    /// Which leaves are used.
+    /// Which leaves are used, but where pages are asked for.
     #[must_use]
     pub const fn leaves(&self) -> Leaves {
         self.leaves
@@ -78,10 +87,11 @@ impl<'m> LinearPlan<'m> {
         Intents::new(self.memory, self.paint)
     }
 
-    /// The longest ranges of memory that grant the same, in ascending order: each is one mapping.
+    /// The longest ranges of memory that grant the same in the same leaves, in ascending order: each
+    /// is one mapping.
     #[must_use]
     pub fn stretches(&self) -> Stretches<'m> {
-        Stretches::new(self.memory, self.paint)
+        Stretches::new((self.memory, self.paint), (self.leaves, self.pages))
     }
 
     /// The leaves, in ascending order of addresses.
@@ -90,7 +100,6 @@ impl<'m> LinearPlan<'m> {
         Pieces {
             geometry: self.memory.geometry(),
             linear: self.memory.linear(),
-            leaves: self.leaves,
             stretches: self.stretches(),
             rest: None,
         }
@@ -119,7 +128,6 @@ impl<'m> LinearPlan<'m> {
 pub struct Pieces<'m> {
     geometry: Geometry,
     linear: LinearMap,
-    leaves: Leaves,
     stretches: Stretches<'m>,
     rest: Option<Stretch>,
 }
@@ -128,17 +136,18 @@ impl Iterator for Pieces<'_> {
     type Item = Piece;
 
     fn next(&mut self) -> Option<Piece> {
-        let Stretch { range, attributes } = self.rest.take().or_else(|| self.stretches.next())?;
+        let Stretch { range, attributes, leaves } =
+            self.rest.take().or_else(|| self.stretches.next())?;
         let (output, bytes_left) = (range.start(), range.bytes());
         let input = self.linear.input(output)?;
-        let size = self.geometry.largest_leaf(input, output, bytes_left, self.leaves)?;
-        let count = self.count_of(size, (input, output), bytes_left)?;
+        let size = self.geometry.largest_leaf(input, output, bytes_left, leaves)?;
+        let count = self.count_of((size, leaves), (input, output), bytes_left)?;
         let bytes = count.checked_mul(size.bytes())?;
         self.rest = output
             .checked_add(bytes)
             .zip(bytes_left.checked_sub(bytes))
             .and_then(|(above, bytes)| PhysRange::new(above, bytes))
-            .map(|range| Stretch { range, attributes });
+            .map(|range| Stretch { range, attributes, leaves });
         Some(Piece { input, output, size, count, attributes })
     }
 }
@@ -148,11 +157,11 @@ impl Pieces<'_> {
     /// on before a larger one fits, or nothing is left.
     fn count_of(
         &self,
-        size: LeafSize,
+        (size, leaves): (LeafSize, Leaves),
         (input, output): (VirtAddr, PhysAddr),
         bytes_left: u64,
     ) -> Option<u64> {
-        let bytes = match larger(self.geometry, size, self.leaves) {
+        let bytes = match larger(self.geometry, size, leaves) {
             Some(larger) if are_congruent(input, output, larger) => {
                 // Where the next larger leaf does not fit, none that is larger still does. If it
                 // stands at its boundary and was not chosen, something else forbids it.

@@ -1,7 +1,7 @@
 //! The linear maps of machines whose figures are known: QEMU's `virt`, and the reported server.
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-use blockmap_layout::{FirmwareMap, Image, LinearPlan, MemoryMap, Paint, Purpose, Rodata};
+use blockmap_layout::{FirmwareMap, Image, LinearPlan, MemoryMap, Paint, Piece, Purpose, Rodata};
 use blockmap_vmsa::cpu::Mte;
 use blockmap_vmsa::machine::{PhysAddr, PhysRange, VirtAddr};
 use blockmap_vmsa::{Access, Geometry, Leaves, Level, Mair};
@@ -178,4 +178,29 @@ fn memory_is_tagged_only_where_the_cpu_has_tagged_memory() {
     assert_eq!(tagged.attributes(Purpose::ImageData).memory, Mair::NORMAL_TAGGED);
     assert_eq!(tagged.attributes(Purpose::ImageReadOnly).memory, Mair::NORMAL);
     assert_eq!(plain.attributes(Purpose::Ram).memory, Mair::NORMAL);
+}
+
+#[test]
+fn memory_that_is_to_be_in_pages_takes_the_tables_of_its_block_and_no_more() {
+    let memory = virt(4 * GIB, small_image());
+    let plan = LinearPlan::new(&memory, paint(Rodata::NoAlias), Leaves::Largest);
+    let tables = plan.table_counts().total();
+    for (start, bytes, more) in [
+        (3 * GIB, 2 * MIB, 2),
+        (5 * GIB - 2 * MIB, 2 * MIB, 2),
+        (2 * GIB, GIB, 513),
+        (GIB, 4096, 2),
+    ] {
+        let pool = range(start, bytes);
+        let with = plan.with_pages(Some(pool));
+        assert_eq!(with.table_counts().total(), tables + more, "{pool}");
+        let is_page = |piece: &Piece| piece.size.bytes() == 4096;
+        let pages: u64 = with.pieces().filter(is_page).map(|piece| piece.count).sum();
+        assert!(pages >= bytes / 4096, "{pool}");
+        let all: u64 = with.pieces().map(|piece| piece.bytes()).sum();
+        assert_eq!(all, 4 * GIB);
+        let inside = with.stretches().find(|stretch| stretch.range == pool).unwrap();
+        assert_eq!(inside.leaves, Leaves::Pages);
+        assert!(with.stretches().all(|one| one.range == pool || one.leaves == Leaves::Largest));
+    }
 }

@@ -1,12 +1,42 @@
-//! `secret`: memory that somebody owns.
+//! `secret`, `guard`: memory that somebody owns.
 
-use blockmap_kernel::monitor::Secret;
+use blockmap_kernel::monitor::{Guard, Secret};
 
 use super::{Monitor, say};
 use crate::console::println;
+use crate::cpus;
+use crate::owners::guard::{self, Request};
 use crate::owners::secret::{self, Sizes};
 
 impl Monitor<'_> {
+    pub(super) fn guard(&self, what: Guard) {
+        let on = |cpu: Option<u32>| cpu.unwrap_or_else(cpus::own);
+        match what {
+            Guard::On => {
+                let comes = self.command_line.options().guard_pool;
+                say(self.counted(|| guard::begin(self.system, (comes, None))));
+                Self::guard_state();
+            }
+            Guard::Off => say(self.counted(|| guard::end(self.system))),
+            Guard::Alloc(bytes, cpu) => {
+                match self.counted(|| guard::ask(on(cpu), Request::Take(bytes))) {
+                    Ok(address) => println!("{address}"),
+                    Err(error) => println!("refused: {error}"),
+                }
+            }
+            Guard::Free(address, cpu) => {
+                let freed = self.counted(|| guard::ask(on(cpu), Request::Give(address)));
+                say(freed.map(drop));
+            }
+        }
+    }
+
+    fn guard_state() {
+        if let Some((memory, taken, objects)) = guard::state() {
+            println!("guard pool: {memory}, {taken} of {objects} objects taken");
+        }
+    }
+
     pub(super) fn secret(&self, what: Secret) {
         match what {
             Secret::Take(count, order) => {

@@ -57,6 +57,8 @@ pub(crate) enum Ipi {
     Park,
     /// To look for something to do.
     Wake,
+    /// To do something with the guard pool, in the handler.
+    Guard,
 }
 
 impl Ipi {
@@ -64,6 +66,7 @@ impl Ipi {
         match self {
             Self::Park => IntId::sgi(0),
             Self::Wake => IntId::sgi(1),
+            Self::Guard => IntId::sgi(2),
         }
     }
 }
@@ -112,7 +115,7 @@ pub(crate) unsafe fn begin(registers: Registers) -> Result<(), GicError> {
 
 /// Sets up what the controller has for this CPU, with interrupts masked.
 pub(crate) fn begin_cpu() -> Result<(), GicError> {
-    let ids = [Ipi::Park.id(), Ipi::Wake.id()];
+    let ids = [Ipi::Park.id(), Ipi::Wake.id(), Ipi::Guard.id()];
     match VERSION.load(Ordering::Acquire) {
         2 => {
             let mut gic = v2();
@@ -181,7 +184,7 @@ pub(crate) fn send(ipi: Ipi, cpu: u32) {
 }
 
 /// Whether there is a controller: without one nobody can tell what an interrupt is about.
-pub(super) fn is_there() -> bool {
+pub(crate) fn is_there() -> bool {
     VERSION.load(Ordering::Relaxed) != 0
 }
 
@@ -213,6 +216,7 @@ pub(super) fn acknowledge() -> Option<Ipi> {
         match id {
             0 => return Some(Ipi::Park),
             1 => return Some(Ipi::Wake),
+            2 => return Some(Ipi::Guard),
             _ => UNKNOWN.fetch_add(1, Ordering::Relaxed),
         };
     }

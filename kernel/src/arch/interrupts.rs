@@ -4,6 +4,7 @@ use core::arch::asm;
 
 use super::gic::{self, Ipi};
 use super::room;
+use crate::owners::guard;
 
 /// The bit of DAIF that masks interrupts.
 const MASKED: u64 = 1 << 7;
@@ -60,6 +61,7 @@ pub(super) fn taken() -> bool {
             Ipi::Park => room::answer(),
             // The CPU is awake, which was the purpose.
             Ipi::Wake => {}
+            Ipi::Guard => guard::interrupted(),
         }
     }
     gic::is_there()

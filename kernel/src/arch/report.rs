@@ -9,6 +9,7 @@ use super::exceptions::{Frame, Kind, Origin};
 use super::{image, per_cpu};
 use crate::console::{self, println};
 use crate::lock::Lock;
+use crate::owners::guard;
 use crate::{cpus, memory};
 
 /// Prints how the kernel's tables translate an address.
@@ -82,6 +83,9 @@ fn faulting_address(address: VirtAddr) {
     }
     if let Some((cpu, stack)) = memory::guarded_stack(address) {
         println!("         CPU {cpu}'s {stack} stack has overflowed: this is its guard page");
+    }
+    if let Some(story) = guard::story(address) {
+        println!("         guard pool: {story}");
     }
     match translate(address) {
         Translated::To(memory) => println!("         this CPU reads it from memory {memory}"),

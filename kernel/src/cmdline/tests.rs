@@ -31,11 +31,13 @@ fn an_empty_line_asks_for_the_defaults() {
 fn every_option_sets_what_it_is_about() {
     let all = options(
         "rodata=off debug_pagealloc=on fail-tables=0x10 trace=1000 referee=7 semihosting quiet \
-         maxcpus=3 park-fault=2:late size-change=never change-at-boot=0x7000",
+         maxcpus=3 park-fault=2:late size-change=never change-at-boot=0x7000 \
+         guard-pool=early",
     );
     let expected = Options {
         rodata: Rodata::Off,
         debug_pagealloc: DebugPagealloc::On,
+        guard_pool: GuardPool::Early,
         fail_tables: Some(16),
         trace: Some(1000),
         referee: Some(7),

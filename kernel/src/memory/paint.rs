@@ -30,7 +30,7 @@ pub(super) fn linear(
                     range,
                     output: stretch.range.start(),
                     attributes: stretch.attributes,
-                    leaves: plan.leaves(),
+                    leaves: stretch.leaves,
                 },
             )?;
         }

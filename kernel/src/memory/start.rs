@@ -11,7 +11,7 @@ use blockmap::vmsa::cpu::{self, Midr, Mte, SizeChange};
 use blockmap::vmsa::{Format, Geometry, Granule, Mair};
 use blockmap::{Space, Terms};
 use blockmap_hw::{Cpu, Window};
-use blockmap_kernel::cmdline::Options;
+use blockmap_kernel::cmdline::{GuardPool, Options};
 use blockmap_kernel::devicetree::Gic;
 use blockmap_kernel::frames::{Frames, Purpose};
 use blockmap_kernel::identity::{Needs, Why};
@@ -49,6 +49,7 @@ pub(crate) struct Facts {
     pub(crate) decision: Decision,
     geometry: Geometry,
     rodata: Rodata,
+    guard_pool: GuardPool,
     fail_tables: Option<u32>,
     trace: Option<u32>,
     referee: Option<u32>,
@@ -77,6 +78,8 @@ pub(crate) struct Started<'a> {
     pub(crate) planned_tables: u64,
     /// Tables below the root that it took.
     pub(crate) linear_tables: u64,
+    /// Where a guard pool is to be that comes early.
+    pub(crate) guard: Option<PhysRange>,
 }
 
 impl Facts {
@@ -89,7 +92,10 @@ impl Facts {
         let inputs = Inputs {
             rodata: options.rodata,
             debug_pagealloc: options.debug_pagealloc,
-            late_guard: LateGuard::Never,
+            late_guard: match options.guard_pool {
+                GuardPool::Late => LateGuard::Possible,
+                GuardPool::Off | GuardPool::Early => LateGuard::Never,
+            },
             world: World::Ordinary,
             strategy,
         };
@@ -106,6 +112,7 @@ impl Facts {
             geometry: Geometry::new(place, format, kernel.input_bits(), output_bits)
                 .unwrap_or(kernel),
             rodata: options.rodata,
+            guard_pool: options.guard_pool,
             fail_tables: options.fail_tables,
             trace: options.trace,
             referee: options.referee,
@@ -163,9 +170,8 @@ pub(crate) fn start(
     }
     let paint = Paint::of_kernel(facts.rodata, facts.mte);
     let plan = LinearPlan::new(&memory, paint, facts.decision.leaves);
+    let (plan, aside) = set_aside(plan, (survey, facts))?;
     let planned_tables = plan.table_counts().total();
-    let asked = (facts.trace, facts.referee, survey.cpus);
-    let aside = SetAside::find(&memory, planned_tables, asked)?;
     marks.set("map planned");
 
     let arena = open_arena(&boot, &memory, aside, (survey, facts))?;
@@ -209,7 +215,18 @@ pub(crate) fn start(
         device_tree: linear_bytes(survey.device_tree, offset),
         planned_tables,
         linear_tables,
+        guard: aside.guard,
     })
+}
+
+/// The memory that is set aside, and the plan with a guard pool that comes early.
+fn set_aside<'m>(
+    plan: LinearPlan<'m>,
+    (survey, facts): (&Survey, &Facts),
+) -> Result<(LinearPlan<'m>, SetAside), StartError<'static>> {
+    let asked = (facts.trace, facts.referee, survey.cpus, facts.guard_pool);
+    let aside = SetAside::find(plan.memory(), plan.table_counts().total(), asked)?;
+    Ok((plan.with_pages(aside.guard), aside))
 }
 
 /// The memory for all tables, which the boot window shows and the referee watches if there is to be
@@ -297,6 +314,9 @@ fn frames(
         frames.claim(Purpose::Table, tables)?;
     }
     frames.reserve(aside.zone())?;
+    if let Some(guard) = aside.guard {
+        frames.reserve(guard)?;
+    }
     for range in memory.holes().iter().chain(memory.taken()) {
         frames.reserve(*range)?;
     }

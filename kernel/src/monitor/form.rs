@@ -19,6 +19,8 @@ pub enum Operand {
     Scope,
     /// How many pages a secret has, or what to do with secrets.
     Secret,
+    /// What to do with the guard pool.
+    Guard,
     /// A small number; may be left out.
     Number,
     /// What to do with the trace.
@@ -65,6 +67,7 @@ impl Operand {
             Self::Accesses => "a number of accesses",
             Self::Scope => "linear or all",
             Self::Secret => "a number, free or list",
+            Self::Guard => "on, off, alloc or free",
             Self::Number => "a number below 2 to the 32",
             Self::Trace => "on, off or dump",
             Self::Dump => "dump",
@@ -82,6 +85,7 @@ impl Operand {
             Self::Value => "VALUE",
             Self::Scope => "[linear|all]",
             Self::Secret => "N|free|list",
+            Self::Guard => "WHAT",
             Self::Number => "[N]",
             Self::Trace => "on|off|dump",
             Self::Dump => "[dump]",
@@ -118,6 +122,7 @@ pub(super) enum Verb {
     Vmap,
     Vunmap,
     Secret,
+    Guard,
     Peek,
     Poke,
     Exec,
@@ -162,6 +167,7 @@ const CONFLICT: &[Operand] = &[Operand::Address, Operand::Times];
 const CPU_ON_OFF: &[Operand] = &[Operand::OnOff, Operand::Cpu];
 const CHURN: &[Operand] = &[Operand::Changes, Operand::Accesses];
 const WRITERS: &[Operand] = &[Operand::Changes, Operand::Spread];
+const GUARD: &[Operand] = &[Operand::Guard, Operand::Times, Operand::Number];
 const SECRET: &[Operand] = &[Operand::Secret, Operand::Number];
 const ATOMIC: &[Operand] = &[Operand::Change, Operand::Address, Operand::Pages];
 const TRACE: &[Operand] = &[Operand::Trace, Operand::File];
@@ -175,7 +181,7 @@ const fn form(
     Form { name, verb, operands, says }
 }
 
-pub(super) const FORMS: [Form; 33] = [
+pub(super) const FORMS: [Form; 34] = [
     form("help", Verb::Help, NONE, "this list"),
     form("ptdump", Verb::Ptdump, &[Operand::Scope], "the map, in runs of equal leaves"),
     form("stat", Verb::Stat, NONE, "leaves of each size, tables, frames"),
@@ -191,6 +197,7 @@ pub(super) const FORMS: [Form; 33] = [
     form("vmap", Verb::Vmap, &[Operand::Pages], "map free memory, read-write"),
     form("vunmap", Verb::Vunmap, ONE_ADDRESS, "undoes vmap"),
     form("secret", Verb::Secret, SECRET, "memory that only its owner reaches"),
+    form("guard", Verb::Guard, GUARD, "objects in pages of their own: on, off, alloc, free"),
     form("peek", Verb::Peek, ONE_ADDRESS, "load 64 bits"),
     form("poke", Verb::Poke, &[Operand::Address, Operand::Value], "store 64 bits"),
     form("exec", Verb::Exec, ONE_ADDRESS, "call the instructions there"),

@@ -1,7 +1,12 @@
 //! What owners of memory are asked to do.
 
+use blockmap::machine::VirtAddr;
+
 use super::parse::{Operands, Wrong};
 use crate::number::number;
+
+/// Bytes of an object where nothing is said.
+const USUAL_BYTES: u64 = 64;
 
 /// What to do with memory that nobody but its owner is to reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +20,41 @@ pub enum Secret {
     List,
 }
 
+/// What to do with the guard pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guard {
+    /// `guard on`: make it.
+    On,
+    /// `guard off`: unmake it.
+    Off,
+    /// `guard alloc [BYTES] [CPU]`: take an object, in an interrupt handler of this CPU or another.
+    Alloc(u64, Option<u32>),
+    /// `guard free ADDR [CPU]`: give it back, in the same way.
+    Free(VirtAddr, Option<u32>),
+}
+
 impl<'a, W: Iterator<Item = &'a str>> Operands<'_, W> {
+    pub(super) fn guard(&mut self) -> Result<Guard, Wrong<'a>> {
+        let named = |word: &str| match word {
+            "on" => Some(Guard::On),
+            "off" => Some(Guard::Off),
+            "alloc" => Some(Guard::Alloc(USUAL_BYTES, None)),
+            "free" => Some(Guard::Free(VirtAddr::new(0), None)),
+            _ => None,
+        };
+        match self.next(named, None)? {
+            Guard::Alloc(bytes, _) => {
+                let bytes = self.next(number, Some(bytes))?;
+                Ok(Guard::Alloc(bytes, self.next(small, Some(None))?))
+            }
+            Guard::Free(..) => {
+                let address = self.next(number, None).map(VirtAddr::new)?;
+                Ok(Guard::Free(address, self.next(small, Some(None))?))
+            }
+            other @ (Guard::On | Guard::Off) => Ok(other),
+        }
+    }
+
     pub(super) fn secret(&mut self) -> Result<Secret, Wrong<'a>> {
         let named = |word: &str| match word {
             "free" => Some(Secret::Free(0)),

@@ -84,6 +84,7 @@ fn command<'a>(
         Verb::Vmap => Command::Vmap(operands.number()?),
         Verb::Vunmap => Command::Vunmap(operands.address()?),
         Verb::Secret => Command::Secret(operands.secret()?),
+        Verb::Guard => Command::Guard(operands.guard()?),
         Verb::Peek => Command::Peek(operands.address()?),
         Verb::Poke => Command::Poke(operands.address()?, operands.number()?),
         Verb::Exec => Command::Exec(operands.address()?),

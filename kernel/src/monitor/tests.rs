@@ -39,6 +39,11 @@ fn every_command_is_read_with_its_operands() {
     assert_eq!(read("secret 3 9"), Command::Secret(Secret::Take(3, Some(9))));
     assert_eq!(read("secret free 2"), Command::Secret(Secret::Free(2)));
     assert_eq!(read("secret list"), Command::Secret(Secret::List));
+    assert_eq!(read("guard on"), Command::Guard(Guard::On));
+    assert_eq!(read("guard off"), Command::Guard(Guard::Off));
+    assert_eq!(read("guard alloc"), Command::Guard(Guard::Alloc(64, None)));
+    assert_eq!(read("guard alloc 24 1"), Command::Guard(Guard::Alloc(24, Some(1))));
+    assert_eq!(read("guard free 8 0"), Command::Guard(Guard::Free(VirtAddr::new(8), Some(0))));
     assert_eq!(read("peek 8"), Command::Peek(VirtAddr::new(8)));
     assert_eq!(read("poke 8 0x2a"), Command::Poke(VirtAddr::new(8), 42));
     assert_eq!(read("exec 0"), Command::Exec(VirtAddr::new(0)));
@@ -111,6 +116,7 @@ fn a_form_has_the_operands_its_command_reads() {
                 | Operand::Status => " 1",
                 Operand::Leaves => " pages",
                 Operand::Change => " ro",
+                Operand::Guard => " alloc",
                 Operand::OnOff => " off",
                 Operand::Scope | Operand::Heal => " all",
                 Operand::Spread => " same",
@@ -154,6 +160,7 @@ fn a_trace_names_the_commands_that_change_tables() {
                 Operand::Trace | Operand::OnOff => " on",
                 Operand::Change => " ro",
                 Operand::Leaves => " pages",
+                Operand::Guard => " alloc",
                 Operand::Address
                 | Operand::Pages
                 | Operand::Value
@@ -174,7 +181,7 @@ fn a_trace_names_the_commands_that_change_tables() {
         });
         let changing = [
             "ro", "rw", "nx", "atomic", "x", "invalid", "valid", "split", "vmap", "vunmap",
-            "churn", "writers", "repaint", "heal", "secret",
+            "churn", "writers", "repaint", "heal", "secret", "guard",
         ];
         let named = changing.contains(&form.name);
         assert_eq!(parse(&text).unwrap().changes_tables(), named, "{text}");

@@ -2,6 +2,7 @@
 //! is as it was when they have given it back.
 #![cfg(test)]
 
+mod guard;
 mod secret;
 
 use blockmap_verify::console::{Dump, Stat};
