@@ -33,22 +33,39 @@ impl SlotLocks {
         }
     }
 
+    /// As [`SlotLocks::lock`], of two scopes; what they share is taken once.
+    pub fn lock_both(&self, scopes: (Scope, Scope), relax: impl Fn()) {
+        while !self.try_lock_both(scopes) {
+            relax();
+        }
+    }
+
     /// Takes all locks of `scope`, or none when one of them is held; tells whether it did.
     pub fn try_lock(&self, scope: Scope) -> bool {
-        let wanted = bits(scope);
+        self.try_lock_both((scope, scope))
+    }
+
+    /// As [`SlotLocks::try_lock`], of two scopes.
+    pub fn try_lock_both(&self, scopes: (Scope, Scope)) -> bool {
+        let wanted = Self::of_both(scopes);
         let free = |held: u64| (held & wanted == 0).then_some(held | wanted);
         self.held.fetch_update(Ordering::Acquire, Ordering::Relaxed, free).is_ok()
     }
 
-    /// The locks of `scope`, a bit each; the highest is the root's.
+    /// The locks of two scopes, a bit each; the highest is the root's.
     #[must_use]
-    pub fn of(scope: Scope) -> u64 {
-        bits(scope)
+    pub fn of_both((one, other): (Scope, Scope)) -> u64 {
+        bits(one) | bits(other)
     }
 
     /// Lets go of the locks of `scope`, which the caller holds.
     pub fn unlock(&self, scope: Scope) {
         self.held.fetch_and(!bits(scope), Ordering::Release);
+    }
+
+    /// Lets go of what [`SlotLocks::lock_both`] took.
+    pub fn unlock_both(&self, scopes: (Scope, Scope)) {
+        self.held.fetch_and(!Self::of_both(scopes), Ordering::Release);
     }
 }
 
@@ -91,6 +108,19 @@ mod tests {
             locks.lock(slots(3, 5), || panic!("nobody holds them"));
             locks.unlock(slots(3, 5));
         }
+    }
+
+    #[test]
+    fn two_scopes_take_no_lock_between_them() {
+        let locks = SlotLocks::new();
+        // The second shares a lock with the first, which is taken and let go of once.
+        let both = (slots(3, 4), slots(66, 68));
+        locks.lock_both(both, || panic!("nobody holds them"));
+        assert_eq!(locks.held.load(Ordering::Relaxed), 0b11_1000);
+        assert!(!locks.try_lock(slots(5, 5)));
+        assert!(locks.try_lock(slots(6, 62)));
+        locks.unlock_both(both);
+        assert!(locks.try_lock(slots(3, 5)));
     }
 
     #[test]

@@ -45,6 +45,37 @@ impl<P: Platform> Space<'_, P> {
         machine.barrier(Barrier::Isb);
     }
 
+    /// As [`Space::complete`], of the leaves of any number of ranges: as many invalidations as ranges,
+    /// or more where they are made by address; one of everything where these would be more than
+    /// [`MOST_INVALIDATIONS_BY_ADDRESS`].
+    pub(crate) fn complete_each<R: Iterator<Item = VirtRange>>(
+        &self,
+        ranges: impl Fn() -> R,
+        terms: Terms,
+    ) {
+        let machine = self.machine();
+        machine.barrier(Barrier::DsbIshst);
+        let mut count = 0;
+        for range in ranges() {
+            count += match terms.tlbi {
+                TlbiForm::Ranged => 1,
+                TlbiForm::ByAddress => self.each_address(range, Extent::Leaves, |_| ()),
+            };
+            if count > MOST_INVALIDATIONS_BY_ADDRESS {
+                break;
+            }
+        }
+        if count > MOST_INVALIDATIONS_BY_ADDRESS {
+            machine.invalidate(self.geometry().invalidate_all());
+        } else {
+            for range in ranges() {
+                self.invalidate(range, Reach::LastLevel, Extent::Leaves, terms);
+            }
+        }
+        machine.barrier(Barrier::DsbIsh);
+        machine.barrier(Barrier::Isb);
+    }
+
     /// Makes entries that were invalid, and so in no TLB, usable by this CPU's next instruction.
     /// [invalid-is-never-cached] [synchronise-after-publish]
     #[inline]

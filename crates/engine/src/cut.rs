@@ -22,6 +22,7 @@
 //! cleared in all entries of the run, and step 4 comes before the link, and before anything else
 //! changes in those entries. [run-changes-whole]
 
+mod batch;
 mod commit;
 mod parked;
 
@@ -30,6 +31,7 @@ use blockmap_machine::{Entry, Span, VirtAddr, VirtRange};
 use blockmap_vmsa::{Geometry, Kind, LeafSize, Level, bits};
 use thiserror::Error;
 
+pub(crate) use self::batch::{Batch, Count};
 use crate::plan::{Hold, Parking, Permit, Work, slot_level};
 use crate::space::Place;
 use crate::{NotParked, OutOfTables, Plan, Platform, RangeError, Refusal, Root, Space};
@@ -146,11 +148,19 @@ impl Cuts {
         &self,
         permit: Permit<'_, P>,
     ) -> Result<(), SizeChangeRefused> {
-        let Some(cut) = self.start.or(self.end) else { return Ok(()) };
         let is_held = |cut: &&Cut| cut.leaf.word & bits::HELD != 0;
         if let Some(cut) = [&self.start, &self.end].into_iter().flatten().find(is_held) {
             return Err(SizeChangeRefused { address: cut.at, why: NoSizeChange::Held });
         }
+        self.check_strategy(permit)
+    }
+
+    /// The same for the owner of leaves that are held.
+    pub(crate) fn check_strategy<P: Platform>(
+        &self,
+        permit: Permit<'_, P>,
+    ) -> Result<(), SizeChangeRefused> {
+        let Some(cut) = self.start.or(self.end) else { return Ok(()) };
         let why = match (permit.parking, permit.terms.strategy) {
             (Parking::Allowed(_), Strategy::Live | Strategy::Quiesce) => return Ok(()),
             (Parking::Never, _) => NoSizeChange::NobodyMayPark,
@@ -207,7 +217,7 @@ impl<P: Platform> Space<'_, P> {
     }
 
     /// `range` and all leaves that are larger than a slot and are cut; `None` if there are none.
-    fn beyond_slots(&self, range: VirtRange, cuts: Cuts) -> Option<VirtRange> {
+    pub(crate) fn beyond_slots(&self, range: VirtRange, cuts: Cuts) -> Option<VirtRange> {
         let slot = self.geometry().span_bytes(slot_level(self.geometry()));
         let (mut start, mut last) = (range.start(), range.last());
         for cut in [cuts.start, cuts.end].into_iter().flatten() {

@@ -13,6 +13,7 @@
 //! |---|---|
 //! | [`map`](Space::map), [`unmap`](Space::unmap) | leaves of any sizes where nothing was; and back |
 //! | [`protect`](Space::protect) | changes rights, and splits at the ends of the range where it must |
+//! | [`change_views`](Space::change_views) | the same for a range and the aliases of its memory, by one operation |
 //! | [`split`](Space::split) | lets no leaf reach across either end of a range |
 //! | [`collapse`](Space::collapse) | makes leaves as large again as what they say allows |
 //! | [`repaint`](Space::repaint) | makes pages of any leaves, with all other CPUs parked once |
@@ -102,6 +103,7 @@ mod repaint;
 mod space;
 mod switch;
 mod unmap;
+mod view;
 
 pub use blockmap_dump as dump;
 pub use blockmap_layout as layout;
@@ -122,3 +124,4 @@ pub use repaint::RepaintError;
 pub use space::{RangeError, Space};
 pub use switch::{Alone, Switch};
 pub use unmap::UnmapError;
+pub use view::{View, ViewChange, ViewError};

@@ -11,6 +11,7 @@ use crate::map::Mapping;
 use crate::protect::Protection;
 use crate::repaint::Repainting;
 use crate::unmap::Removal;
+use crate::view::Viewing;
 use crate::{NotParked, Platform, Root, Scope, Space, Terms};
 
 /// An operation that has been checked against the tables: holding one tells that nothing but table
@@ -56,6 +57,7 @@ pub(crate) enum Work<'k> {
     Split(Cuts),
     Repaint(Repainting<'k>),
     Carve(Repainting<'k>),
+    Views(Viewing),
 }
 
 impl<'s, P: Platform> Plan<'s, P> {
@@ -94,15 +96,16 @@ impl<P: Platform> Ready<'_, P> {
     /// mapping or of what was planned without a [`Platform::MayPark`]: a CPU did not come to be parked. The tables
     /// are as they were.
     pub fn commit(mut self) -> Result<(), NotParked> {
-        let left = mem::take(&mut self.left);
-        let committed = self.perform();
+        let mut left = mem::take(&mut self.left);
+        let committed = self.perform(&mut left);
         if committed.is_err() {
             self.left = left;
         }
         committed
     }
 
-    fn perform(&self) -> Result<(), NotParked> {
+    /// Performs the effects; of the tables, those in `left` are set aside and not taken when it fails.
+    fn perform(&self, left: &mut u32) -> Result<(), NotParked> {
         let space = self.plan.hold.space;
         let permit = self.plan.hold.permit;
         match self.plan.work {
@@ -114,6 +117,7 @@ impl<P: Platform> Ready<'_, P> {
             }
             Work::Repaint(repainting) => space.commit_repaint(repainting, permit)?,
             Work::Carve(carving) => space.commit_carve(carving, permit)?,
+            Work::Views(viewing) => space.commit_views(viewing, permit, left)?,
         }
         Ok(())
     }
@@ -174,6 +178,8 @@ pub(crate) struct Hold<'s, P: Platform> {
     pub(crate) space: &'s Space<'s, P>,
     pub(crate) permit: Permit<'s, P>,
     scope: Scope,
+    /// A second stretch of slots, for operations that need one.
+    also: Option<Scope>,
 }
 
 impl<'s, P: Platform> Hold<'s, P> {
@@ -188,17 +194,31 @@ impl<'s, P: Platform> Hold<'s, P> {
         parking: Parking<'s, P>,
     ) -> Self {
         let terms = space.platform().hold_terms();
-        let scope = Scope {
-            first_slot: slot(space.geometry(), range.start()),
-            last_slot: slot(space.geometry(), range.last()),
-            root,
-        };
+        let scope = scope_of(space.geometry(), range, root);
         space.platform().lock(scope);
         match root {
             Root::Untouched => space.platform().enter_reader(),
             Root::Changes => {}
         }
-        Self { space, permit: Permit { terms, parking }, scope }
+        Self { space, permit: Permit { terms, parking }, scope, also: None }
+    }
+
+    /// As [`Hold::new`], of the slots that either of two ranges touches.
+    pub(crate) fn of_both(
+        space: &'s Space<'s, P>,
+        (one, other): (VirtRange, VirtRange),
+        root: Root,
+        parking: Parking<'s, P>,
+    ) -> Self {
+        let terms = space.platform().hold_terms();
+        let geometry = space.geometry();
+        let (scope, also) = (scope_of(geometry, one, root), scope_of(geometry, other, root));
+        space.platform().lock_both(scope, also);
+        match root {
+            Root::Untouched => space.platform().enter_reader(),
+            Root::Changes => {}
+        }
+        Self { space, permit: Permit { terms, parking }, scope, also: Some(also) }
     }
 }
 
@@ -208,9 +228,18 @@ impl<P: Platform> Drop for Hold<'_, P> {
             Root::Untouched => self.space.platform().leave_reader(),
             Root::Changes => {}
         }
-        self.space.platform().unlock(self.scope);
+        match self.also {
+            None => self.space.platform().unlock(self.scope),
+            Some(also) => self.space.platform().unlock_both(self.scope, also),
+        }
         self.space.platform().release_terms();
     }
+}
+
+/// The locks of the slots that `range` touches.
+fn scope_of(geometry: Geometry, range: VirtRange, root: Root) -> Scope {
+    let first_slot = slot(geometry, range.start());
+    Scope { first_slot, last_slot: slot(geometry, range.last()), root }
 }
 
 /// The level whose entries are the slots.

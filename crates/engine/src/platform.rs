@@ -53,6 +53,18 @@ pub trait Platform {
     /// Lets go of the locks of `scope`, which the caller holds.
     fn unlock(&self, scope: Scope);
 
+    /// As [`Platform::lock`], of two scopes that may have slots in common: in one step, or in
+    /// ascending order with each lock taken once. Unless it is implemented, what lies between
+    /// the two is locked as well.
+    fn lock_both(&self, one: Scope, other: Scope) {
+        self.lock(one.hull(other));
+    }
+
+    /// Lets go of what [`Platform::lock_both`] took.
+    fn unlock_both(&self, one: Scope, other: Scope) {
+        self.unlock(one.hull(other));
+    }
+
     /// Why the leaves of `range` must not be removed or change their permissions, if they must not:
     /// the engine would lose the tables, or the system the memory it runs on. Of
     /// [`Refusal::ImageZone`] the sizes must not be changed either, and nothing is mapped there.
@@ -148,6 +160,22 @@ pub struct Scope {
     pub last_slot: u32,
     /// Whether tables above the slots may be linked or unlinked.
     pub root: Root,
+}
+
+impl Scope {
+    /// The smallest scope that has the locks of both.
+    #[must_use]
+    pub fn hull(self, other: Self) -> Self {
+        let root = match (self.root, other.root) {
+            (Root::Untouched, Root::Untouched) => Root::Untouched,
+            (Root::Changes, _) | (_, Root::Changes) => Root::Changes,
+        };
+        Self {
+            first_slot: self.first_slot.min(other.first_slot),
+            last_slot: self.last_slot.max(other.last_slot),
+            root,
+        }
+    }
 }
 
 /// What an operation does to the tables above the slots.

@@ -2,10 +2,11 @@
 //! is meant to do.
 
 mod recording;
+mod views;
 
 use blockmap::host::MAY_PARK;
-use blockmap::{Platform, Space, Strategy, Terms, publish_code};
-use blockmap_machine::{PhysAddr, PhysRange};
+use blockmap::{Platform, Space, Strategy, Terms, ViewChange, publish_code};
+use blockmap_machine::{PhysAddr, PhysRange, VirtRange};
 use blockmap_model::meaning::Translation;
 use blockmap_model::profile::Profile;
 use blockmap_model::program::{Intent, Meanwhile, Program, Step, Target};
@@ -15,6 +16,7 @@ use crate::program::range;
 use crate::recorder::{LINEAR, linear};
 
 pub use recording::{Recording, Supply, record, record_on};
+pub use views::{AREA, LINEAR_VIEW, map_area};
 
 /// An operation of the engine, what comes before it, and what it is meant to do.
 #[derive(Clone, Copy, Debug)]
@@ -289,4 +291,41 @@ pub const SCENARIOS: &[Scenario] = &[
         operate: |space| collapse(space, LINEAR, GIB),
         intents: Vec::new,
     },
+    Scenario {
+        name: "make an area and its aliases read-only",
+        gib: 1,
+        prepare: map_pieces,
+        operate: |space| views::change(space, views_area(), ViewChange::ReadOnly),
+        intents: || views::intents(PIECES, (&["r--"], "r--")),
+    },
+    Scenario {
+        name: "make an area of written code executable",
+        gib: 1,
+        prepare: map_pieces,
+        operate: |space| views::change(space, views_area(), ViewChange::ReadOnlyExecute),
+        intents: || views::intents(PIECES, (&["r--", "r-x"], "r--")),
+    },
+    Scenario {
+        name: "make an area and its aliases writable again",
+        gib: 1,
+        prepare: |space| {
+            map_area(space, PIECES);
+            views::change(space, views_area(), ViewChange::ReadOnlyExecute);
+            views::change(space, views_area(), ViewChange::NoExecute);
+        },
+        operate: |space| views::change(space, views_area(), ViewChange::ReadWrite),
+        intents: || views::intents(PIECES, (&["rw-"], "rw-")),
+    },
 ];
+
+/// An area of a page in the middle of everything, of two that follow a run, and of a 2 MiB block.
+const PIECES: &[(u64, u64)] = &[(0x1555_5000, PAGE), (0x1558_0000, 2 * PAGE), (64 * MIB, 2 * MIB)];
+
+fn map_pieces(space: &Space<'_, Recording<'_>>) {
+    map_area(space, PIECES);
+}
+
+fn views_area() -> VirtRange {
+    let bytes = PIECES.iter().map(|(_, bytes)| bytes).sum();
+    range(AREA, bytes)
+}

@@ -2,11 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "this crate is tests only")]
 
 use blockmap::host::MAY_PARK;
-use blockmap::{Grain, publish_code};
+use blockmap::{Grain, ViewChange, publish_code};
 use blockmap::{Strategy, Terms};
 use blockmap_machine::{Event, PhysAddr, PhysRange};
 use blockmap_verify::program::range;
 use blockmap_verify::recorder::{LINEAR, effects_of, linear};
+use blockmap_verify::scenario::{LINEAR_VIEW, map_area};
 use blockmap_vmsa::{Change, TlbiForm};
 
 const TERMS: Terms = Terms { strategy: Strategy::Live, tlbi: TlbiForm::Ranged };
@@ -103,6 +104,20 @@ fn a_carve_is_as_documented() {
     });
     let source = include_str!("../../engine/src/carve.rs");
     assert_eq!(performed(&events), documented(source, "carve"));
+}
+
+#[test]
+fn making_an_area_of_code_is_as_documented() {
+    let events = effects_of(TERMS, 1, |space| {
+        let area = map_area(space, &[(0x1555_5000, 4096)]);
+        space.change_views((area, LINEAR_VIEW), ViewChange::ReadOnly, &MAY_PARK).unwrap();
+        space.change_views((area, LINEAR_VIEW), ViewChange::ReadWrite, &MAY_PARK).unwrap();
+        space.change_views((area, LINEAR_VIEW), ViewChange::ReadOnlyExecute, &MAY_PARK).unwrap();
+    });
+    let source = include_str!("../../engine/src/view.rs");
+    let steps = documented(source, "read-only and executable");
+    let done = performed(&events);
+    assert_eq!(done[done.len() - steps.len()..], steps);
 }
 
 #[test]

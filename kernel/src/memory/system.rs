@@ -1,29 +1,29 @@
-//! The running kernel as the engine's platform.
+//! The running kernel's memory, and what changes it. `system/platform.rs` has it as the engine's
+//! platform.
+
+mod platform;
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use blockmap::dump::Tree;
 use blockmap::layout::{LinearMap, MemoryMap};
 use blockmap::machine::{PhysAddr, PhysRange, VirtRange};
-use blockmap::vmsa::{Change, Geometry};
-use blockmap::{
-    NotParked, Platform, Reader, Refusal, Scope, Space, Switch, Terms, TopUp, publish_code,
-};
+use blockmap::vmsa::Change;
+use blockmap::{Platform, Reader, Space, publish_code};
 use blockmap_hw::Window;
 use blockmap_kernel::areas::Areas;
-use blockmap_kernel::frames::{Counts, FRAME_BYTES, Frames, Purpose, State};
+use blockmap_kernel::frames::{Counts, FRAME_BYTES, Frames, Purpose};
 use blockmap_kernel::identity::Needs;
 use blockmap_kernel::readers::Readers;
 use blockmap_kernel::terms::SharedTerms;
 use blockmap_kernel::trace::{BeginError, Origin, Recording, TraceText};
 
-use super::address_map::{IMAGE_SIDE, VMALLOC_RANGE};
+use super::address_map::VMALLOC_RANGE;
 use super::change::ChangeError;
 use super::heal::Healing;
 use super::recorded::Recorded;
 use super::reserve::Reserve;
 use super::witnessed::WitnessedLocks;
-use crate::console::pause;
 use crate::cpus::{self, MayPark, MayParkError, Policy};
 use crate::lock::Lock;
 use crate::referee;
@@ -294,100 +294,5 @@ impl<'a> System<'a> {
     /// Gives back what the reserve has more than it keeps.
     fn trim(&self) {
         self.reserve.trim(self.cpu.silent(), |table| self.give_back(table));
-    }
-}
-
-impl<'a> Platform for System<'a> {
-    type Machine = Recorded<'a>;
-    type MayPark = MayPark;
-
-    #[inline]
-    fn geometry(&self) -> Geometry {
-        Geometry::KERNEL_4K_48
-    }
-
-    #[inline]
-    fn machine(&self) -> &Recorded<'a> {
-        &self.cpu
-    }
-
-    fn hold_terms(&self) -> Terms {
-        self.terms.hold(pause)
-    }
-
-    fn try_hold_terms(&self) -> Option<Terms> {
-        self.terms.try_hold()
-    }
-
-    fn release_terms(&self) {
-        self.terms.release();
-    }
-
-    fn lock(&self, scope: Scope) {
-        self.locks.lock(self.recording(), scope);
-    }
-
-    fn unlock(&self, scope: Scope) {
-        self.locks.unlock(self.recording(), scope);
-    }
-
-    fn refusal(&self, range: VirtRange) -> Option<Refusal> {
-        if range.overlaps(IMAGE_SIDE) {
-            return Some(Refusal::ImageZone);
-        }
-        let memory = self.memory_of(range)?;
-        if self.own.iter().any(|own| own.overlaps(memory)) {
-            return Some(Refusal::ImageAlias);
-        }
-        self.frames.first_in(State::Table, memory).map(|_| Refusal::Tables)
-    }
-
-    fn top_up(&self, tables: u32) -> TopUp {
-        self.reserve.top_up(self.cpu.silent(), tables, || self.allocate_table())
-    }
-
-    fn reserve(&self, tables: u32) -> Result<(), u32> {
-        self.reserve.set_aside(tables).inspect_err(|_| self.trim())
-    }
-
-    fn unreserve(&self, tables: u32) {
-        self.reserve.give_back(tables);
-        self.trim();
-    }
-
-    fn take_table(&self) -> PhysAddr {
-        match self.reserve.take(self.cpu.silent()) {
-            Some(table) => {
-                self.begin_table(table);
-                table
-            }
-            None => panic!("a table was taken that was not set aside"),
-        }
-    }
-
-    fn put_back_table(&self, table: PhysAddr) {
-        self.end_table(table);
-        self.reserve.put_back(self.cpu.silent(), table);
-    }
-
-    fn free_table(&self, table: PhysAddr) {
-        self.end_table(table);
-        self.give_back(table);
-    }
-
-    fn quiesce(&self, may_park: &MayPark, switch: &Switch) -> Result<(), NotParked> {
-        self.switch(may_park, switch)
-    }
-
-    fn enter_reader(&self) {
-        self.readers.enter();
-    }
-
-    fn leave_reader(&self) {
-        self.readers.leave();
-    }
-
-    fn wait_for_readers(&self) {
-        self.readers.wait(pause);
     }
 }

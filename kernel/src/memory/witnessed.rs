@@ -21,21 +21,33 @@ impl WitnessedLocks {
     /// Waits until no lock of `scope` is held, and takes them.
     #[inline]
     pub(super) fn lock(&self, recording: &Recording<'_>, scope: Scope) {
-        if !self.0.try_lock(scope) {
+        self.lock_both(recording, (scope, scope));
+    }
+
+    /// The same for the locks of two scopes.
+    #[inline]
+    pub(super) fn lock_both(&self, recording: &Recording<'_>, scopes: (Scope, Scope)) {
+        if !self.0.try_lock_both(scopes) {
             per_cpu::this().job.add_wait();
-            self.0.lock(scope, pause);
+            self.0.lock_both(scopes, pause);
         }
         if recording.is_on() {
-            recording.add(Record::Edge(Edge::Takes(SlotLocks::of(scope))));
+            recording.add(Record::Edge(Edge::Takes(SlotLocks::of_both(scopes))));
         }
     }
 
     /// Lets go of the locks of `scope`.
     #[inline]
     pub(super) fn unlock(&self, recording: &Recording<'_>, scope: Scope) {
+        self.unlock_both(recording, (scope, scope));
+    }
+
+    /// Lets go of the locks of two scopes.
+    #[inline]
+    pub(super) fn unlock_both(&self, recording: &Recording<'_>, scopes: (Scope, Scope)) {
         if recording.is_on() {
-            recording.add(Record::Edge(Edge::LetsGo(SlotLocks::of(scope))));
+            recording.add(Record::Edge(Edge::LetsGo(SlotLocks::of_both(scopes))));
         }
-        self.0.unlock(scope);
+        self.0.unlock_both(scopes);
     }
 }

@@ -101,7 +101,7 @@ impl<P: Platform> Space<'_, P> {
     }
 
     #[inline]
-    fn leave_run(&self, cut: Cut) -> Option<Span> {
+    pub(super) fn leave_run(&self, cut: Cut) -> Option<Span> {
         let Run::Of(_) = cut.run else { return None };
         let span = cut.span();
         self.machine().perform(Event::Update { span, clear: bits::CONTIGUOUS, set: 0 });
@@ -111,7 +111,7 @@ impl<P: Platform> Space<'_, P> {
     /// Fills the tables that replace the leaf a cut goes through; `None` if the cut lies between
     /// two leaves of a run.
     #[inline]
-    fn prepare(&self, cut: Cut) -> Option<(Link, Place)> {
+    pub(super) fn prepare(&self, cut: Cut) -> Option<(Link, Place)> {
         if cut.at.is_aligned(self.geometry().span_bytes(cut.leaf.level)) {
             return None;
         }

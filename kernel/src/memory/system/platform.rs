@@ -1,0 +1,115 @@
+//! The running kernel as the engine's platform.
+
+use blockmap::machine::{PhysAddr, VirtRange};
+use blockmap::vmsa::Geometry;
+use blockmap::{NotParked, Platform, Refusal, Scope, Switch, Terms, TopUp};
+use blockmap_kernel::frames::State;
+
+use super::System;
+use crate::console::pause;
+use crate::cpus::MayPark;
+use crate::memory::address_map::IMAGE_SIDE;
+use crate::memory::recorded::Recorded;
+
+impl<'a> Platform for System<'a> {
+    type Machine = Recorded<'a>;
+    type MayPark = MayPark;
+
+    #[inline]
+    fn geometry(&self) -> Geometry {
+        Geometry::KERNEL_4K_48
+    }
+
+    #[inline]
+    fn machine(&self) -> &Recorded<'a> {
+        &self.cpu
+    }
+
+    fn hold_terms(&self) -> Terms {
+        self.terms.hold(pause)
+    }
+
+    fn try_hold_terms(&self) -> Option<Terms> {
+        self.terms.try_hold()
+    }
+
+    fn release_terms(&self) {
+        self.terms.release();
+    }
+
+    fn lock(&self, scope: Scope) {
+        self.locks.lock(self.recording(), scope);
+    }
+
+    fn unlock(&self, scope: Scope) {
+        self.locks.unlock(self.recording(), scope);
+    }
+
+    fn lock_both(&self, one: Scope, other: Scope) {
+        self.locks.lock_both(self.recording(), (one, other));
+    }
+
+    fn unlock_both(&self, one: Scope, other: Scope) {
+        self.locks.unlock_both(self.recording(), (one, other));
+    }
+
+    fn refusal(&self, range: VirtRange) -> Option<Refusal> {
+        if range.overlaps(IMAGE_SIDE) {
+            return Some(Refusal::ImageZone);
+        }
+        let memory = self.memory_of(range)?;
+        if self.own.iter().any(|own| own.overlaps(memory)) {
+            return Some(Refusal::ImageAlias);
+        }
+        self.frames.first_in(State::Table, memory).map(|_| Refusal::Tables)
+    }
+
+    fn top_up(&self, tables: u32) -> TopUp {
+        self.reserve.top_up(self.cpu.silent(), tables, || self.allocate_table())
+    }
+
+    fn reserve(&self, tables: u32) -> Result<(), u32> {
+        self.reserve.set_aside(tables).inspect_err(|_| self.trim())
+    }
+
+    fn unreserve(&self, tables: u32) {
+        self.reserve.give_back(tables);
+        self.trim();
+    }
+
+    fn take_table(&self) -> PhysAddr {
+        match self.reserve.take(self.cpu.silent()) {
+            Some(table) => {
+                self.begin_table(table);
+                table
+            }
+            None => panic!("a table was taken that was not set aside"),
+        }
+    }
+
+    fn put_back_table(&self, table: PhysAddr) {
+        self.end_table(table);
+        self.reserve.put_back(self.cpu.silent(), table);
+    }
+
+    fn free_table(&self, table: PhysAddr) {
+        self.end_table(table);
+        self.give_back(table);
+    }
+
+    fn quiesce(&self, may_park: &MayPark, switch: &Switch) -> Result<(), NotParked> {
+        self.switch(may_park, switch)
+    }
+
+    fn enter_reader(&self) {
+        self.readers.enter();
+    }
+
+    fn leave_reader(&self) {
+        self.readers.leave();
+    }
+
+    fn wait_for_readers(&self) {
+        self.readers.wait(pause);
+    }
+}
