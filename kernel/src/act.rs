@@ -1,5 +1,6 @@
 //! Carrying out the monitor's commands.
 
+mod areas;
 mod count;
 mod cpus;
 mod heal;
@@ -14,7 +15,6 @@ use blockmap::machine::{VirtAddr, VirtRange};
 use blockmap::vmsa::{Change, Mair};
 
 use blockmap_kernel::cmdline::CommandLine;
-use blockmap_kernel::frames::FRAME_BYTES;
 use blockmap_kernel::monitor::{Command, HELP, Power, Scope};
 use blockmap_kernel::report::{StatText, WxText};
 
@@ -49,8 +49,14 @@ impl Monitor<'_> {
             Command::Protect(change, range) => self.protect(range, change),
             Command::Atomic(change, range) => self.atomic(change, range),
             Command::Split(range) => self.split(range),
-            Command::Vmap(pages) => self.vmap(pages),
-            Command::Vunmap(start) => say(self.counted(|| self.system.vunmap(start))),
+            Command::Vmap(pages, leaves) => self.vmap(pages, leaves),
+            Command::Vunmap(start, freed) => {
+                say(self.counted(|| self.system.vunmap(start, freed)));
+            }
+            Command::SetMemory(change, part) => {
+                say(self.counted(|| self.system.set_memory(part, change)));
+            }
+            Command::Areas => self.areas(),
             Command::Secret(what) => self.secret(what),
             Command::Guard(what) => self.guard(what),
             Command::Peek(address) => self.peek(address),
@@ -128,14 +134,6 @@ impl Monitor<'_> {
 
     fn split(&self, range: VirtRange) {
         say(self.counted(|| self.system.space().split(range, &System::may_park())));
-    }
-
-    fn vmap(&self, pages: u64) {
-        let bytes = pages.saturating_mul(FRAME_BYTES);
-        match self.counted(|| self.system.vmap(bytes)) {
-            Ok(area) => println!("{area}"),
-            Err(error) => println!("refused: {error}"),
-        }
     }
 
     fn peek(&self, address: VirtAddr) {

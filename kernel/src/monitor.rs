@@ -12,6 +12,7 @@
 //! assert_eq!(error.to_string(), "ro takes ADDR PAGES; PAGES is missing");
 //! ```
 
+mod area;
 mod edit;
 mod form;
 mod owner;
@@ -19,9 +20,11 @@ mod parse;
 #[cfg(test)]
 mod tests;
 
+use blockmap::ViewChange;
 use blockmap::machine::{VirtAddr, VirtRange};
-use blockmap::vmsa::Change;
+use blockmap::vmsa::{Change, Leaves};
 
+pub use area::Freed;
 pub use edit::{LINE_BYTES, LineEditor, Reaction};
 pub use form::{HELP, Help, Operand};
 pub use owner::{Guard, Secret};
@@ -44,10 +47,15 @@ pub enum Command<'a> {
     Atomic(Change, VirtRange),
     /// `split ADDR PAGES`: let no leaf reach across either end of the pages.
     Split(VirtRange),
-    /// `vmap PAGES`: map so much free memory, and print where.
-    Vmap(u64),
-    /// `vunmap ADDR`: unmap what `vmap` mapped there, and free it.
-    Vunmap(VirtAddr),
+    /// `vmap PAGES [pages]`: map so much free memory, and print where.
+    Vmap(u64, Leaves),
+    /// `vunmap ADDR [reset]`: unmap what `vmap` mapped there, and free it.
+    Vunmap(VirtAddr, Freed),
+    /// `setmem ro|rw|x|nx|rox|invalid|valid ADDR PAGES`: change what pages of an area grant, and their
+    /// aliases in the linear map.
+    SetMemory(ViewChange, VirtRange),
+    /// `areas`: print the areas of the vmalloc range.
+    Areas,
     /// `secret take|free|list …`: take memory out of the linear map, for an owner alone.
     Secret(Secret),
     /// `guard on|off|alloc|free …`: objects between pages that nobody may touch.
@@ -106,9 +114,10 @@ impl Command<'_> {
             | Self::Protect(..)
             | Self::Atomic(..)
             | Self::Split(_)
-            | Self::Vmap(_)
-            | Self::Vunmap(_)
             | Self::Guard(_)
+            | Self::Vmap(..)
+            | Self::Vunmap(..)
+            | Self::SetMemory(..)
             | Self::Secret(Secret::Take(..) | Secret::Free(_)) => true,
             Self::Help
             | Self::Ptdump(_)
@@ -118,6 +127,7 @@ impl Command<'_> {
             | Self::Peek(_)
             | Self::Poke(..)
             | Self::Exec(_)
+            | Self::Areas
             | Self::Timeline
             | Self::Trace(_)
             | Self::Referee(_)

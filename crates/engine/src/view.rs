@@ -35,6 +35,7 @@
 
 mod commit;
 mod piece;
+mod reset;
 
 use blockmap_machine::{Machine, PhysAddr, PhysRange, VirtAddr, VirtRange};
 use blockmap_vmsa::{Change, Kind};

@@ -316,6 +316,20 @@ pub const SCENARIOS: &[Scenario] = &[
         operate: |space| views::change(space, views_area(), ViewChange::ReadWrite),
         intents: || views::intents(PIECES, (&["rw-"], "rw-")),
     },
+    Scenario {
+        name: "give an area of code back",
+        gib: 1,
+        prepare: |space| {
+            map_area(space, PIECES);
+            views::change(space, views_area(), ViewChange::ReadOnlyExecute);
+        },
+        operate: |space| space.reset_views((views_area(), LINEAR_VIEW)).unwrap(),
+        intents: || {
+            let mut intents = views::intents(PIECES, (&[], "rw-"));
+            intents.extend(intend(AREA, views_area().bytes(), Target::Unmapped));
+            intents
+        },
+    },
 ];
 
 /// An area of a page in the middle of everything, of two that follow a run, and of a 2 MiB block.

@@ -121,6 +121,19 @@ fn making_an_area_of_code_is_as_documented() {
 }
 
 #[test]
+fn giving_an_area_back_is_as_documented() {
+    let events = effects_of(TERMS, 1, |space| {
+        let area = map_area(space, &[(0x1555_5000, 4096), (64 << 20, 2 << 20)]);
+        space.change_views((area, LINEAR_VIEW), ViewChange::ReadOnlyExecute, &MAY_PARK).unwrap();
+        space.reset_views((area, LINEAR_VIEW)).unwrap();
+    });
+    let source = include_str!("../../engine/src/view/reset.rs");
+    let steps = documented(source, "reset");
+    let done = performed(&events);
+    assert_eq!(done[done.len() - steps.len()..], steps);
+}
+
+#[test]
 fn publishing_code_is_as_documented() {
     let code = PhysRange::new(PhysAddr::new(0x4000_0000), 64).unwrap();
     let events = effects_of(TERMS, 0, |space| publish_code(space.platform(), code));

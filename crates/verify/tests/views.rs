@@ -204,6 +204,54 @@ fn collapse(space: &TestSpace<'_>) -> Result<(), CollapseError> {
 }
 
 #[test]
+fn what_is_given_back_needs_no_table_whatever_was_narrowed() {
+    for terms in [RANGED, BY_ADDRESS, QUIESCE] {
+        on_space(terms, 64, |space| {
+            let area = map_area(space, &[(0x1555_5000, 3 * PAGE), (62 * MIB, 4 * MIB)]);
+            let before = rights(space);
+            let change = |at: u64, pages: u64, what| {
+                let part = range(AREA + at * PAGE, pages * PAGE);
+                space.change_views((part, LINEAR_VIEW), what, &MAY_PARK).unwrap();
+            };
+            change(0, 1027, ViewChange::ReadOnly);
+            change(1, 1, ViewChange::Execute);
+            change(5, 1, ViewChange::Invalid);
+            change(600, 100, ViewChange::ReadWrite);
+            // What is beside them is somebody else's, and read-only too.
+            space.protect(range(LINEAR + 66 * MIB, PAGE), Change::ReadOnly, &MAY_PARK).unwrap();
+            space.platform().limit_tables(0);
+            space.platform().keep_from_parking(Some(1));
+            space.reset_views((area, LINEAR_VIEW)).unwrap();
+            space.platform().keep_from_parking(None);
+            space.protect(range(LINEAR + 66 * MIB, PAGE), Change::ReadWrite, &MAY_PARK).unwrap();
+            let gone = |(at, now): (&u64, &[bool; 3])| *at < AREA || !now[0];
+            assert!(rights(space).iter().all(gone));
+            space.unmap(area, &MAY_PARK).unwrap();
+            assert!(rights(space).is_empty(), "of {} pages", before.len());
+            if terms.strategy == Strategy::Live {
+                collapse(space).unwrap();
+                assert_eq!(Tree::read(space).units.len(), 1);
+            }
+        });
+    }
+}
+
+#[test]
+fn an_area_that_was_never_narrowed_is_given_back_by_one_invalidation() {
+    let pieces = [(66 * MIB, 2 * MIB)];
+    let events = effects_of(RANGED, 1, |space| {
+        let area = map_area(space, &pieces);
+        space.reset_views((area, LINEAR_VIEW)).unwrap();
+    });
+    assert_eq!(cost(&events)[0], 1);
+    on_space(RANGED, 64, |space| {
+        let nothing = range(AREA, PAGE);
+        let refused = space.reset_views((nothing, LINEAR_VIEW)).unwrap_err();
+        assert_eq!(refused, ProtectError::NotMapped(nothing.start()).into());
+    });
+}
+
+#[test]
 fn a_cpu_that_does_not_come_leaves_every_right_and_every_table_set_aside() {
     on_space(QUIESCE, 64, |space| {
         let area = map_area(space, &[(0x1555_5000, PAGE), (0x2555_5000, PAGE)]);

@@ -42,19 +42,44 @@ fn there_is_a_limit_to_their_number() {
     assert_eq!(areas.take(PAGE), Err(AreaError::TooMany));
 }
 
+#[test]
+fn an_area_is_used_by_one_at_a_time_and_not_at_all_once_it_is_retired() {
+    let mut areas = areas(64);
+    let area = areas.take(3 * PAGE).unwrap();
+    let part = VirtRange::new(START.wrapping_add(PAGE), 2 * PAGE).unwrap();
+    let beyond = VirtRange::new(START.wrapping_add(PAGE), 3 * PAGE).unwrap();
+    assert_eq!(areas.take_around(part), Err(UseError::Taken(START)));
+    areas.settle(START);
+    assert_eq!(areas.take_around(beyond), Err(UseError::NoArea(beyond)));
+    assert_eq!(areas.take_at(part.start()), Err(UseError::NoStart(part.start())));
+    assert_eq!(areas.take_around(part), Ok(area));
+    assert_eq!(areas.take_at(START), Err(UseError::Taken(START)));
+    assert_eq!(areas.take_retired(), None);
+    areas.retire(START);
+    assert_eq!(areas.take_at(START), Err(UseError::NoStart(START)));
+    // Its addresses are not free before it is given back.
+    assert_ne!(areas.take(PAGE).unwrap().start(), START);
+    assert_eq!(areas.take_retired(), Some(area));
+    assert_eq!(areas.take_retired(), None);
+    assert_eq!(areas.give_back(START), Some(area));
+    assert_eq!(areas.take(PAGE).unwrap().start(), START);
+}
+
 proptest! {
     #[test]
     fn areas_never_touch(sizes in prop::collection::vec((1_u64..600, any::<bool>()), 1..120)) {
         let mut areas = areas(1 << 16);
         for (pages, drop_one) in sizes {
             let area = areas.take(pages * PAGE).unwrap();
-            prop_assert!(area.start().is_aligned((1 << (pages * PAGE).ilog2()).min(BLOCK_BYTES)));
+            prop_assert!(area.start().is_aligned((1 << (pages * PAGE).ilog2()).min(RUN_BYTES)));
             if drop_one {
-                let middle = areas.taken()[areas.taken().len() / 2];
+                let middle = areas.all()[areas.all().len() / 2].range;
                 prop_assert_eq!(areas.give_back(middle.start()), Some(middle));
             }
-            let apart = |two: &[VirtRange]| two[1].start().offset_from(two[0].last()) > Some(PAGE);
-            prop_assert!(areas.taken().windows(2).all(apart));
+            let apart = |two: &[Area]| {
+                two[1].range.start().offset_from(two[0].range.last()) > Some(PAGE)
+            };
+            prop_assert!(areas.all().windows(2).all(apart));
         }
     }
 }

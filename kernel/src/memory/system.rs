@@ -153,6 +153,11 @@ impl<'a> System<'a> {
         &self.areas
     }
 
+    /// The linear map.
+    pub(super) const fn linear(&self) -> LinearMap {
+        self.linear
+    }
+
     /// Where the linear map shows `memory`.
     pub(crate) fn linear_range(&self, memory: PhysRange) -> Option<VirtRange> {
         self.linear.input_range(memory)

@@ -5,14 +5,19 @@ use blockmap::dump::{Mapped, Tree};
 use blockmap::machine::{PhysRange, VirtAddr, VirtRange};
 use blockmap::vmsa::{Access, Attributes, Leaves, Mair, Shareability};
 use blockmap::{MapError, Mapping, Platform, UnmapError};
-use blockmap_kernel::areas::AreaError;
+use blockmap_kernel::areas::{Area, AreaError, UseError};
 use blockmap_kernel::frames::{FRAME_BYTES, Purpose};
+use blockmap_kernel::monitor::Freed;
 use thiserror::Error;
+
+mod set_memory;
+
+pub(crate) use set_memory::SetMemoryError;
 
 use super::system::System;
 
-/// Log2 of the most frames that are asked for together: a block of 2 MiB.
-const BLOCK_ORDER: u32 = 9;
+/// Log2 of the most frames that are asked for together: a run of blocks, 32 MiB.
+const RUN_ORDER: u32 = 13;
 
 /// Pieces of memory that are collected before they are unmapped, all by one operation.
 const PIECES: usize = 64;
@@ -34,9 +39,15 @@ pub(crate) enum VmapError {
 /// Why an area was not freed, or not all of it.
 #[derive(Clone, Copy, Debug, Error)]
 pub(crate) enum VunmapError {
-    /// There is no such area. Nothing was changed.
-    #[error("no area starts at {0}")]
-    NoArea(VirtAddr),
+    /// There is no such area, or it is not to be freed now. Nothing was changed.
+    #[error(transparent)]
+    Use(#[from] UseError),
+    /// Aliases in the linear map, from this one on, do not grant what they did when the area was
+    /// made. Nothing was changed.
+    #[error(
+        "the alias at {0} was narrowed: free the area with reset, or give the rights back first"
+    )]
+    Narrowed(VirtAddr),
     /// A part is not to be unmapped. What lies below it is unmapped; the area stays.
     #[error(transparent)]
     Unmap(#[from] UnmapError),
@@ -51,15 +62,16 @@ struct Pieces {
 
 impl System<'_> {
     /// Maps `bytes` of free memory, a multiple of the page, read-write and never executable, in the
-    /// largest pieces of up to 2 MiB that are free. What it holds is what was left there.
+    /// largest pieces of up to 32 MiB that are free, or page by page. What it holds is what was left
+    /// there.
     ///
     /// # Errors
     /// See [`VmapError`].
-    pub(crate) fn vmap(&self, bytes: u64) -> Result<VirtRange, VmapError> {
+    pub(crate) fn vmap(&self, bytes: u64, leaves: Leaves) -> Result<VirtRange, VmapError> {
         let area = self.areas().lock().take(bytes)?;
         let mut mapped = 0;
         while mapped < bytes {
-            match self.vmap_piece(area, mapped) {
+            match self.vmap_piece(area, mapped, leaves) {
                 Ok(piece) => mapped += piece.bytes(),
                 Err(error) => {
                     if let Some(part) = VirtRange::new(area.start(), mapped)
@@ -72,29 +84,59 @@ impl System<'_> {
                 }
             }
         }
+        self.areas().lock().settle(area.start());
         Ok(area)
     }
 
-    /// Unmaps the area at `start`, and frees its frames once no CPU can reach them through it.
+    /// The area of that number, counted from the lowest addresses.
+    pub(crate) fn area(&self, number: usize) -> Option<Area> {
+        self.areas().lock().all().get(number).copied()
+    }
+
+    /// Unmaps the area at `start`, and frees its frames once no CPU can reach them through it. With
+    /// [`Freed::Reset`] aliases that were narrowed get all their rights back first: that can't fail.
     ///
-    /// Frames whose pages in the linear map were narrowed stay with whoever did that.
+    /// Frames whose pages in the linear map somebody else narrowed stay with whoever did that.
     ///
     /// # Errors
     /// See [`VunmapError`].
-    pub(crate) fn vunmap(&self, start: VirtAddr) -> Result<(), VunmapError> {
-        let area = self.areas().lock().at(start).ok_or(VunmapError::NoArea(start))?;
-        self.unmap_part(area)?;
-        self.areas().lock().give_back(start);
-        Ok(())
+    pub(crate) fn vunmap(&self, start: VirtAddr, freed: Freed) -> Result<(), VunmapError> {
+        let area = self.areas().lock().take_at(start)?;
+        let narrowed = self.first_narrowed(area);
+        let unmapped = match (freed, narrowed) {
+            (Freed::AsItIs, Some(alias)) => Err(VunmapError::Narrowed(alias)),
+            (Freed::Reset, Some(_)) => {
+                self.reset_memory(area);
+                self.unmap_part(area).map_err(VunmapError::from)
+            }
+            (Freed::AsItIs | Freed::Reset, None) => {
+                self.unmap_part(area).map_err(VunmapError::from)
+            }
+        };
+        let mut areas = self.areas().lock();
+        match unmapped {
+            Ok(()) => drop(areas.give_back(start)),
+            Err(_) => areas.settle(start),
+        }
+        unmapped
     }
 
     /// Maps the next piece of `area`, of which the first `mapped` bytes are.
-    fn vmap_piece(&self, area: VirtRange, mapped: u64) -> Result<PhysRange, VmapError> {
+    fn vmap_piece(
+        &self,
+        area: VirtRange,
+        mapped: u64,
+        leaves: Leaves,
+    ) -> Result<PhysRange, VmapError> {
+        let most = match leaves {
+            Leaves::Largest => RUN_ORDER,
+            Leaves::Pages => 0,
+        };
         let left = area.bytes() - mapped;
         let start = area.start().wrapping_add(mapped);
         // A piece starts at a multiple of its size, here and in memory.
         let fits = (left / FRAME_BYTES).ilog2().min(start.value().trailing_zeros() - 12);
-        let memory = (0..=fits.min(BLOCK_ORDER))
+        let memory = (0..=fits.min(most))
             .rev()
             .find_map(|order| self.frame_states().allocate_block(Purpose::Data, order))
             .ok_or(VmapError::NoMemory(left))?;
@@ -106,7 +148,7 @@ impl System<'_> {
                 shareability: Shareability::Inner,
                 access: Access::ReadWrite,
             },
-            leaves: Leaves::Largest,
+            leaves,
         });
         let result = mapping.map_or(Ok(()), |mapping| self.map_recorded(mapping));
         if let Err(error) = result {

@@ -23,6 +23,12 @@ pub enum Operand {
     Guard,
     /// A small number; may be left out.
     Number,
+    /// How memory is mapped; may be left out.
+    Mapped,
+    /// What becomes of an area's rights; may be left out.
+    Reset,
+    /// What an area is to grant.
+    Rights,
     /// What to do with the trace.
     Trace,
     /// Whether to print all that the referee has seen; may be left out.
@@ -69,6 +75,9 @@ impl Operand {
             Self::Secret => "a number, free or list",
             Self::Guard => "on, off, alloc or free",
             Self::Number => "a number below 2 to the 32",
+            Self::Mapped => "pages",
+            Self::Reset => "reset",
+            Self::Rights => "ro, rw, x, nx, rox, invalid or valid",
             Self::Trace => "on, off or dump",
             Self::Dump => "dump",
             Self::File => "a file's name",
@@ -87,6 +96,9 @@ impl Operand {
             Self::Secret => "N|free|list",
             Self::Guard => "WHAT",
             Self::Number => "[N]",
+            Self::Mapped => "[pages]",
+            Self::Reset => "[reset]",
+            Self::Rights => "RIGHTS",
             Self::Trace => "on|off|dump",
             Self::Dump => "[dump]",
             Self::Times => "[TIMES]",
@@ -121,6 +133,8 @@ pub(super) enum Verb {
     Split,
     Vmap,
     Vunmap,
+    SetMemory,
+    Areas,
     Secret,
     Guard,
     Peek,
@@ -170,6 +184,9 @@ const WRITERS: &[Operand] = &[Operand::Changes, Operand::Spread];
 const GUARD: &[Operand] = &[Operand::Guard, Operand::Times, Operand::Number];
 const SECRET: &[Operand] = &[Operand::Secret, Operand::Number];
 const ATOMIC: &[Operand] = &[Operand::Change, Operand::Address, Operand::Pages];
+const VMAP: &[Operand] = &[Operand::Pages, Operand::Mapped];
+const VUNMAP: &[Operand] = &[Operand::Address, Operand::Reset];
+const SET_MEMORY: &[Operand] = &[Operand::Rights, Operand::Address, Operand::Pages];
 const TRACE: &[Operand] = &[Operand::Trace, Operand::File];
 
 const fn form(
@@ -181,7 +198,7 @@ const fn form(
     Form { name, verb, operands, says }
 }
 
-pub(super) const FORMS: [Form; 34] = [
+pub(super) const FORMS: [Form; 36] = [
     form("help", Verb::Help, NONE, "this list"),
     form("ptdump", Verb::Ptdump, &[Operand::Scope], "the map, in runs of equal leaves"),
     form("stat", Verb::Stat, NONE, "leaves of each size, tables, frames"),
@@ -194,8 +211,10 @@ pub(super) const FORMS: [Form; 34] = [
     form("valid", Verb::Protect(Change::Valid), PAGES, "undoes invalid"),
     form("atomic", Verb::Atomic, ATOMIC, "one of these, by someone who holds a lock"),
     form("split", Verb::Split, PAGES, "no leaf reaches across either end"),
-    form("vmap", Verb::Vmap, &[Operand::Pages], "map free memory, read-write"),
-    form("vunmap", Verb::Vunmap, ONE_ADDRESS, "undoes vmap"),
+    form("vmap", Verb::Vmap, VMAP, "map free memory in an area, read-write"),
+    form("vunmap", Verb::Vunmap, VUNMAP, "free an area; with reset, rights first"),
+    form("setmem", Verb::SetMemory, SET_MEMORY, "ro, rw, x, nx, rox, invalid or valid, in an area"),
+    form("areas", Verb::Areas, NONE, "what of the vmalloc range is in use"),
     form("secret", Verb::Secret, SECRET, "memory that only its owner reaches"),
     form("guard", Verb::Guard, GUARD, "objects in pages of their own: on, off, alloc, free"),
     form("peek", Verb::Peek, ONE_ADDRESS, "load 64 bits"),

@@ -22,7 +22,9 @@ fn error(text: &str) -> String {
 fn every_command_is_read_with_its_operands() {
     let address = VirtAddr::new(0xffff_0001_5555_5000);
     let one = range(address.value(), 0x1000);
-    let read = |text| parse(text).unwrap();
+    fn read(text: &str) -> Command<'_> {
+        parse(text).unwrap()
+    }
     assert_eq!(read("help"), Command::Help);
     assert_eq!(read("ptdump"), Command::Ptdump(Scope::All));
     assert_eq!(read(" ptdump   linear "), Command::Ptdump(Scope::Linear));
@@ -44,6 +46,23 @@ fn every_command_is_read_with_its_operands() {
     assert_eq!(read("guard alloc"), Command::Guard(Guard::Alloc(64, None)));
     assert_eq!(read("guard alloc 24 1"), Command::Guard(Guard::Alloc(24, Some(1))));
     assert_eq!(read("guard free 8 0"), Command::Guard(Guard::Free(VirtAddr::new(8), Some(0))));
+    assert_eq!(read("vmap 3"), Command::Vmap(3, Leaves::Largest));
+    assert_eq!(read("vmap 3 pages"), Command::Vmap(3, Leaves::Pages));
+    assert_eq!(read("vunmap 4096"), Command::Vunmap(VirtAddr::new(4096), Freed::AsItIs));
+    assert_eq!(read("vunmap 4096 reset"), Command::Vunmap(VirtAddr::new(4096), Freed::Reset));
+    assert_eq!(read("areas"), Command::Areas);
+    for (name, change) in ["ro", "rw", "nx", "x", "rox", "invalid", "valid"].iter().zip([
+        ViewChange::ReadOnly,
+        ViewChange::ReadWrite,
+        ViewChange::NoExecute,
+        ViewChange::Execute,
+        ViewChange::ReadOnlyExecute,
+        ViewChange::Invalid,
+        ViewChange::Valid,
+    ]) {
+        let text = ["setmem ", name, " 0xffff000155555000 1"].concat();
+        assert_eq!(read(&text), Command::SetMemory(change, one));
+    }
     assert_eq!(read("peek 8"), Command::Peek(VirtAddr::new(8)));
     assert_eq!(read("poke 8 0x2a"), Command::Poke(VirtAddr::new(8), 42));
     assert_eq!(read("exec 0"), Command::Exec(VirtAddr::new(0)));
@@ -82,6 +101,12 @@ fn an_error_says_what_was_expected() {
         error("secret 1 4294967296"),
         "secret takes N|free|list [N]; 4294967296 is not a number below 2 to the 32"
     );
+    assert_eq!(error("vmap 3 blocks"), "vmap takes PAGES [pages]; blocks is not pages");
+    assert_eq!(error("vunmap 1 r"), "vunmap takes ADDR [reset]; r is not reset");
+    assert_eq!(
+        error("setmem rwx 1 1"),
+        "setmem takes RIGHTS ADDR PAGES; rwx is not ro, rw, x, nx, rox, invalid or valid"
+    );
     assert_eq!(error("trace"), "trace takes on|off|dump [FILE]; on|off|dump is missing");
     assert_eq!(error("trace up"), "trace takes on|off|dump [FILE]; up is not on, off or dump");
     assert_eq!(
@@ -114,9 +139,11 @@ fn a_form_has_the_operands_its_command_reads() {
                 | Operand::Secret
                 | Operand::Number
                 | Operand::Status => " 1",
-                Operand::Leaves => " pages",
                 Operand::Change => " ro",
                 Operand::Guard => " alloc",
+                Operand::Leaves | Operand::Mapped => " pages",
+                Operand::Reset => " reset",
+                Operand::Rights => " rox",
                 Operand::OnOff => " off",
                 Operand::Scope | Operand::Heal => " all",
                 Operand::Spread => " same",
@@ -159,8 +186,10 @@ fn a_trace_names_the_commands_that_change_tables() {
             let word = match operand {
                 Operand::Trace | Operand::OnOff => " on",
                 Operand::Change => " ro",
-                Operand::Leaves => " pages",
                 Operand::Guard => " alloc",
+                Operand::Leaves | Operand::Mapped => " pages",
+                Operand::Reset => " reset",
+                Operand::Rights => " rox",
                 Operand::Address
                 | Operand::Pages
                 | Operand::Value
@@ -181,7 +210,7 @@ fn a_trace_names_the_commands_that_change_tables() {
         });
         let changing = [
             "ro", "rw", "nx", "atomic", "x", "invalid", "valid", "split", "vmap", "vunmap",
-            "churn", "writers", "repaint", "heal", "secret", "guard",
+            "churn", "writers", "repaint", "heal", "secret", "guard", "setmem",
         ];
         let named = changing.contains(&form.name);
         assert_eq!(parse(&text).unwrap().changes_tables(), named, "{text}");

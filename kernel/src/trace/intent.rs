@@ -76,6 +76,20 @@ impl Recording<'_> {
         self.intend_runs(tree, range, (|meaning| masks.apply(meaning), Meanwhile::Accessible));
     }
 
+    /// As [`Recording::intend_change`], of changes one after the other.
+    pub fn intend_changes<R: ReadTable>(
+        &self,
+        tree: Tree<'_, R>,
+        range: VirtRange,
+        changes: &[Change],
+    ) {
+        let regime = tree.geometry().regime();
+        let all = |meaning| {
+            changes.iter().fold(meaning, |before, change| change.masks(regime).apply(before))
+        };
+        self.intend_runs(tree, range, (all, Meanwhile::Accessible));
+    }
+
     /// Says that all leaves that `tree` has in `range` are to say `meaning` again.
     pub fn intend_back<R: ReadTable>(&self, tree: Tree<'_, R>, range: VirtRange, meaning: u64) {
         self.intend_runs(tree, range, (|_| meaning, Meanwhile::Accessible));

@@ -153,7 +153,7 @@ impl<P: Platform> Space<'_, P> {
     }
 
     /// The aliases of the range's pieces.
-    fn aliases(&self, viewing: Viewing) -> impl Iterator<Item = VirtRange> {
+    pub(super) fn aliases(&self, viewing: Viewing) -> impl Iterator<Item = VirtRange> {
         // INVARIANT: the plan has seen that every piece has one.
         let alias = move |piece: Piece| viewing.view.range_of(piece.memory);
         self.pieces(viewing.range).flatten().filter_map(alias)

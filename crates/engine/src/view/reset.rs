@@ -1,0 +1,76 @@
+//! Giving a range's memory back with all the rights that its aliases had.
+//!
+//! ```text timeline: reset
+//! 1. update entries of the range, invalid   a walker sees: the old permission, or nothing
+//! 2. dsb ishst                              a walker sees: nothing
+//! 3. tlbi   the range                       a TLB holds: the old, or nothing
+//! 4. dsb ish                                a TLB holds: nothing
+//! 5. isb
+//! 6. update entries of the aliases          a walker sees: what was narrowed, or all rights
+//! 7. dsb ishst                              a walker sees: all rights
+//! 8. tlbi   each alias                      a TLB holds: what was narrowed, or all rights
+//! 9. dsb ish                                a TLB holds: all rights
+//! 10. isb
+//! ```
+//!
+//! Nobody executes the memory any more when it can be written again. [narrow-then-widen] Aliases that
+//! nobody narrowed are not touched, and where that is all of them the last five steps are left out.
+
+use blockmap_machine::{Event, Machine, Pattern, VirtRange};
+use blockmap_vmsa::{Change, Masks, bits};
+
+use super::{View, ViewChange, ViewError, Viewing};
+use crate::plan::Parking;
+use crate::{Platform, Space};
+
+impl<P: Platform> Space<'_, P> {
+    /// Makes all of `range` invalid, and gives the aliases of its memory in `view` all the rights back
+    /// that [`Space::change_views`] took: writable, valid and nobody's. No leaf changes its size, so
+    /// no table memory is needed and nobody is parked: aliases that were narrowed end where the
+    /// pieces of the range do.
+    ///
+    /// # Errors
+    /// Something of the range is not mapped, or has no alias: never, where all of it was mapped by
+    /// the caller. Nothing was changed.
+    #[doc(alias = "vm_reset_perms")]
+    pub fn reset_views(&self, (range, view): (VirtRange, View)) -> Result<(), ViewError> {
+        let viewing = Viewing { range, view, change: ViewChange::Invalid };
+        let hold = self.hold_views(viewing, Parking::Never)?;
+        let terms = hold.permit.terms;
+        let regime = self.geometry().regime();
+        self.update_range(range, Change::Invalid.masks(regime));
+        self.complete_each(|| core::iter::once(range), terms);
+        let masks = Masks { clear: bits::READ_ONLY | bits::PRESENT | bits::HELD, set: bits::VALID };
+        let mut changed = false;
+        for alias in self.aliases(viewing) {
+            changed |= self.update_held(alias, masks);
+        }
+        if changed {
+            self.complete_each(|| self.aliases(viewing), terms);
+        }
+        Ok(())
+    }
+
+    /// Changes the leaves of `part` that are held, and says whether there were any.
+    fn update_held(&self, part: VirtRange, masks: Masks) -> bool {
+        let mut changed = false;
+        let mut next = Some(part.start());
+        while let Some(at) = next {
+            let place = self.find(at);
+            let span = self.span_up_to(place.table(), at, part.last());
+            let held = Pattern { mask: bits::HELD, value: place.word & bits::HELD };
+            let leaves = self.leaves_of(place.level, span);
+            let alike = place.entry.span(self.machine().scan(leaves, held).max(1));
+            if held.value != 0 {
+                self.machine().perform(Event::Update {
+                    span: alike,
+                    clear: masks.clear,
+                    set: masks.set,
+                });
+                changed = true;
+            }
+            next = self.after((place.level, at), alike.count, part.last());
+        }
+        changed
+    }
+}

@@ -1,0 +1,121 @@
+//! What areas grant: changed together with what the linear map grants of the same memory.
+//!
+//! `docs/permissions.md` has each change's phases, and what they cost.
+
+use blockmap::dump::Mapped;
+use blockmap::machine::{PhysRange, VirtAddr, VirtRange};
+use blockmap::vmsa::{Change, bits};
+use blockmap::{Platform, View, ViewChange, ViewError};
+use blockmap_kernel::areas::UseError;
+use thiserror::Error;
+
+use crate::memory::system::System;
+
+/// Why what an area grants was not changed. Every address grants what it did.
+#[derive(Clone, Copy, Debug, Error)]
+pub(crate) enum SetMemoryError {
+    /// The range is in no area, or in one that is not to be changed now.
+    #[error(transparent)]
+    Use(#[from] UseError),
+    /// The area, or an alias of its memory, can't be changed.
+    #[error(transparent)]
+    View(#[from] ViewError),
+}
+
+impl System<'_> {
+    /// Changes what a part of an area grants, and what the linear map grants of its memory: no frame
+    /// is ever writable through one of the two and executable through the other, on any CPU.
+    /// [narrow-then-widen]
+    ///
+    /// The memory is the area's, so nothing is claimed; aliases that are narrowed are held until they
+    /// have all their rights back.
+    ///
+    /// # Errors
+    /// See [`SetMemoryError`].
+    pub(crate) fn set_memory(
+        &self,
+        part: VirtRange,
+        change: ViewChange,
+    ) -> Result<(), SetMemoryError> {
+        let area = self.areas().lock().take_around(part)?;
+        self.intend_views(part, change);
+        let changed =
+            self.space().change_views((part, self.linear_view()), change, &Self::may_park());
+        self.recording().ended(&changed);
+        self.areas().lock().settle(area.start());
+        Ok(changed?)
+    }
+
+    /// Makes an area that the caller took invalid, and gives its aliases all their rights back.
+    ///
+    /// # Panics
+    /// If not all of it is mapped.
+    pub(super) fn reset_memory(&self, area: VirtRange) {
+        if self.recording().is_on() {
+            let reader = self.space().reader();
+            let tree = self.tree(&reader);
+            self.recording().intend_unmap(area);
+            self.each_alias(area, |alias| {
+                let back = [Change::ReadWrite, Change::Valid];
+                self.recording().intend_changes(tree, alias, &back);
+            });
+        }
+        let reset = self.space().reset_views((area, self.linear_view()));
+        self.recording().ended(&reset);
+        if let Err(error) = reset {
+            panic!("an area can't be given back: {error}");
+        }
+    }
+
+    /// The linear map, as the other view of areas.
+    const fn linear_view(&self) -> View {
+        let linear = self.linear();
+        View::new(linear.base(), linear.memstart())
+    }
+
+    /// Says what a change of an area makes of it and of its aliases.
+    fn intend_views(&self, part: VirtRange, change: ViewChange) {
+        if !self.recording().is_on() {
+            return;
+        }
+        let reader = self.space().reader();
+        let tree = self.tree(&reader);
+        let of_range = change.of_range();
+        for count in 1..=of_range.len() {
+            let steps = of_range.get(..count).unwrap_or_default();
+            self.recording().intend_changes(tree, part, steps);
+        }
+        if let Some(of_aliases) = change.of_aliases() {
+            self.each_alias(part, |alias| {
+                self.recording().intend_change(tree, alias, of_aliases);
+            });
+        }
+    }
+
+    /// Calls `each` with the aliases in the linear map of what is mapped in `range`, piece by piece.
+    pub(super) fn each_alias(&self, range: VirtRange, mut each: impl FnMut(VirtRange)) {
+        let reader = self.space().reader();
+        for run in self.tree(&reader).within(range).runs() {
+            let alias = run.range.intersection(range).and_then(|here| {
+                let offset = here.start().offset_from(run.range.start())?;
+                let output = run.mapped()?.output.wrapping_add(offset);
+                self.linear_range(PhysRange::new(output, here.bytes())?)
+            });
+            alias.into_iter().for_each(&mut each);
+        }
+    }
+
+    /// The first alias of `area`'s memory that is held: it was narrowed, and has not all its rights
+    /// back.
+    pub(super) fn first_narrowed(&self, area: VirtRange) -> Option<VirtAddr> {
+        let mut found = None;
+        self.each_alias(area, |alias| {
+            let reader = self.space().reader();
+            let is_held = |mapped: Mapped| mapped.meaning & bits::HELD != 0;
+            let mut runs = self.tree(&reader).within(alias).runs();
+            let held = runs.find(|run| run.mapped().is_some_and(is_held));
+            found = found.or(held.map(|run| run.range.start().max(alias.start())));
+        });
+        found
+    }
+}
