@@ -38,9 +38,14 @@ impl<P: Platform> Space<'_, P> {
     /// [synchronise-after-invalidate]
     #[inline]
     pub(crate) fn complete(&self, range: VirtRange, reach: Reach, extent: Extent, terms: Terms) {
+        self.complete_by(|| self.invalidate(range, reach, extent, terms));
+    }
+
+    #[inline]
+    fn complete_by(&self, invalidate: impl FnOnce()) {
         let machine = self.machine();
         machine.barrier(Barrier::DsbIshst);
-        self.invalidate(range, reach, extent, terms);
+        invalidate();
         machine.barrier(Barrier::DsbIsh);
         machine.barrier(Barrier::Isb);
     }
@@ -53,8 +58,6 @@ impl<P: Platform> Space<'_, P> {
         ranges: impl Fn() -> R,
         terms: Terms,
     ) {
-        let machine = self.machine();
-        machine.barrier(Barrier::DsbIshst);
         let mut count = 0;
         for range in ranges() {
             count += match terms.tlbi {
@@ -65,15 +68,15 @@ impl<P: Platform> Space<'_, P> {
                 break;
             }
         }
-        if count > MOST_INVALIDATIONS_BY_ADDRESS {
-            machine.invalidate(self.geometry().invalidate_all());
-        } else {
-            for range in ranges() {
-                self.invalidate(range, Reach::LastLevel, Extent::Leaves, terms);
+        self.complete_by(|| {
+            if count > MOST_INVALIDATIONS_BY_ADDRESS {
+                self.machine().invalidate(self.geometry().invalidate_all());
+            } else {
+                for range in ranges() {
+                    self.invalidate(range, Reach::LastLevel, Extent::Leaves, terms);
+                }
             }
-        }
-        machine.barrier(Barrier::DsbIsh);
-        machine.barrier(Barrier::Isb);
+        });
     }
 
     /// Makes entries that were invalid, and so in no TLB, usable by this CPU's next instruction.

@@ -12,8 +12,6 @@ use thiserror::Error;
 
 mod set_memory;
 
-pub(crate) use set_memory::SetMemoryError;
-
 use super::system::System;
 
 /// Log2 of the most frames that are asked for together: a run of blocks, 32 MiB.

@@ -5,7 +5,7 @@
 use blockmap::dump::Mapped;
 use blockmap::machine::{PhysRange, VirtAddr, VirtRange};
 use blockmap::vmsa::{Change, bits};
-use blockmap::{Platform, View, ViewChange, ViewError};
+use blockmap::{View, ViewChange, ViewError};
 use blockmap_kernel::areas::UseError;
 use thiserror::Error;
 
@@ -42,6 +42,9 @@ impl System<'_> {
         let changed =
             self.space().change_views((part, self.linear_view()), change, &Self::may_park());
         self.recording().ended(&changed);
+        if changed.is_ok() && change == ViewChange::ReadWrite {
+            self.each_alias(part, |alias| self.heal_later(alias));
+        }
         self.areas().lock().settle(area.start());
         Ok(changed?)
     }
@@ -65,6 +68,7 @@ impl System<'_> {
         if let Err(error) = reset {
             panic!("an area can't be given back: {error}");
         }
+        self.each_alias(area, |alias| self.heal_later(alias));
     }
 
     /// The linear map, as the other view of areas.
