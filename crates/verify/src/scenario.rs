@@ -309,7 +309,7 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "make an area and its aliases writable again",
         gib: 1,
         prepare: |space| {
-            map_area(space, PIECES);
+            map_pieces(space);
             views::change(space, views_area(), ViewChange::ReadOnlyExecute);
             views::change(space, views_area(), ViewChange::NoExecute);
         },
@@ -320,7 +320,7 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "give an area of code back",
         gib: 1,
         prepare: |space| {
-            map_area(space, PIECES);
+            map_pieces(space);
             views::change(space, views_area(), ViewChange::ReadOnlyExecute);
         },
         operate: |space| space.reset_views((views_area(), LINEAR_VIEW)).unwrap(),
@@ -336,7 +336,7 @@ pub const SCENARIOS: &[Scenario] = &[
 const PIECES: &[(u64, u64)] = &[(0x1555_5000, PAGE), (0x1558_0000, 2 * PAGE), (64 * MIB, 2 * MIB)];
 
 fn map_pieces(space: &Space<'_, Recording<'_>>) {
-    map_area(space, PIECES);
+    let _area = map_area(space, PIECES);
 }
 
 fn views_area() -> VirtRange {

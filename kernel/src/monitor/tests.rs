@@ -18,13 +18,14 @@ fn error(text: &str) -> String {
     parse(text).unwrap_err().to_string()
 }
 
+fn read(text: &str) -> Command<'_> {
+    parse(text).unwrap()
+}
+
 #[test]
 fn every_command_is_read_with_its_operands() {
     let address = VirtAddr::new(0xffff_0001_5555_5000);
     let one = range(address.value(), 0x1000);
-    fn read(text: &str) -> Command<'_> {
-        parse(text).unwrap()
-    }
     assert_eq!(read("help"), Command::Help);
     assert_eq!(read("ptdump"), Command::Ptdump(Scope::All));
     assert_eq!(read(" ptdump   linear "), Command::Ptdump(Scope::Linear));

@@ -19,6 +19,7 @@ pub const LINEAR_VIEW: View = View::new(VirtAddr::new(LINEAR), PhysAddr::new(0x4
 ///
 /// # Panics
 /// If it can't be mapped.
+#[must_use]
 pub fn map_area<P: Platform>(space: &Space<'_, P>, pieces: &[(u64, u64)]) -> VirtRange {
     let mut bytes = 0;
     for (offset, length) in pieces {
