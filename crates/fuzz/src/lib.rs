@@ -16,6 +16,7 @@ mod fields;
 mod memory_map;
 mod module;
 mod mutation;
+mod source;
 mod tables;
 mod text;
 mod words;
@@ -43,7 +44,7 @@ pub enum Cost {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     Target { name: "archive", feed: archive::feed, cost: Cost::Small },
     Target { name: "command-line", feed: text::command_line, cost: Cost::Small },
     Target { name: "device-tree", feed: devicetree::feed, cost: Cost::Small },
@@ -51,6 +52,7 @@ pub const TARGETS: [Target; 10] = [
     Target { name: "module", feed: module::feed, cost: Cost::Small },
     Target { name: "monitor", feed: text::monitor, cost: Cost::Small },
     Target { name: "program", feed: text::program, cost: Cost::Small },
+    Target { name: "source", feed: source::feed, cost: Cost::Large },
     Target { name: "tables", feed: tables::feed, cost: Cost::Large },
     Target { name: "trace", feed: text::trace, cost: Cost::Small },
     Target { name: "words", feed: words::feed, cost: Cost::Small },

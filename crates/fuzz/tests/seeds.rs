@@ -108,6 +108,11 @@ fn a_program_survives_being_written() {
 }
 
 #[test]
+fn a_source_is_opened_or_refused() {
+    withstands("source");
+}
+
+#[test]
 fn tables_are_read_in_bounded_time() {
     withstands("tables");
 }

@@ -15,7 +15,7 @@ const MAY_NAME: [(&str, &[&str]); 16] = [
     ("blockmap-model", &["blockmap-machine"]),
     ("blockmap-inspect", &["blockmap-vmsa", "blockmap-layout", "blockmap-dump"]),
     ("blockmap-verify", &[ANY]),
-    ("blockmap-fuzz", &["blockmap", "blockmap-kernel", "blockmap-model"]),
+    ("blockmap-fuzz", &["blockmap", "blockmap-inspect", "blockmap-kernel", "blockmap-model"]),
     ("blockmap-kernel", &["blockmap", "blockmap-hw"]),
     ("blockmap-cli", &["blockmap-inspect", "blockmap-layout", "blockmap-dump", "blockmap-model"]),
     ("xtask", &[]),
