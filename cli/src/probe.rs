@@ -12,9 +12,15 @@ use crate::number::Hex;
 use crate::screen::{Form, HEAD, NOTE, Outcome, Screen};
 use crate::source::{Finding, SOURCES};
 
+const EXAMPLES: &str = "\
+Examples:
+  blockmap probe qmp:vm.sock
+  blockmap probe vmcore --symbols            whether the kernel's symbols can be read too
+  blockmap probe vm.ram@0x40000000 --json";
+
 /// Options of `probe`.
 #[derive(Args, Debug)]
-#[command(after_help = SOURCES)]
+#[command(after_help = format!("{EXAMPLES}\n\n{SOURCES}"))]
 pub(crate) struct Options {
     /// Where the tables are; the sources are listed below.
     source: String,

@@ -1,8 +1,8 @@
 //! Two lists of leaves, compared address by address.
 
 use blockmap_dump::vmsa::machine::{VirtAddr, VirtRange};
-use blockmap_dump::vmsa::{Geometry, LeafSize, Mair};
-use blockmap_dump::{Mapped, Size};
+use blockmap_dump::vmsa::{Geometry, LeafSize, Mair, bits};
+use blockmap_dump::{Limits, Mapped, Size};
 use blockmap_inspect::Outputs;
 use serde::Serialize;
 
@@ -211,10 +211,10 @@ fn compare(
     if sides.outputs == Outputs::Known && before.mapped.output != after.mapped.output {
         changes.push(change(Kind::Moved, None));
     }
+    let (before, after) = (shown(before, sides.outputs), shown(after, sides.outputs));
     if before.grants() != after.grants() {
-        let mapped = |leaves: Leaves| -> Mapped { leaves.mapped };
         let geometry = sides.after.geometry;
-        let differs = difference(geometry, mair, mapped(after), mapped(before));
+        let differs = difference(geometry, mair, after.mapped, before.mapped);
         changes.push(change(Kind::Changed, Some(differs)));
     }
     let spans = (size(sides.before.geometry, &before), size(sides.after.geometry, &after));
@@ -224,6 +224,19 @@ fn compare(
         std::cmp::Ordering::Equal => {}
     }
     changes
+}
+
+/// What of leaves both sides tell. Linux's text, which has no output addresses, has neither the
+/// limits of tables nor the bits that are Linux's own.
+fn shown(leaves: Leaves, outputs: Outputs) -> Leaves {
+    const UNTOLD: u64 = bits::DIRTY_MODIFIER | 0xf << 55;
+    match outputs {
+        Outputs::Known => leaves,
+        Outputs::Invented => {
+            let meaning = leaves.mapped.meaning & !UNTOLD;
+            Leaves { mapped: Mapped { meaning, limits: Limits::NONE, ..leaves.mapped }, ..leaves }
+        }
+    }
 }
 
 fn state(geometry: Geometry, mair: Mair, leaves: &Leaves, outputs: Outputs) -> State {

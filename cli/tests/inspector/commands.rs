@@ -191,6 +191,13 @@ fn the_text_of_a_kernel_is_a_source() {
     let source = linux::source(BLOCKS, "text.ram");
     let done = blockmap(&["diff", &path, &source]);
     assert_eq!(done.status, 0, "{}", done.text);
+    // Of a real kernel, whose words and tables say more than its text.
+    let fixture = |name: &str| {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/inspect/tests/sources/linux");
+        format!("{folder}/linux-7.2.13.{name}")
+    };
+    let done = blockmap(&["diff", &fixture("snapshot"), &fixture("txt")]);
+    assert_eq!(done.status, 0, "{}", done.text);
     let audit = blockmap(&["audit", &path]);
     assert_eq!(audit.status, 2);
     assert!(audit.errors.contains("no output addresses"), "{}", audit.errors);
