@@ -223,8 +223,8 @@ fn say_still(stillness: Stillness, life: Life, origin: &mut Provenance) {
         Life::Still => "copied".to_owned(),
         Life::Running if changed == 0 => format!(
             "copied while the kernel ran, and read again \
-             {} times until none of them changed",
-            rounds + 1
+             until none of them changed: {} readings",
+            rounds + 2
         ),
         Life::Running => "copied while the kernel ran".to_owned(),
     };

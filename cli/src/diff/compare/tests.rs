@@ -1,6 +1,5 @@
 //! Changes that are known.
 
-use blockmap_dump::Limits;
 use blockmap_dump::vmsa::machine::PhysAddr;
 use blockmap_dump::vmsa::{Access, Attributes, Level, Shareability};
 
