@@ -1,6 +1,7 @@
 //! Carrying out the monitor's commands.
 
 mod areas;
+mod code;
 mod count;
 mod cpus;
 mod heal;
@@ -14,6 +15,7 @@ use blockmap::dump::{Style, Tree};
 use blockmap::machine::{VirtAddr, VirtRange};
 use blockmap::vmsa::{Change, Mair};
 
+use blockmap_kernel::archive::Archive;
 use blockmap_kernel::cmdline::CommandLine;
 use blockmap_kernel::monitor::{Command, HELP, Power, Scope};
 use blockmap_kernel::report::{StatText, WxText};
@@ -32,6 +34,8 @@ pub(crate) struct Monitor<'a> {
     pub(crate) system: &'static System<'static>,
     /// The command line.
     pub(crate) command_line: CommandLine<'a>,
+    /// The files that the boot loader handed over.
+    pub(crate) archive: Archive<'static>,
     /// What the CPU is.
     pub(crate) facts: &'a Facts,
     /// When the steps of the boot were done.
@@ -59,6 +63,7 @@ impl Monitor<'_> {
             Command::Areas => self.areas(),
             Command::Secret(what) => self.secret(what),
             Command::Guard(what) => self.guard(what),
+            Command::Code(what) => self.code(what),
             Command::Peek(address) => self.peek(address),
             Command::Poke(address, value) => self.poke(address, value),
             Command::Exec(address) => self.exec(address),
@@ -154,7 +159,7 @@ impl Monitor<'_> {
 
     fn exec(&self, address: VirtAddr) {
         // SAFETY: a person asks for it, who answers for the code.
-        match unsafe { probe::execute(address) } {
+        match unsafe { probe::execute(address, 0) } {
             Ok(value) => println!("{address} returned {value:#018x}"),
             Err(fault) => self.fault(address, fault),
         }

@@ -75,7 +75,8 @@ impl<'a> Archive<'a> {
     /// The ordinary files, in order, up to the trailer or the first entry that makes no sense.
     #[must_use]
     pub const fn files(&self) -> Files<'a> {
-        Files { bytes: self.bytes, next: Some(0) }
+        let next = if self.bytes.is_empty() { None } else { Some(0) };
+        Files { bytes: self.bytes, next }
     }
 
     /// The content of the first file of this name.

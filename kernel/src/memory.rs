@@ -9,6 +9,7 @@ mod arena;
 mod carved;
 mod change;
 mod error;
+mod executable;
 mod gic;
 mod heal;
 mod hook;
@@ -28,6 +29,9 @@ mod witnessed;
 
 pub(crate) use address_map::{LINEAR, MARKERS};
 pub(crate) use carved::Owned;
+pub(crate) use executable::{
+    Executable, ExecutableError, Purpose, Writing, areas as executable_areas,
+};
 pub(crate) use stacks::{guarded_stack, stacks};
 pub(crate) use start::{Facts, Started, Survey, start};
 pub(crate) use system::System;

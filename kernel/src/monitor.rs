@@ -13,6 +13,7 @@
 //! ```
 
 mod area;
+mod code;
 mod edit;
 mod form;
 mod owner;
@@ -25,6 +26,7 @@ use blockmap::machine::{VirtAddr, VirtRange};
 use blockmap::vmsa::{Change, Leaves};
 
 pub use area::Freed;
+pub use code::Code;
 pub use edit::{LINE_BYTES, LineEditor, Reaction};
 pub use form::{HELP, Help, Operand};
 pub use owner::{Guard, Secret};
@@ -60,6 +62,8 @@ pub enum Command<'a> {
     Secret(Secret),
     /// `guard on|off|alloc|free …`: objects between pages that nobody may touch.
     Guard(Guard),
+    /// `modules`, `modload NAME` and their like: code that is loaded or made while the kernel runs.
+    Code(Code<'a>),
     /// `peek ADDR`: load 64 bits.
     Peek(VirtAddr),
     /// `poke ADDR VALUE`: store 64 bits.
@@ -118,11 +122,20 @@ impl Command<'_> {
             | Self::Vmap(..)
             | Self::Vunmap(..)
             | Self::SetMemory(..)
+            | Self::Code(
+                Code::Load(_)
+                | Code::Unload(_)
+                | Code::Jit(_)
+                | Code::JitFree(_)
+                | Code::Slot(_)
+                | Code::SlotFree(_),
+            )
             | Self::Secret(Secret::Take(..) | Secret::Free(_)) => true,
             Self::Help
             | Self::Ptdump(_)
             | Self::Stat
             | Self::Walk(_)
+            | Self::Code(Code::Modules | Code::Run(..) | Code::JitRun(_) | Code::SlotRun(..))
             | Self::Secret(Secret::List)
             | Self::Peek(_)
             | Self::Poke(..)

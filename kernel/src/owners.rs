@@ -3,5 +3,9 @@
 //! All of them carve their memory out of the linear map, change its rights as they please, and give
 //! it back as it was.
 
+mod exports;
 pub(crate) mod guard;
+pub(crate) mod jit;
+pub(crate) mod modules;
 pub(crate) mod secret;
+pub(crate) mod slots;

@@ -6,6 +6,7 @@ use blockmap::Terms;
 use blockmap::layout::Strategy;
 use blockmap::machine::PhysRange;
 use blockmap::vmsa::Leaves;
+use blockmap_kernel::archive::Archive;
 use blockmap_kernel::cmdline::{BootMessages, CommandLine, Disguises, GuardPool, Options};
 use blockmap_kernel::devicetree::DeviceTree;
 use blockmap_kernel::trace::{Edge, Record};
@@ -40,7 +41,8 @@ pub(crate) fn kernel_main(boot: BootInfo) -> ! {
         Ok(started) => started,
         Err(error) => give_up(&error),
     };
-    let Started { system, gic, device_tree, planned_tables, linear_tables, guard } = started;
+    let Started { system, gic, device_tree, archive, planned_tables, linear_tables, guard } =
+        started;
     let command_line = command_line(device_tree);
     let options = command_line.options();
     if options.boot_messages == BootMessages::Shown {
@@ -50,7 +52,8 @@ pub(crate) fn kernel_main(boot: BootInfo) -> ! {
     begin_early_guard(system, guard);
     bring_up(system, gic, &options);
     marks.set("CPUs started");
-    let monitor = Monitor { system, command_line, facts: &facts, marks: &marks };
+    let archive = Archive::new(archive);
+    let monitor = Monitor { system, command_line, archive, facts: &facts, marks: &marks };
     prompt::serve(&monitor, options.monitor)
 }
 

@@ -87,6 +87,18 @@ impl Config {
         self
     }
 
+    /// With the kernel's modules in its initial RAM disk.
+    ///
+    /// # Panics
+    /// If one does not compile.
+    pub fn modules(self) -> Self {
+        static ARCHIVE: OnceLock<Result<String, String>> = OnceLock::new();
+        let build = || xtask::modules::build().map(|path| path.to_string_lossy().into_owned());
+        let archive = ARCHIVE.get_or_init(|| build().map_err(|error| format!("{error:#}")));
+        let archive = archive.as_ref().unwrap_or_else(|error| panic!("{error}"));
+        self.argument("-initrd").argument(archive)
+    }
+
     /// With the kernel loaded `offset` bytes above the start of memory.
     pub fn load_offset(mut self, offset: u64) -> Self {
         self.loading = Loading::Offset(offset);

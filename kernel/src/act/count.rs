@@ -46,6 +46,7 @@ impl Tally {
             | Record::Intend(_)
             | Record::Achieved
             | Record::Refused
+            | Record::Code(_)
             | Record::Edge(_)
             | Record::Aside
             | Record::Back

@@ -1,6 +1,6 @@
 // Calls code that may fault; see probe.rs.
 //
-// x0 the code's address, x1 where to put two words. Returns 0, with the code's x0 in the first
+// x0 the code's address, x1 where to put two words, x2 what the code gets in x0. Returns 0, with the code's x0 in the first
 // word, or 1, with the syndrome and the fault's address.
 //
 // While the per-CPU EXECUTE_STACK is not zero, a fault of the code is turned into a jump to
@@ -20,7 +20,9 @@ execute_guarded:
     mrs     x9, tpidr_el1
     mov     x10, sp
     str     x10, [x9, #EXECUTE_STACK]
-    blr     x0
+    mov     x9, x0
+    mov     x0, x2
+    blr     x9
 .global execute_returned
 execute_returned:
     mov     x1, xzr

@@ -102,12 +102,12 @@ pub(crate) unsafe fn write_u64(address: VirtAddr, value: u64) -> Result<(), Faul
 }
 
 unsafe extern "C" {
-    fn execute_guarded(code: u64, results: &mut [u64; 2]) -> u64;
+    fn execute_guarded(code: u64, results: &mut [u64; 2], argument: u64) -> u64;
     static execute_returned: u8;
     static execute_faulted: u8;
 }
 
-/// Calls the function at `address` and gives what it leaves in x0.
+/// Calls the function at `address` with `argument` in x0, and gives what it leaves there.
 ///
 /// Whatever exception it causes itself comes back as a fault. It is called with the kernel's
 /// rights; if it never returns, neither does this.
@@ -115,10 +115,10 @@ unsafe extern "C" {
 /// # Safety
 /// If there are instructions, they follow the procedure call standard until one of them faults, and
 /// do nothing that the caller couldn't.
-pub(crate) unsafe fn execute(address: VirtAddr) -> Result<u64, Fault> {
+pub(crate) unsafe fn execute(address: VirtAddr, argument: u64) -> Result<u64, Fault> {
     let mut results = [0; 2];
     // SAFETY: the caller vouches for the code; `execute_guarded` keeps what it must.
-    let faulted = unsafe { execute_guarded(address.value(), &mut results) };
+    let faulted = unsafe { execute_guarded(address.value(), &mut results, argument) };
     let [first, second] = results;
     if faulted == 0 { Ok(first) } else { Err(Fault { esr: first, far: second }) }
 }

@@ -42,6 +42,8 @@ const _: () = assert!(
 
 /// The linear map.
 pub(crate) const LINEAR: VirtRange = between(LINEAR_START, MODULES);
+/// Modules and other executable memory.
+pub(crate) const MODULES_RANGE: VirtRange = between(MODULES, IMAGE);
 /// What areas are taken from; the last GiB of the half is left free.
 pub(crate) const VMALLOC_RANGE: VirtRange = between(VMALLOC, VirtAddr::new(0xffff_ffff_c000_0000));
 /// The image and the zone beside it.

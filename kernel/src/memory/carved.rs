@@ -75,12 +75,7 @@ impl Owned {
     /// # Errors
     /// See [`PartError`]; nothing was changed.
     pub(crate) fn protect(&self, part: VirtRange, change: Change) -> Result<(), PartError> {
-        // INVARIANT: it is there until this is dropped.
-        let Some(carve) = &self.carve else {
-            return Err(PartError::NoPart { part, carve: self.range });
-        };
         let system = self.system;
-        system.recording().intend_change(system.tree(&system.space().reader()), part, change);
         match change {
             Change::Execute => system.publish_view(part),
             Change::ReadOnly
@@ -89,15 +84,29 @@ impl Owned {
             | Change::Valid
             | Change::Invalid => {}
         }
-        let result = carve.protect(part, change);
-        system.recording().ended(&result);
-        result?;
+        self.change(part, change)?;
         // While a page is invalid nothing can be done to its lines; nobody runs it before this
         // returns.
         if change == Change::Valid && system.may_execute(part) {
             system.publish_view(part);
         }
         Ok(())
+    }
+
+    /// The same for who has made code fetchable.
+    ///
+    /// # Errors
+    /// See [`PartError`]; nothing was changed.
+    pub(super) fn change(&self, part: VirtRange, change: Change) -> Result<(), PartError> {
+        // INVARIANT: it is there until this is dropped.
+        let Some(carve) = &self.carve else {
+            return Err(PartError::NoPart { part, carve: self.range });
+        };
+        let system = self.system;
+        system.recording().intend_change(system.tree(&system.space().reader()), part, change);
+        let result = carve.protect(part, change);
+        system.recording().ended(&result);
+        result
     }
 
     /// Gives the range back as it was; dropping this does the same.

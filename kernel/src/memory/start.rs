@@ -74,6 +74,9 @@ pub(crate) struct Started<'a> {
     pub(crate) gic: Option<Registers>,
     /// The device tree where the linear map has it.
     pub(crate) device_tree: &'static [u8],
+    /// What the boot loader handed over besides, where the linear map has it; nothing where there is
+    /// none.
+    pub(crate) archive: &'static [u8],
     /// Tables below the root that the linear map was planned to take.
     pub(crate) planned_tables: u64,
     /// Tables below the root that it took.
@@ -175,14 +178,13 @@ pub(crate) fn start(
     marks.set("map planned");
 
     let arena = open_arena(&boot, &memory, aside, (survey, facts))?;
-    let load = boot.load;
-    let (root, linear_tables) = paint_tree(&arena, &plan, aside, (survey, facts, load))?;
+    let (root, linear_tables) = paint_tree(&arena, &plan, aside, (survey, facts, boot.load))?;
     marks.set("map painted");
 
     let offset = memory.linear().base().value().wrapping_sub(memory.linear().memstart().value());
     // SAFETY: the new tree maps the image with the permissions it has, in the memory it is in, and
     // was published by the engine's own barriers; nothing else of the upper half is in use.
-    unsafe { ttbr::switch_upper(root, load) };
+    unsafe { ttbr::switch_upper(root, boot.load) };
     if let Some(uart) = survey.uart {
         // SAFETY: the zone maps the registers as a device, for good.
         unsafe { console::use_uart(paint::console(uart)) };
@@ -202,9 +204,9 @@ pub(crate) fn start(
     let parts = Parts {
         window_table: pinned::level3_table(&cpu, root).ok_or(StartError::NoWindows)?,
         cpu,
-        origin: facts.origin(root, load),
+        origin: facts.origin(root, boot.load),
         frames,
-        own: [image::memory(load), survey.device_tree, aside.zone()],
+        own: [image::memory(boot.load), survey.device_tree, aside.zone()],
         fail_tables: facts.fail_tables,
         needs: Needs { output_bits: highest_bits(&memory), mte: facts.mte },
         policy: facts.policy,
@@ -213,6 +215,7 @@ pub(crate) fn start(
         system: System::new(&memory, parts),
         gic: survey.gic.map(gic::registers),
         device_tree: linear_bytes(survey.device_tree, offset),
+        archive: archive(survey, &memory, offset),
         planned_tables,
         linear_tables,
         guard: aside.guard,
@@ -327,6 +330,13 @@ fn frames(
 fn highest_bits(memory: &MemoryMap) -> u32 {
     let last = memory.banks().iter().map(|bank| bank.last().value()).max();
     u64::BITS - last.unwrap_or(0).leading_zeros()
+}
+
+/// What the boot loader handed over besides; nothing if that is not in memory.
+fn archive(survey: &Survey, memory: &MemoryMap, offset: u64) -> &'static [u8] {
+    let initrd = survey.firmware.initrd().filter(|range| memory.maps(*range));
+    // INVARIANT: it is among what is taken, and so nobody is given it.
+    initrd.map_or(&[], |range| linear_bytes(range, offset))
 }
 
 /// The bytes of `range`, which nobody writes, where the linear map shows them.

@@ -29,6 +29,18 @@ pub enum Operand {
     Reset,
     /// What an area is to grant.
     Rights,
+    /// A module's name.
+    Module,
+    /// A number of programs.
+    Programs,
+    /// A pack's number.
+    Pack,
+    /// An instruction.
+    Instruction,
+    /// A slot's number.
+    Slot,
+    /// What a function gets in its first register; may be left out.
+    Argument,
     /// What to do with the trace.
     Trace,
     /// Whether to print all that the referee has seen; may be left out.
@@ -62,7 +74,9 @@ impl Operand {
         match self {
             Self::Address => "an address, decimal or 0x hexadecimal",
             Self::Pages => "a number of 4 KiB pages, decimal or 0x hexadecimal",
-            Self::Value | Self::Times => "a 64-bit number, decimal or 0x hexadecimal",
+            Self::Value | Self::Times | Self::Argument => {
+                "a 64-bit number, decimal or 0x hexadecimal"
+            }
             Self::Cpu => "a CPU's number",
             Self::OnOff => "on or off",
             Self::Change => "ro, rw, nx, x, invalid or valid",
@@ -74,9 +88,12 @@ impl Operand {
             Self::Scope => "linear or all",
             Self::Secret => "a number, free or list",
             Self::Guard => "on, off, alloc or free",
-            Self::Number => "a number below 2 to the 32",
             Self::Reset => "reset",
             Self::Rights => "ro, rw, x, nx, rox, invalid or valid",
+            Self::Number | Self::Pack | Self::Slot => "a number below 2 to the 32",
+            Self::Module => "a module's name",
+            Self::Programs => "a number of programs below 2 to the 32",
+            Self::Instruction => "an instruction of 32 bits, decimal or 0x hexadecimal",
             Self::Trace => "on, off or dump",
             Self::Dump => "dump",
             Self::File => "a file's name",
@@ -98,6 +115,12 @@ impl Operand {
             Self::Mapped => "[pages]",
             Self::Reset => "[reset]",
             Self::Rights => "RIGHTS",
+            Self::Module => "NAME",
+            Self::Programs => "PROGRAMS",
+            Self::Pack => "PACK",
+            Self::Instruction => "INSTRUCTION",
+            Self::Slot => "SLOT",
+            Self::Argument => "[X0]",
             Self::Trace => "on|off|dump",
             Self::Dump => "[dump]",
             Self::Times => "[TIMES]",
@@ -136,6 +159,16 @@ pub(super) enum Verb {
     Areas,
     Secret,
     Guard,
+    Modules,
+    Modload,
+    Modrun,
+    Modunload,
+    Jit,
+    Jitrun,
+    Jitfree,
+    Slot,
+    Slotrun,
+    Slotfree,
     Peek,
     Poke,
     Exec,
@@ -186,6 +219,11 @@ const ATOMIC: &[Operand] = &[Operand::Change, Operand::Address, Operand::Pages];
 const VMAP: &[Operand] = &[Operand::Pages, Operand::Mapped];
 const VUNMAP: &[Operand] = &[Operand::Address, Operand::Reset];
 const SET_MEMORY: &[Operand] = &[Operand::Rights, Operand::Address, Operand::Pages];
+const MODULE: &[Operand] = &[Operand::Module];
+const MODRUN: &[Operand] = &[Operand::Module, Operand::Argument];
+const PACK: &[Operand] = &[Operand::Pack];
+const SLOT: &[Operand] = &[Operand::Slot];
+const SLOTRUN: &[Operand] = &[Operand::Slot, Operand::Argument];
 const TRACE: &[Operand] = &[Operand::Trace, Operand::File];
 
 const fn form(
@@ -197,7 +235,7 @@ const fn form(
     Form { name, verb, operands, says }
 }
 
-pub(super) const FORMS: [Form; 36] = [
+pub(super) const FORMS: [Form; 46] = [
     form("help", Verb::Help, NONE, "this list"),
     form("ptdump", Verb::Ptdump, &[Operand::Scope], "the map, in runs of equal leaves"),
     form("stat", Verb::Stat, NONE, "leaves of each size, tables, frames"),
@@ -216,6 +254,16 @@ pub(super) const FORMS: [Form; 36] = [
     form("areas", Verb::Areas, NONE, "what of the vmalloc range is in use"),
     form("secret", Verb::Secret, SECRET, "memory that only its owner reaches"),
     form("guard", Verb::Guard, GUARD, "objects in pages of their own: on, off, alloc, free"),
+    form("modules", Verb::Modules, NONE, "modules, and the areas of executable memory"),
+    form("modload", Verb::Modload, MODULE, "load a module from the initial RAM disk"),
+    form("modrun", Verb::Modrun, MODRUN, "call a module"),
+    form("modunload", Verb::Modunload, MODULE, "undoes modload"),
+    form("jit", Verb::Jit, &[Operand::Programs], "make programs, in a pack"),
+    form("jitrun", Verb::Jitrun, PACK, "run all programs of a pack"),
+    form("jitfree", Verb::Jitfree, PACK, "undoes jit"),
+    form("slot", Verb::Slot, &[Operand::Instruction], "put an instruction into a slot"),
+    form("slotrun", Verb::Slotrun, SLOTRUN, "run it there"),
+    form("slotfree", Verb::Slotfree, SLOT, "undoes slot"),
     form("peek", Verb::Peek, ONE_ADDRESS, "load 64 bits"),
     form("poke", Verb::Poke, &[Operand::Address, Operand::Value], "store 64 bits"),
     form("exec", Verb::Exec, ONE_ADDRESS, "call the instructions there"),

@@ -6,7 +6,7 @@ use blockmap::machine::{VirtAddr, VirtRange};
 use blockmap::vmsa::{Change, Geometry};
 
 use super::form::{FORMS, Form, Operand, Typed, Verb};
-use super::{Command, Heal, Power, Referee, Scope, Spread, Trace};
+use super::{Code, Command, Heal, Power, Referee, Scope, Spread, Trace};
 use crate::number::number;
 
 /// Why a text is not a command. Nothing was done.
@@ -87,6 +87,16 @@ fn command<'a>(
         Verb::Areas => Command::Areas,
         Verb::Secret => Command::Secret(operands.secret()?),
         Verb::Guard => Command::Guard(operands.guard()?),
+        Verb::Modules => Command::Code(Code::Modules),
+        Verb::Modload => Command::Code(Code::Load(operands.name()?)),
+        Verb::Modrun => Command::Code(Code::Run(operands.name()?, operands.argument()?)),
+        Verb::Modunload => Command::Code(Code::Unload(operands.name()?)),
+        Verb::Jit => Command::Code(Code::Jit(operands.small()?)),
+        Verb::Jitrun => Command::Code(Code::JitRun(operands.small()?)),
+        Verb::Jitfree => Command::Code(Code::JitFree(operands.small()?)),
+        Verb::Slot => Command::Code(Code::Slot(operands.small()?)),
+        Verb::Slotrun => Command::Code(Code::SlotRun(operands.small()?, operands.argument()?)),
+        Verb::Slotfree => Command::Code(Code::SlotFree(operands.small()?)),
         Verb::Peek => Command::Peek(operands.address()?),
         Verb::Poke => Command::Poke(operands.address()?, operands.number()?),
         Verb::Exec => Command::Exec(operands.address()?),

@@ -82,6 +82,26 @@ fn every_command_is_read_with_its_operands() {
 }
 
 #[test]
+fn commands_of_code_are_read_with_their_operands() {
+    for (text, code) in [
+        ("modules", Code::Modules),
+        ("modload one", Code::Load("one")),
+        ("modrun one", Code::Run("one", 0)),
+        ("modrun one 0x7", Code::Run("one", 7)),
+        ("modunload one", Code::Unload("one")),
+        ("jit 200", Code::Jit(200)),
+        ("jitrun 1", Code::JitRun(1)),
+        ("jitfree 1", Code::JitFree(1)),
+        ("slot 0x91000400", Code::Slot(0x9100_0400)),
+        ("slotrun 2", Code::SlotRun(2, 0)),
+        ("slotrun 2 41", Code::SlotRun(2, 41)),
+        ("slotfree 2", Code::SlotFree(2)),
+    ] {
+        assert_eq!(parse(text), Ok(Command::Code(code)));
+    }
+}
+
+#[test]
 fn an_error_says_what_was_expected() {
     assert_eq!(error("ro 0x1000"), "ro takes ADDR PAGES; PAGES is missing");
     assert_eq!(error("ro"), "ro takes ADDR PAGES; ADDR is missing");
@@ -107,6 +127,12 @@ fn an_error_says_what_was_expected() {
     assert_eq!(
         error("setmem rwx 1 1"),
         "setmem takes RIGHTS ADDR PAGES; rwx is not ro, rw, x, nx, rox, invalid or valid"
+    );
+    assert_eq!(error("modload"), "modload takes NAME; NAME is missing");
+    assert_eq!(
+        error("slot 0x100000000"),
+        "slot takes INSTRUCTION; 0x100000000 is not an instruction of 32 bits, decimal or 0x \
+         hexadecimal"
     );
     assert_eq!(error("trace"), "trace takes on|off|dump [FILE]; on|off|dump is missing");
     assert_eq!(error("trace up"), "trace takes on|off|dump [FILE]; up is not on, off or dump");
@@ -139,6 +165,12 @@ fn a_form_has_the_operands_its_command_reads() {
                 | Operand::Accesses
                 | Operand::Secret
                 | Operand::Number
+                | Operand::Module
+                | Operand::Programs
+                | Operand::Pack
+                | Operand::Instruction
+                | Operand::Slot
+                | Operand::Argument
                 | Operand::Status => " 1",
                 Operand::Change => " ro",
                 Operand::Guard => " alloc",
@@ -180,6 +212,11 @@ fn the_readme_shows_the_same_help() {
     }
 }
 
+/// The commands that may change tables.
+const CHANGING: &str = "ro rw nx atomic x invalid valid split vmap vunmap churn writers \
+                        repaint heal secret modload modunload jit jitfree slot slotfree \
+                        guard setmem";
+
 #[test]
 fn a_trace_names_the_commands_that_change_tables() {
     for form in &FORMS {
@@ -196,8 +233,14 @@ fn a_trace_names_the_commands_that_change_tables() {
                 | Operand::Value
                 | Operand::Cpu
                 | Operand::Secret
+                | Operand::Module
+                | Operand::Programs
+                | Operand::Pack
+                | Operand::Instruction
+                | Operand::Slot
                 | Operand::Changes => " 4096",
                 Operand::Scope
+                | Operand::Argument
                 | Operand::Spread
                 | Operand::Heal
                 | Operand::Accesses
@@ -209,11 +252,7 @@ fn a_trace_names_the_commands_that_change_tables() {
             };
             text + word
         });
-        let changing = [
-            "ro", "rw", "nx", "atomic", "x", "invalid", "valid", "split", "vmap", "vunmap",
-            "churn", "writers", "repaint", "heal", "secret", "guard", "setmem",
-        ];
-        let named = changing.contains(&form.name);
+        let named = CHANGING.split_ascii_whitespace().any(|name| name == form.name);
         assert_eq!(parse(&text).unwrap().changes_tables(), named, "{text}");
     }
 }

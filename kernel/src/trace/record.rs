@@ -25,6 +25,8 @@ pub enum Record {
     Achieved,
     /// What was intended was refused; nothing was done.
     Refused,
+    /// Instructions were stored to this memory, as data.
+    Code(PhysRange),
     /// Something that orders this CPU and others.
     Edge(Edge),
     /// From here on the CPU changes sizes with all others parked: its operation waits meanwhile.
@@ -56,6 +58,7 @@ mod kind {
     pub(super) const EDGE: u8 = 15;
     pub(super) const ASIDE: u8 = 16;
     pub(super) const BACK: u8 = 17;
+    pub(super) const CODE: u8 = 18;
 }
 
 /// In the order of their numbers.
@@ -146,6 +149,7 @@ impl Record {
             Self::Intend(intent) => words_of_intent(intent),
             Self::Achieved => (Head::of(kind::ACHIEVED), [0; 3]),
             Self::Refused => (Head::of(kind::REFUSED), [0; 3]),
+            Self::Code(range) => (Head::of(kind::CODE), [range.start().value(), range.bytes(), 0]),
             Self::Edge(edge) => {
                 let (number, words) = edge.words();
                 (Head::with(kind::EDGE, number), words)
@@ -183,6 +187,7 @@ impl Record {
             kind::INTEND => return intent_of(&head, [a, b, c]).map(Self::Intend),
             kind::ACHIEVED => return Some(Self::Achieved),
             kind::REFUSED => return Some(Self::Refused),
+            kind::CODE => return PhysRange::new(table, b).map(Self::Code),
             kind::EDGE => return Edge::of_words(head.instruction, [a, b, c]).map(Self::Edge),
             kind::ASIDE => return Some(Self::Aside),
             kind::BACK => return Some(Self::Back),

@@ -54,7 +54,7 @@ fn every_instruction_is_kept() {
 
 #[test]
 fn words_that_nobody_wrote_are_no_record() {
-    for kind in (0..=255).filter(|kind| !(1..=17).contains(kind)) {
+    for kind in (0..=255).filter(|kind| !(1..=18).contains(kind)) {
         assert_eq!(Record::of_words([kind, 1, 1, 1]), None);
     }
     assert_eq!(Record::of_words([0xff04, 0, 0, 0]), None, "a barrier that doesn't exist");
@@ -126,8 +126,9 @@ fn the_text_says_what_it_is_of_and_what_is_missing() {
     recording.add(Record::Event(Event::Fill { span, value: 0x701, step: 0x1000 }));
     recording.add(Record::Event(Event::Barrier(Barrier::DsbIshst)));
     recording.add(Record::Freed(PhysAddr::new(0x4040_4000)));
+    recording.add(Record::Code(PhysRange::new(PhysAddr::new(0x4080_0000), 0x1000).unwrap()));
     recording.note("done");
-    (0..4).for_each(|number| recording.add(taken(number)));
+    (0..3).for_each(|number| recording.add(taken(number)));
     let expected = "\
 # blockmap trace
 # image: loaded at 0x40200000
@@ -149,9 +150,9 @@ cpu 0:
 fill   0x40404000[0..512] 0x701 step 0x1000
 dsb ishst
 free 0x40404000
+code 0x40800000+0x1000
 # done
 # table taken 0x0
-# table taken 0x1000
 # 2 records more were dropped here
 ";
     assert_eq!(text(&recording), expected);
@@ -318,6 +319,7 @@ proptest! {
             let intent = move |(target, meanwhile)| Record::Intend(Intent { range, target, meanwhile });
             all.into_iter().chain([idle]).map(intent)
         });
+        let code = PhysRange::new(table, b).map(Record::Code);
         let others = [
             Record::Freed(table),
             Record::Held(Held { span, value: a, step: b }),
@@ -326,7 +328,7 @@ proptest! {
             Record::Aside,
             Record::Back,
         ];
-        for record in events.into_iter().map(Record::Event).chain(others).chain(intents) {
+        for record in events.into_iter().map(Record::Event).chain(others).chain(intents).chain(code) {
             prop_assert_eq!(Record::of_words(record.words()), Some(record));
         }
     }

@@ -133,6 +133,7 @@ impl TraceText<'_> {
             | Record::Intend(_)
             | Record::Achieved
             | Record::Refused
+            | Record::Code(_)
             | Record::Aside
             | Record::Back
             | Record::Note(_)

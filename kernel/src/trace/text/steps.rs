@@ -106,6 +106,7 @@ impl<'a> Steps<'a> {
                 write!(f, "# the operation goes on")?;
                 self.intents_again(f, number, progress)
             }
+            Record::Code(range) => write!(f, "code {range}"),
             Record::Edge(edge) => self.edge(f, (number, edge), progress),
             Record::Note(piece) => write!(f, "# {piece}"),
             Record::More(piece) => write!(f, "{piece}"),
@@ -234,6 +235,7 @@ const fn is_aside_after(before: bool, record: Record) -> bool {
         | Record::Intend(_)
         | Record::Achieved
         | Record::Refused
+        | Record::Code(_)
         | Record::Edge(_)
         | Record::Note(_)
         | Record::More(_) => before,
