@@ -13,7 +13,8 @@
 //! ```
 //!
 //! The small leaves translate as the large one did. [size-change-is-quiet] Where sizes can't change
-//! live, the new tables are linked as a repaint's are, while all other CPUs are parked.
+//! live, the new tables are linked as a repaint's are, while all other CPUs are parked. A table with
+//! leaves of another carve is not replaced then: what changes beside those is exchanged in it.
 //!
 //! That a leaf is owned is said in the tables, by a bit that hardware leaves to software: nobody else
 //! changes its rights, splits it, unmaps it or collapses it, and nobody needs a list of owners to
@@ -32,7 +33,7 @@ use crate::complete::Extent;
 use crate::cut::{NoSizeChange, SizeChangeRefused};
 use crate::plan::{Hold, Parking, Permit, Work};
 use crate::protect::Asker;
-use crate::repaint::{Beside, Job, Repainting, STAGES};
+use crate::repaint::{Aim, Job, Repainting};
 use crate::{
     NotParked, OutOfTables, Plan, Platform, ProtectError, RangeError, Refusal, Root, Space, Terms,
 };
@@ -46,7 +47,9 @@ pub enum Grain {
     Bytes(u64),
 }
 
-/// Why nothing was carved. Every address translates as it did, and every leaf is as large.
+/// Why nothing was carved. Every address translates as it did, and nobody owns anything new. Every
+/// leaf is as large, but that leaves beside other carves may have become smaller before a CPU did
+/// not come to be parked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum CarveError {
@@ -72,10 +75,6 @@ pub enum CarveError {
     /// The leaf at this address belongs to another carve.
     #[error("the leaf at {0} belongs to another carve")]
     Held(VirtAddr),
-    /// The leaf at this address would have to change its size, in a table that has leaves of another
-    /// carve: where CPUs are parked for that, a table is replaced, and that one must stay.
-    #[error("the leaf at {0} is in a table with another carve: restore that first")]
-    Beside(VirtAddr),
     /// The system keeps this range as it is.
     #[error("{range} can't be carved: {why}")]
     Refused {
@@ -177,28 +176,19 @@ impl<'p, P: Platform> Space<'p, P> {
         let Ok(slots) = self.slots(runs) else {
             return Err(CarveError::LeafOfSlots(range.start()));
         };
-        let beside = match hold.permit.terms.strategy {
-            Strategy::Live => Beside::Largest,
-            // Another carve in the same table would be stuck.
-            Strategy::Quiesce | Strategy::Pages => Beside::Pages,
-        };
-        let job = Job { range, keep: &[], grain, beside };
-        let carving = Repainting { job, slots };
-        let tables = match (slots, hold.permit.terms.strategy) {
-            (None, _) => 0,
-            (Some(slots), Strategy::Live) => self.cost_live(job, slots),
-            (Some(slots), Strategy::Quiesce) => {
-                if let Some(at) = self.stuck_in(job, slots) {
-                    return Err(CarveError::Beside(at));
-                }
-                self.cost_of_slots(job, slots).map_or(0, |cost| cost + STAGES)
+        let job = Job { range, keep: &[], aim: Aim::Bytes(grain) };
+        let strategy = hold.permit.terms.strategy;
+        let (carving, tables) = match (slots, strategy) {
+            (Some(live), Strategy::Live) => {
+                (Repainting { job, slots, apart: None }, self.cost_live(job, live))
             }
-            (Some(slots), strategy @ Strategy::Pages) => {
-                if self.cost_of_slots(job, slots).is_some() {
+            (None, _) | (Some(_), Strategy::Quiesce | Strategy::Pages) => {
+                let survey = self.survey(job, slots).map_err(CarveError::Held)?;
+                if strategy == Strategy::Pages && !survey.is_nothing() {
                     let why = NoSizeChange::Strategy(strategy);
                     return Err(SizeChangeRefused { address: range.start(), why }.into());
                 }
-                0
+                (survey.repainting(job), survey.tables)
             }
         };
         Ok((Plan::new(hold, Work::Carve(carving), tables), meaning))
@@ -248,15 +238,14 @@ impl<'p, P: Platform> Space<'p, P> {
         &self,
         carving: Repainting<'_>,
         permit: Permit<'_, P>,
+        left: &mut u32,
     ) -> Result<(), NotParked> {
         match (permit.terms.strategy, carving.slots) {
             (Strategy::Live, Some(slots)) => self.split_live(carving.job, slots),
-            (Strategy::Quiesce, Some(slots))
-                if self.cost_of_slots(carving.job, slots).is_some() =>
-            {
-                self.commit_repaint(carving, permit)?;
+            (Strategy::Live | Strategy::Pages, _) => {}
+            (Strategy::Quiesce, _) => {
+                self.commit_repaint(carving, permit, left)?;
             }
-            (Strategy::Live | Strategy::Quiesce | Strategy::Pages, _) => {}
         }
         // No TLB heeds the bit, and nobody else reads it without the slot's lock, which is held.
         self.update_range(carving.job.range, Masks { clear: 0, set: bits::HELD });

@@ -17,21 +17,23 @@
 //! Entries are put in a contiguous run, by one effect, when all of them are leaves for every walker.
 //! [run-changes-whole]
 //!
+//! Where sizes can't change live, it is done as a repaint is: what stays is filled anew, the entries of
+//! slots are exchanged while all other CPUs are parked, and what they led to is given back. First
+//! tables become leaves, and then leaves are put in runs: each by one parking, if there is anything
+//! to do.
+//!
 //! Leaves that are held stay as they are, and so does what the platform keeps the sizes of.
 
-mod commit;
+mod live;
+mod parked;
 mod uniform;
 
 use blockmap_layout::Strategy;
-use blockmap_machine::{VirtAddr, VirtRange};
-use blockmap_vmsa::Kind;
+use blockmap_machine::VirtRange;
 use thiserror::Error;
 
-use self::commit::Step;
-use crate::cut::{NoSizeChange, SizeChangeRefused};
-use crate::plan::{Hold, Parking, slot_level};
-use crate::space::Place;
-use crate::{NotParked, Platform, RangeError, Root, Space};
+use crate::cut::SizeChangeRefused;
+use crate::{NotParked, OutOfTables, Platform, RangeError, Refusal, Space};
 
 /// Why nothing more was collapsed. What was collapsed before stays so: it is no change of meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -46,28 +48,42 @@ pub enum CollapseError {
     /// A CPU did not come to be parked.
     #[error(transparent)]
     NotParked(#[from] NotParked),
+    /// Where CPUs are parked, tables that stay are filled anew, and there was no memory for that.
+    #[error(transparent)]
+    OutOfTables(#[from] OutOfTables),
 }
 
 /// What collapsing a range came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Collapsed {
-    /// Tables that were given back.
+    /// By how many tables the tree is smaller.
     pub tables: u32,
     /// Contiguous runs that were made.
     pub runs: u32,
 }
 
-/// How many tables one step gives back at most: each step locks, invalidates and waits once.
-const TABLES_A_STEP: usize = 32;
+impl Collapsed {
+    /// Both together.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            tables: self.tables.saturating_add(other.tables),
+            runs: self.runs.saturating_add(other.runs),
+        }
+    }
+}
 
 impl<P: Platform> Space<'_, P> {
     /// Makes the leaves of `range` as large as what they say allows, without ever changing what
     /// that is: pages become runs, runs blocks, blocks runs of blocks and larger blocks. Tables that
     /// are not needed any more are given back once every reader has left.
     ///
-    /// It works slot by slot, and in steps that each give back up to 32 tables, with one
-    /// invalidation each; between two steps it holds nothing. A leaf that is only in part in
-    /// `range`, one that is invalid and one that is held stay as they are.
+    /// Under [`Strategy::Live`] it works slot by slot, and in steps that each give back up to 32
+    /// tables, with one invalidation each; between two steps it holds nothing. Under
+    /// [`Strategy::Quiesce`] the slots of a table are done together, with all other CPUs parked once or
+    /// twice, and once more for each table with leaves of a carve beside which something changes:
+    /// it is bounded by the range. A leaf that is only in part in `range`, one that is invalid and one
+    /// that is held stay as they are.
     ///
     /// # Errors
     /// See [`CollapseError`].
@@ -77,61 +93,31 @@ impl<P: Platform> Space<'_, P> {
         may_park: &P::MayPark,
     ) -> Result<Collapsed, CollapseError> {
         self.check(range)?;
-        let slot_bytes = self.geometry().span_bytes(slot_level(self.geometry()));
         let mut done = Collapsed::default();
         let mut next = Some(range.start());
         while let Some(at) = next {
-            let last = at.align_down(slot_bytes).wrapping_add(slot_bytes - 1).min(range.last());
-            if let Some(part) = VirtRange::inclusive(at, last) {
-                let more = self.collapse_slot(part, may_park)?;
-                done.tables += more.tables;
-                done.runs += more.runs;
-            }
-            next = last.checked_add(1).filter(|next| *next <= range.last());
+            let Some(rest) = VirtRange::inclusive(at, range.last()) else { break };
+            // It may have changed since, and what is done says under which it was done.
+            let strategy = self.platform().hold_terms().strategy;
+            self.platform().release_terms();
+            let (part, more) = match strategy {
+                Strategy::Live => self.collapse_live(rest)?,
+                Strategy::Quiesce | Strategy::Pages => self.collapse_parked(rest, may_park)?,
+            };
+            done = done.and(more);
+            next = part.map_or(Some(at), |part| {
+                part.last().checked_add(1).filter(|next| *next <= range.last())
+            });
         }
         Ok(done)
     }
 
-    /// Collapses `part`, which lies in one slot, step by step.
-    fn collapse_slot(
-        &self,
-        part: VirtRange,
-        may_park: &P::MayPark,
-    ) -> Result<Collapsed, CollapseError> {
-        let mut done = Collapsed::default();
-        let mut rest = part;
-        loop {
-            let hold = Hold::new(self, part, Root::Changes, Parking::Allowed(may_park));
-            let terms = hold.permit.terms;
-            match terms.strategy {
-                Strategy::Live => {}
-                strategy @ (Strategy::Quiesce | Strategy::Pages) => {
-                    let why = NoSizeChange::Strategy(strategy);
-                    return Err(SizeChangeRefused { address: part.start(), why }.into());
-                }
-            }
-            let Some(place) = self.slot_entry(part.start()) else { return Ok(done) };
-            let mut step = Step::of(rest);
-            done.tables += self.replace_tables(place, &mut step, terms);
-            let Some(next) = step.rest() else {
-                // The entry may be a block by now.
-                done.runs +=
-                    self.slot_entry(part.start()).map_or(0, |now| self.join_runs(now, part));
-                return Ok(done);
-            };
-            rest = next;
+    /// Whether the platform lets the leaves of `range` become larger. Where tables lie they may:
+    /// tables are read and written through any leaves.
+    pub(crate) fn may_resize(&self, range: VirtRange) -> bool {
+        match self.platform().refusal(range) {
+            None | Some(Refusal::Tables | Refusal::ImageAlias) => true,
+            Some(Refusal::ImageZone) => false,
         }
-    }
-
-    /// The entry of the slot of `address`, if there is a table that holds it.
-    fn slot_entry(&self, address: VirtAddr) -> Option<Place> {
-        let slot_level = slot_level(self.geometry());
-        let (mut level, mut table) = (self.geometry().root_level(), self.root());
-        while level < slot_level {
-            let place = self.look(level, table, address);
-            let (Kind::Table, Some(below)) = (place.kind, level.next()) else { return None };
-            (level, table) = (below, self.geometry().table_address(place.word));
-        }
-        Some(self.look(level, table, address))
     }
 }

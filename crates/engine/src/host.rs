@@ -32,6 +32,8 @@ pub struct Host<'m> {
     size_change: Cell<SizeChange>,
     /// The CPU that does not come to be parked.
     absent: Cell<Option<u32>>,
+    /// How often all come before one does not.
+    parkings: Cell<u32>,
     /// Tables that may still be handed out before there are said to be no more.
     allowance: Cell<u32>,
     reserved: Cell<u32>,
@@ -69,6 +71,7 @@ impl<'m> Host<'m> {
             refused: Cell::new(None),
             size_change: Cell::new(SizeChange::NeedsBreak),
             absent: Cell::new(None),
+            parkings: Cell::new(0),
             allowance: Cell::new(u32::MAX),
             reserved: Cell::new(0),
             in_use: Cell::new(0),
@@ -111,6 +114,12 @@ impl<'m> Host<'m> {
 
     /// Has this CPU not arrive when it should be parked, from now on.
     pub fn keep_from_parking(&self, cpu: Option<u32>) {
+        self.keep_from_parking_after(0, cpu);
+    }
+
+    /// Has this CPU arrive so many times more when it should be parked, and then not.
+    pub fn keep_from_parking_after(&self, parkings: u32, cpu: Option<u32>) {
+        self.parkings.set(parkings);
         self.absent.set(cpu);
     }
 
@@ -302,7 +311,10 @@ impl Platform for Host<'_> {
 
     fn quiesce(&self, _may_park: &MayPark, switch: &Switch) -> Result<(), NotParked> {
         if let Some(cpu) = self.absent.get() {
-            return Err(NotParked { cpu });
+            match self.parkings.get().checked_sub(1) {
+                Some(left) => self.parkings.set(left),
+                None => return Err(NotParked { cpu }),
+            }
         }
         switch.perform(self, switch.alone(self.size_change.get()));
         Ok(())

@@ -87,6 +87,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod below;
 mod carve;
 mod code;
 mod collapse;

@@ -1,5 +1,6 @@
 //! A checked operation that owns what it needs, and its commit.
 
+use core::cell::Cell;
 use core::{fmt, mem};
 
 use blockmap_machine::{VirtAddr, VirtRange};
@@ -58,6 +59,8 @@ pub(crate) enum Work<'k> {
     Repaint(Repainting<'k>),
     Carve(Repainting<'k>),
     Views(Viewing),
+    /// Tells how many tables were given back.
+    Collapse(Repainting<'k>, &'k Cell<u32>),
 }
 
 impl<'s, P: Platform> Plan<'s, P> {
@@ -115,8 +118,13 @@ impl<P: Platform> Ready<'_, P> {
             Work::Split(cuts) => {
                 space.commit_cuts(cuts, permit)?;
             }
-            Work::Repaint(repainting) => space.commit_repaint(repainting, permit)?,
-            Work::Carve(carving) => space.commit_carve(carving, permit)?,
+            Work::Repaint(repainting) => {
+                space.commit_repaint(repainting, permit, left)?;
+            }
+            Work::Collapse(repainting, freed) => {
+                freed.set(space.commit_repaint(repainting, permit, left)?);
+            }
+            Work::Carve(carving) => space.commit_carve(carving, permit, left)?,
             Work::Views(viewing) => space.commit_views(viewing, permit, left)?,
         }
         Ok(())

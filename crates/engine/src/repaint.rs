@@ -26,15 +26,20 @@
 //! The slots are locked from before the first old entry is read until after the others have
 //! returned. Whoever wants to change something there waits, and changes the new tables: no change
 //! that is made during the fill can be lost.
+//!
+//! A table with leaves that somebody owns stays where it is: their owner stores there without a
+//! lock. What changes beside them is exchanged in that table, by a parking of its own.
 
 mod build;
 pub(crate) mod renew;
+pub(crate) mod survey;
 
-use blockmap_machine::{PhysAddr, Span, VirtAddr, VirtRange};
+use blockmap_machine::{Span, VirtAddr, VirtRange};
 use blockmap_vmsa::{Kind, LeafSize, Level};
 use thiserror::Error;
 
 use crate::plan::{Hold, Parking, Work, slot_level};
+
 use crate::{NotParked, OutOfTables, Plan, Platform, RangeError, Refusal, Root, Space};
 
 /// Why nothing was repainted. Every address translates as it did; of a range of more than one
@@ -56,10 +61,10 @@ pub enum RepaintError {
     /// The leaf at this address belongs to several slots: split it first.
     #[error("the leaf at {0} is larger than a slot: split it first")]
     LeafOfSlots(VirtAddr),
-    /// The leaf at this address would have to change its size, and is somebody's carve or in a table
-    /// with one: its owner stores there without a lock.
-    #[error("the leaf at {0} is in a table with a carve: restore that first, or keep it")]
-    Beside(VirtAddr),
+    /// The leaf at this address would have to change its size, and is somebody's carve: its owner
+    /// stores there without a lock.
+    #[error("the leaf at {0} belongs to a carve: restore that first, or keep it")]
+    Held(VirtAddr),
     /// The slots of the range have more than one table: plan them one by one.
     #[error("the slots of {0} are in more than one table: repaint them table by table")]
     SeveralTables(VirtRange),
@@ -71,26 +76,24 @@ pub enum RepaintError {
     OutOfTables(#[from] OutOfTables),
 }
 
-/// What is to become smaller.
+/// Which leaves are to change their sizes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Job<'k> {
     pub(crate) range: VirtRange,
     /// What stays as it is.
     pub(crate) keep: &'k [VirtRange],
-    /// Bytes that a leaf or run of the range may have.
-    pub(crate) grain: u64,
-    /// What becomes of pages in a table that only in part is in the range.
-    pub(crate) beside: Beside,
+    pub(crate) aim: Aim,
 }
 
-/// What becomes of leaves beside the range.
+/// What leaves are to become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Beside {
-    /// They are as large as can be.
-    Largest,
-    /// Pages in a table with pages of the range are in no runs, so that what lies beside can become
-    /// part of another range without another change of size.
-    Pages,
+pub(crate) enum Aim {
+    /// Leaves and runs of so many bytes or less.
+    Bytes(u64),
+    /// The larger leaf that could stand for all that is below an entry.
+    Leaves,
+    /// Contiguous runs, where they may be.
+    Runs,
 }
 
 /// A checked repaint.
@@ -99,9 +102,12 @@ pub(crate) struct Repainting<'k> {
     pub(crate) job: Job<'k>,
     /// The slots that change are among these; `None` if none does.
     pub(crate) slots: Option<Slots>,
+    /// In how many tables below these, which stay because of what somebody owns there, something
+    /// changes.
+    pub(crate) apart: Option<(Slots, u32)>,
 }
 
-/// Neighbouring slots, all in one table.
+/// Neighbouring entries, all in one table: slots, or those of a table that must stay.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Slots {
     level: Level,
@@ -113,17 +119,18 @@ pub(crate) struct Slots {
 /// Tables that hold what the slots were and will be, while others are parked.
 pub(crate) const STAGES: u32 = 2;
 
-impl Slots {
-    /// The table that they are in.
-    pub(crate) const fn table(self) -> PhysAddr {
-        self.span.table
-    }
-}
-
 impl Job<'_> {
-    /// Whether a leaf of this range stays as large as it is.
+    /// Bytes that a leaf or run of the range may have.
+    const fn grain(&self) -> u64 {
+        match self.aim {
+            Aim::Bytes(grain) => grain,
+            Aim::Leaves | Aim::Runs => u64::MAX,
+        }
+    }
+
+    /// Whether a leaf of this range stays as large as it is, or becomes larger.
     fn spares(&self, range: VirtRange) -> bool {
-        let is_small = range.bytes() <= self.grain && self.range.covers(range);
+        let is_small = range.bytes() <= self.grain() && self.range.covers(range);
         is_small || !self.range.overlaps(range) || self.keep.iter().any(|keep| keep.covers(range))
     }
 
@@ -136,17 +143,9 @@ impl Job<'_> {
 
     /// Whether every run of this size in `table`, what a table translates, comes apart.
     fn spares_no_run(&self, table: VirtRange, run: LeafSize) -> bool {
-        run.bytes() > self.grain
+        run.bytes() > self.grain()
             && self.range.covers(table)
             && !self.keep.iter().any(|keep| keep.overlaps(table))
-    }
-
-    /// As [`Job::spares_run`], for a run of pages in a table that translates `table`.
-    fn spares_pages(&self, at: VirtAddr, run: LeafSize, table: VirtRange) -> bool {
-        match self.beside {
-            Beside::Largest => self.spares_run(at, run),
-            Beside::Pages => !self.range.overlaps(table) && self.spares_run(at, run),
-        }
     }
 }
 
@@ -174,15 +173,10 @@ impl<P: Platform> Space<'_, P> {
             None | Some(Refusal::Tables | Refusal::ImageAlias) => {}
             Some(why @ Refusal::ImageZone) => return Err(RepaintError::Refused { range, why }),
         }
-        let grain = self.geometry().page_bytes();
-        let job = Job { range, keep, grain, beside: Beside::Largest };
-        let found = match self.slots(runs)? {
-            Some(slots) => self.changing(job, slots).map_err(RepaintError::Beside)?,
-            None => None,
-        };
-        let tables = found.map_or(0, |(_, cost)| cost.saturating_add(STAGES));
-        let slots = found.map(|(slots, _)| slots);
-        Ok(Plan::new(hold, Work::Repaint(Repainting { job, slots }), tables))
+        let job = Job { range, keep, aim: Aim::Bytes(self.geometry().page_bytes()) };
+        let slots = self.slots(runs).map_err(RepaintError::LeafOfSlots)?;
+        let survey = self.survey(job, slots).map_err(RepaintError::Held)?;
+        Ok(Plan::new(hold, Work::Repaint(survey.repainting(job)), survey.tables))
     }
 
     /// The part of `range` whose slots are in the same table as the first.
@@ -204,8 +198,9 @@ impl<P: Platform> Space<'_, P> {
         VirtRange::inclusive(start, last).unwrap_or(range)
     }
 
-    /// The slots of `range`, all in one table; `None` if there is no such table.
-    pub(crate) fn slots(&self, range: VirtRange) -> Result<Option<Slots>, RepaintError> {
+    /// The slots of `range`, all in one table; `None` if there is no such table. Fails at the address of
+    /// a leaf that is larger than a slot.
+    pub(crate) fn slots(&self, range: VirtRange) -> Result<Option<Slots>, VirtAddr> {
         let geometry = self.geometry();
         let (mut level, mut table) = (geometry.root_level(), self.root());
         while level < slot_level(geometry) {
@@ -215,7 +210,7 @@ impl<P: Platform> Space<'_, P> {
                     (level, table) = (below, geometry.table_address(place.word));
                 }
                 (Kind::Leaf | Kind::PresentInvalid, _) => {
-                    return Err(RepaintError::LeafOfSlots(range.start()));
+                    return Err(range.start());
                 }
                 (Kind::Invalid | Kind::Reserved | Kind::Table, _) => return Ok(None),
             }

@@ -211,27 +211,11 @@ impl<P: Platform> Space<'_, P> {
             let place = self.find(at);
             let is_pointer = place.kind == Kind::Invalid && place.word != 0;
             if let Some(below) = place.level.next().filter(|_| is_pointer) {
-                self.free_tree(below, self.geometry().table_address(place.word));
+                let table = self.geometry().table_address(place.word);
+                self.each_table((below, table), &|table| self.platform().free_table(table));
                 self.machine().store(place.entry, 0);
             }
             next = self.after((place.level, at), 1, range.last());
         }
-    }
-
-    /// Gives back a table that nobody can reach, and all tables below it: as deep as there are
-    /// levels. Returns how many they were.
-    pub(crate) fn free_tree(&self, level: Level, table: PhysAddr) -> u32 {
-        let geometry = self.geometry();
-        let mut freed = 1;
-        if let Some(below) = level.next() {
-            for index in 0..geometry.granule().entries() {
-                let word = self.machine().load(blockmap_machine::Entry { table, index });
-                if geometry.kind(level, word) == Kind::Table {
-                    freed += self.free_tree(below, geometry.table_address(word));
-                }
-            }
-        }
-        self.platform().free_table(table);
-        freed
     }
 }

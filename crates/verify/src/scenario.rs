@@ -5,7 +5,7 @@ mod recording;
 mod views;
 
 use blockmap::host::MAY_PARK;
-use blockmap::{Platform, Space, Strategy, Terms, ViewChange, publish_code};
+use blockmap::{Carve, Grain, Platform, Space, Strategy, Terms, ViewChange, publish_code};
 use blockmap_machine::{PhysAddr, PhysRange, VirtRange};
 use blockmap_model::meaning::Translation;
 use blockmap_model::profile::Profile;
@@ -99,6 +99,10 @@ fn split(space: &Space<'_, Recording<'_>>, start: u64, bytes: u64) {
 
 fn unmap(space: &Space<'_, Recording<'_>>, start: u64, bytes: u64) {
     space.unmap(range(start, bytes), &MAY_PARK).unwrap();
+}
+
+fn carve<'s>(space: &Space<'s, Recording<'s>>, start: u64, bytes: u64) -> Carve<'s, Recording<'s>> {
+    space.carve(range(start, bytes), Grain::Whole, &MAY_PARK).unwrap()
 }
 
 fn collapse(space: &Space<'_, Recording<'_>>, start: u64, bytes: u64) {
@@ -289,6 +293,31 @@ pub const SCENARIOS: &[Scenario] = &[
             protect(space, (INNER, 64 * 1024 - PAGE), Change::ReadWrite);
         },
         operate: |space| collapse(space, LINEAR, GIB),
+        intents: Vec::new,
+    },
+    Scenario {
+        name: "carve a page of a GiB",
+        gib: 1,
+        prepare: nothing,
+        operate: |space| carve(space, INNER, PAGE).keep(),
+        intents: Vec::new,
+    },
+    Scenario {
+        name: "carve a page and make it read-only",
+        gib: 1,
+        prepare: nothing,
+        operate: |space| {
+            let carve = carve(space, INNER, PAGE);
+            carve.protect(carve.range(), Change::ReadOnly).unwrap();
+            carve.keep();
+        },
+        intents: || rights(INNER, PAGE, "r--"),
+    },
+    Scenario {
+        name: "carve a page beside another and give it back",
+        gib: 1,
+        prepare: |space| carve(space, INNER, PAGE).keep(),
+        operate: |space| carve(space, INNER + 64 * PAGE, PAGE).restore(),
         intents: Vec::new,
     },
     Scenario {

@@ -5,8 +5,8 @@ use std::cell::{Cell, RefCell};
 
 use blockmap::host::{Host, MAY_PARK};
 use blockmap::{
-    CarveError, Grain, Mapping, NoSizeChange, PartError, ProtectError, RepaintError, Space,
-    SplitError, Strategy, Terms, UnmapError,
+    CarveError, Grain, Mapping, NoSizeChange, NotParked, PartError, ProtectError, RepaintError,
+    Space, SplitError, Strategy, Terms, UnmapError,
 };
 use blockmap_machine::{Event, PhysAddr, VirtAddr, VirtRange};
 use blockmap_verify::program::{attributes, range, words_for};
@@ -98,10 +98,8 @@ fn a_carve_of_a_page_takes_two_tables_and_goes_back() {
             // Execution is gone everywhere before anybody writes. [narrow-then-widen]
             assert_eq!([barriers("tlbi"), barriers("dsb"), barriers("update")], [2, 4, 2]);
             assert!(means_the_same(&Tree::read(space), &before));
-            if strategy == Strategy::Live {
-                space.collapse(range(LINEAR, GIB), &MAY_PARK).unwrap();
-                assert_eq!(Tree::read(space).units, before.units);
-            }
+            space.collapse(range(LINEAR, GIB), &MAY_PARK).unwrap();
+            assert_eq!(Tree::read(space), before);
         });
     }
 }
@@ -301,7 +299,7 @@ fn a_restore_takes_one_right_away_everywhere_before_it_gives_the_other() {
 
 #[test]
 fn nothing_is_repainted_where_its_owner_stores_without_a_lock() {
-    for (start, bytes) in [(5 * MIB, PAGE), (2 * MIB, 2 * MIB), (GIB, GIB)] {
+    for (start, bytes) in [(5 * MIB, 2 * 64 * 1024), (2 * MIB, 2 * MIB), (GIB, GIB)] {
         with_map(Strategy::Live, |space, _| {
             let before = Tree::read(space);
             let carve = space.carve(range(LINEAR + start, bytes), Grain::Whole, &MAY_PARK).unwrap();
@@ -310,11 +308,90 @@ fn nothing_is_repainted_where_its_owner_stores_without_a_lock() {
             let all = range(LINEAR, 2 * GIB);
             let carved = Tree::read(space);
             let error = space.repaint(all, &[], &MAY_PARK);
-            assert!(matches!(error, Err(RepaintError::Beside(_))), "{start:#x}: {error:?}");
+            assert!(matches!(error, Err(RepaintError::Held(_))), "{start:#x}: {error:?}");
             assert_eq!(Tree::read(space), carved);
             carve.restore();
             space.repaint(all, &[], &MAY_PARK).unwrap();
             assert!(means_the_same(&Tree::read(space), &before));
+        });
+    }
+}
+
+#[test]
+fn what_is_beside_a_page_that_is_held_is_repainted_in_its_table() {
+    with_map(Strategy::Quiesce, |space, _| {
+        let before = Tree::read(space);
+        let page = range(LINEAR + 5 * MIB, PAGE);
+        let carve = space.carve(page, Grain::Whole, &MAY_PARK).unwrap();
+        let table = *Tree::read(space).tables.last().unwrap();
+        space.repaint(range(LINEAR, 2 * GIB), &[], &MAY_PARK).unwrap();
+        let after = Tree::read(space);
+        assert!(after.tables.contains(&table));
+        let pages = after.units.iter().filter(|unit| unit.size.bytes() == PAGE).count();
+        assert_eq!(pages, 2 << 18);
+        carve.restore();
+        assert!(means_the_same(&Tree::read(space), &before));
+    });
+}
+
+#[test]
+fn a_carve_beside_another_changes_nothing_in_its_entries() {
+    with_map(Strategy::Quiesce, |space, events| {
+        let before = Tree::read(space);
+        let page = |at: u64| range(LINEAR + 4 * MIB + at * PAGE, PAGE);
+        let first = space.carve(page(3), Grain::Whole, &MAY_PARK).unwrap();
+        first.protect(page(3), Change::ReadOnly).unwrap();
+        let table = *Tree::read(space).tables.last().unwrap();
+        events.borrow_mut().clear();
+        // Beside it in a run that came apart, in another run, and a block beside its table.
+        let beside = space.carve(page(4), Grain::Whole, &MAY_PARK).unwrap();
+        let apart = space.carve(page(40), Grain::Whole, &MAY_PARK).unwrap();
+        let both = space.carve(range(LINEAR + 5 * MIB, 2 * MIB), Grain::Bytes(PAGE), &MAY_PARK);
+        let is_first = |event: &Event| match event {
+            Event::Store { entry, .. } => entry.table == table && entry.index == 3,
+            Event::Fill { span, .. } | Event::Update { span, .. } => {
+                span.table == table && (span.first..span.first + span.count).contains(&3)
+            }
+            Event::Invalidate(_) | Event::Barrier(_) | Event::Maintain { .. } => false,
+        };
+        assert_eq!(events.borrow().iter().find(|event| is_first(event)), None);
+        assert_eq!(Tree::read(space).odd_entries, []);
+        first.restore();
+        // What is left is still where it was, until the last of them has gone.
+        space.collapse(range(LINEAR, GIB), &MAY_PARK).unwrap();
+        assert!(Tree::read(space).tables.contains(&table));
+        for carve in [beside, apart, both.unwrap()] {
+            carve.protect(carve.range(), Change::ReadOnly).unwrap();
+            carve.restore();
+        }
+        assert!(means_the_same(&Tree::read(space), &before));
+        space.collapse(range(LINEAR, GIB), &MAY_PARK).unwrap();
+        assert_eq!(Tree::read(space), before);
+    });
+}
+
+#[test]
+fn a_cpu_that_does_not_come_later_leaves_every_meaning_and_loses_no_table() {
+    // The tables of both others stay, and the slot's is filled anew for the block between them.
+    for parkings in 0..4 {
+        with_map(Strategy::Quiesce, |space, _| {
+            let before = Tree::read(space);
+            let others = [4 * MIB, 8 * MIB + 32 * PAGE]
+                .map(|at| space.carve(range(LINEAR + at, PAGE), Grain::Whole, &MAY_PARK).unwrap());
+            space.platform().keep_from_parking_after(parkings, Some(3));
+            let all = range(LINEAR + 4 * MIB + 16 * PAGE, 4 * MIB);
+            let result = space.carve(all, Grain::Bytes(PAGE), &MAY_PARK).map(drop);
+            let missing = CarveError::NotParked(NotParked { cpu: 3 });
+            assert_eq!(result, if parkings < 3 { Err(missing) } else { Ok(()) });
+            space.platform().assert_idle();
+            let tree = Tree::read(space);
+            let tables = u32::try_from(tree.tables.len()).unwrap();
+            assert_eq!(space.platform().tables_in_use(), tables, "after {parkings}");
+            drop(others);
+            assert!(means_the_same(&Tree::read(space), &before));
+            space.platform().keep_from_parking(None);
+            space.collapse(range(LINEAR, GIB), &MAY_PARK).unwrap();
+            assert_eq!(Tree::read(space), before);
         });
     }
 }
@@ -367,7 +444,6 @@ proptest! {
                         held.push(carve);
                     }
                     Err(CarveError::Held(_) | CarveError::Mixed(_)) => {}
-                    Err(CarveError::Beside(_)) if quiesce => {}
                     Err(error) => panic!("{error}"),
                 }
             }
@@ -380,10 +456,8 @@ proptest! {
             let after = Tree::read(space);
             assert!(!is_any_held(&after));
             assert!(means_the_same(&after, &before));
-            if strategy == Strategy::Live {
-                space.collapse(range(LINEAR, 4 * GIB), &MAY_PARK).unwrap();
-                assert_eq!(Tree::read(space).units, before.units);
-            }
+            space.collapse(range(LINEAR, 4 * GIB), &MAY_PARK).unwrap();
+            assert_eq!(Tree::read(space), before);
         });
     }
 }

@@ -5,21 +5,28 @@ use std::cell::Cell;
 
 use blockmap::host::{Host, MAY_PARK};
 use blockmap::{
-    CollapseError, Mapping, NoSizeChange, Platform, Refusal, SizeChangeRefused, Space, Strategy,
-    Terms,
+    CollapseError, Collapsed, Grain, Mapping, NoSizeChange, NotParked, Platform, Refusal,
+    SizeChangeRefused, Space, Strategy, Terms,
 };
 use blockmap_machine::{Entry, Event, Machine, PhysAddr, VirtAddr, VirtRange};
 use blockmap_verify::program::{attributes, range, words_for};
 use blockmap_verify::tree::Tree;
-use blockmap_vmsa::{Access, Change, Geometry, Leaves, Level, TlbiForm, bits};
+use blockmap_vmsa::{Access, Change, Geometry, Kind, Leaves, Level, TlbiForm, bits};
 use proptest::prelude::*;
 
 const LINEAR: u64 = 0xffff_0000_0000_0000;
 const GIB: u64 = 1 << 30;
+const LIVE: Terms = Terms { strategy: Strategy::Live, tlbi: TlbiForm::Ranged };
 
-fn with_space<T>(geometry: Geometry, check: impl FnOnce(&Space<'_, Host<'_>>) -> T) -> T {
+const STRATEGIES: [Strategy; 2] = [Strategy::Live, Strategy::Quiesce];
+
+fn with_space<T>(
+    (geometry, strategy): (Geometry, Strategy),
+    check: impl FnOnce(&Space<'_, Host<'_>>) -> T,
+) -> T {
     let words: Vec<Cell<u64>> = words_for(geometry, 1600);
     let host = Host::new(geometry, &words, &|_| ());
+    host.set_terms(Terms { strategy, tlbi: TlbiForm::Ranged });
     let space = Space::new(&host, host.new_root().unwrap());
     let result = check(&space);
     host.assert_idle();
@@ -37,14 +44,16 @@ fn collapse(space: &Space<'_, Host<'_>>, range: VirtRange) -> (u32, u32) {
     (done.tables, done.runs)
 }
 
-/// The kernel's geometry, 2 GiB in blocks, and `change` done to it.
-fn after(change: impl Fn(&Space<'_, Host<'_>>), check: impl FnOnce(&Space<'_, Host<'_>>, &Tree)) {
-    with_space(Geometry::KERNEL_4K_48, |space| {
-        map(space, range(LINEAR, 2 * GIB), GIB, Leaves::Largest);
-        let before = Tree::read(space);
-        change(space);
-        check(space, &before);
-    });
+/// The kernel's geometry, 2 GiB in blocks, and `change` done to it: under each strategy.
+fn after(change: impl Fn(&Space<'_, Host<'_>>), check: impl Fn(&Space<'_, Host<'_>>, &Tree)) {
+    for strategy in STRATEGIES {
+        with_space((Geometry::KERNEL_4K_48, strategy), |space| {
+            map(space, range(LINEAR, 2 * GIB), GIB, Leaves::Largest);
+            let before = Tree::read(space);
+            change(space);
+            check(space, &before);
+        });
+    }
 }
 
 /// Every leaf as it was, and as many tables.
@@ -180,6 +189,117 @@ fn a_gib_in_pages_takes_one_invalidation() {
     assert_eq!(Tree::read(&space).units.len(), 1);
 }
 
+#[test]
+fn what_cannot_be_one_leaf_is_not_read_again_in_every_step() {
+    after(
+        |space| {
+            space.platform().set_terms(LIVE);
+            for page in 0..512 {
+                let at = LINEAR + page * (2 << 20);
+                space.split(range(at + 0x1000, 0x1000), &MAY_PARK).unwrap();
+            }
+            let page = range(LINEAR + GIB - 0x40_0000, 0x1000);
+            space.protect(page, Change::ReadOnly, &MAY_PARK).unwrap();
+        },
+        |space, _| {
+            let loads = space.platform().loads();
+            assert_eq!(collapse(space, range(LINEAR, GIB)), (511, 31));
+            // Every page is read as a part of a GiB, and as a part of its 2 MiB.
+            let loads = space.platform().loads() - loads;
+            assert!(loads < 3 * 512 * 512, "{loads}");
+        },
+    );
+}
+
+/// 2 GiB of which one has a page that differs, under [`Strategy::Quiesce`], and `check`.
+fn parked(check: impl FnOnce(&Space<'_, Host<'_>>)) {
+    with_space((Geometry::KERNEL_4K_48, Strategy::Quiesce), |space| {
+        map(space, range(LINEAR, 2 * GIB), GIB, Leaves::Largest);
+        for page in [0x1555_5000, 0x1575_5000, 0x3000_0000, 0x5555_5000] {
+            space.protect(range(LINEAR + page, 0x1000), Change::ReadOnly, &MAY_PARK).unwrap();
+        }
+        for page in [0x1555_5000, 0x3000_0000, 0x5555_5000] {
+            space.protect(range(LINEAR + page, 0x1000), Change::ReadWrite, &MAY_PARK).unwrap();
+        }
+        check(space);
+    });
+}
+
+#[test]
+fn a_cpu_that_does_not_come_leaves_every_leaf_as_it_was() {
+    parked(|space| {
+        let before = Tree::read(space);
+        space.platform().keep_from_parking(Some(2));
+        let error = CollapseError::NotParked(NotParked { cpu: 2 });
+        assert_eq!(space.collapse(range(LINEAR, 2 * GIB), &MAY_PARK), Err(error));
+        assert_eq!(Tree::read(space), before);
+        space.platform().assert_idle();
+    });
+}
+
+#[test]
+fn a_shortage_of_tables_at_any_point_loses_none() {
+    let mut left = 0;
+    loop {
+        let mut is_done = false;
+        parked(|space| {
+            let (before, tables) = (Tree::read(space), space.platform().tables_in_use());
+            space.platform().limit_tables(left);
+            match space.collapse(range(LINEAR, 2 * GIB), &MAY_PARK) {
+                Ok(done) => {
+                    assert_eq!(done, Collapsed { tables: 4, runs: 1 });
+                    is_done = true;
+                }
+                Err(CollapseError::OutOfTables(short)) => {
+                    // Of the two parkings the first may have been made.
+                    let now = u32::try_from(Tree::read(space).tables.len()).unwrap();
+                    let lost = u32::try_from(before.tables.len()).unwrap() - now;
+                    assert_eq!(space.platform().tables_in_use() + lost, tables);
+                    assert!(short.needed > short.had, "{short}");
+                }
+                Err(error) => panic!("{error}"),
+            }
+        });
+        if is_done {
+            break;
+        }
+        left += 1;
+    }
+    assert!(left >= 3, "{left} tables");
+}
+
+/// The table that the leaf of an address is in.
+fn table_of(space: &Space<'_, Host<'_>>, address: u64) -> PhysAddr {
+    let geometry = Geometry::KERNEL_4K_48;
+    let reader = space.reader();
+    let mut table = space.root();
+    for level in [Level::L0, Level::L1, Level::L2] {
+        let word = reader.load(table, geometry.index(level, VirtAddr::new(address)));
+        match geometry.kind(level, word) {
+            Kind::Table => table = geometry.table_address(word),
+            Kind::Leaf | Kind::PresentInvalid | Kind::Invalid | Kind::Reserved => break,
+        }
+    }
+    table
+}
+
+#[test]
+fn leaves_beside_those_that_are_held_become_runs_in_the_same_table() {
+    parked(|space| {
+        let held =
+            space.carve(range(LINEAR + 0x1570_0000, 0x1000), Grain::Whole, &MAY_PARK).unwrap();
+        space.protect(range(LINEAR + 0x1575_5000, 0x1000), Change::ReadWrite, &MAY_PARK).unwrap();
+        let before = table_of(space, LINEAR + 0x1570_0000);
+        let done = space.collapse(range(LINEAR, 2 * GIB), &MAY_PARK).unwrap();
+        // 32 MiB, and the 64 KiB of the page that differed.
+        assert_eq!(done, Collapsed { tables: 4, runs: 2 });
+        assert_eq!(table_of(space, LINEAR + 0x1570_0000), before);
+        held.restore();
+        let done = space.collapse(range(LINEAR, 2 * GIB), &MAY_PARK).unwrap();
+        assert_eq!(done, Collapsed { tables: 2, runs: 0 });
+    });
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
@@ -187,6 +307,7 @@ proptest! {
     #[test]
     fn pages_become_the_largest_leaves(
         geometry in prop::sample::select(Geometry::every().collect::<Vec<_>>()),
+        strategy in prop::sample::select(STRATEGIES.to_vec()),
         first in 0_u64..700,
         shift in prop::sample::select(vec![0_u64, 1, 16, 32, 512, 2048]),
         pages in 1_u64..9000,
@@ -201,7 +322,7 @@ proptest! {
         prop_assume!(start < reach / 2);
         let range = range(base + start, bytes);
         let output = (1 << 30) + (start & (page * 2048 - 1)) + shift * page;
-        let tree = |leaves| with_space(geometry, |space| {
+        let tree = |leaves| with_space((geometry, strategy), |space| {
             map(space, range, output, leaves);
             collapse(space, range);
             let tree = Tree::read(space);

@@ -92,6 +92,7 @@ fn by_the_stricter_reading_a_split_and_a_change_at_once_are_not_enough() {
         "unmap a page of a GiB",
         "collapse a GiB",
         "collapse 2 MiB and the run that they were in",
+        "carve a page and make it read-only",
         "make an area and its aliases read-only",
         "make an area of written code executable",
     ];

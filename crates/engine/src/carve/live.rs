@@ -36,43 +36,41 @@ impl<P: Platform> Space<'_, P> {
     /// Splits leaves and takes runs apart until none is too large.
     pub(super) fn split_live(&self, job: Job<'_>, slots: Slots) {
         let mut batch = Batch { links: [None; BATCH], count: 0 };
-        let table = slots.table();
         for old in self.old_slots(slots) {
-            self.split_entry(job, (table, old), &mut batch);
+            self.split_entry(job, old, &mut batch);
         }
         self.link_batch(&mut batch);
     }
 
-    fn split_entry(&self, job: Job<'_>, (table, old): (PhysAddr, Old), batch: &mut Batch) {
+    fn split_entry(&self, job: Job<'_>, old: Old, batch: &mut Batch) {
         let geometry = self.geometry();
-        let entry = Entry { table, index: old.index };
         match self.renewal(job, old) {
             None => {}
-            Some(Renewal::Leaf(_)) => self.leave_run_of(entry, old),
+            Some(Renewal::Leaf(_)) => self.leave_run_of(old),
             Some(Renewal::Split(below)) => {
                 if old.word & bits::CONTIGUOUS != 0 {
-                    self.leave_run_of(entry, old);
+                    self.leave_run_of(old);
                 }
                 let output = geometry.leaf_output(old.level, old.word);
                 let meaning = geometry.leaf_meaning(old.word);
                 let new = self.build_of_leaf(job, (below, old.at), (output, meaning));
-                self.add(batch, entry, new);
+                self.add(batch, old.entry, new);
             }
             Some(Renewal::Table(below, child)) => {
                 for old in self.old_entries((below, child), old.at) {
-                    self.split_entry(job, (child, old), batch);
+                    self.split_entry(job, old, batch);
                 }
             }
         }
     }
 
     /// Takes the run apart that an entry is in, unless an earlier entry of it has done so.
-    fn leave_run_of(&self, entry: Entry, old: Old) {
+    fn leave_run_of(&self, Old { level, entry, .. }: Old) {
         // What was read of the entry may be from before.
         if self.machine().load(entry) & bits::CONTIGUOUS == 0 {
             return;
         }
-        let Some(run) = self.geometry().run_size(old.level) else { return };
+        let Some(run) = self.geometry().run_size(level) else { return };
         let first = entry.index - entry.index % run.entries();
         let span = Entry { table: entry.table, index: first }.span(run.entries());
         self.machine().perform(Event::Update { span, clear: bits::CONTIGUOUS, set: 0 });

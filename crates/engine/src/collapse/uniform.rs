@@ -23,7 +23,7 @@ impl Leaf {
 impl<P: Platform> Space<'_, P> {
     /// The leaf that an entry is, or that could stand for all that is below it. None that is held,
     /// or invalid.
-    pub(super) fn could_be(&self, place: Place) -> Option<Leaf> {
+    pub(crate) fn could_be(&self, place: Place) -> Option<Leaf> {
         let geometry = self.geometry();
         match (place.kind, place.level.next()) {
             (Kind::Leaf, _) if place.word & bits::HELD == 0 => Some(Leaf {
@@ -64,7 +64,7 @@ impl<P: Platform> Space<'_, P> {
 
     /// Whether `count` entries from `index` on are leaves that follow each other, say the same, are
     /// not held, and may be a contiguous run; they are none yet.
-    pub(super) fn may_be_run(
+    pub(crate) fn may_be_run(
         &self,
         (level, table): (Level, PhysAddr),
         index: u16,

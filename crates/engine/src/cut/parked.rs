@@ -1,7 +1,7 @@
 //! Making planned cuts while all other CPUs are parked.
 
-use blockmap_machine::{Barrier, Invalidate, Machine, PhysAddr, VirtAddr, VirtRange};
-use blockmap_vmsa::{Kind, Level, Reach, TlbiForm, bits};
+use blockmap_machine::{Barrier, Invalidate, Machine, VirtAddr, VirtRange};
+use blockmap_vmsa::{Reach, TlbiForm, bits};
 
 use super::{Cut, Cuts};
 use crate::plan::{Parking, Permit};
@@ -35,7 +35,8 @@ impl<P: Platform> Space<'_, P> {
             for (cut, link) in [cuts.start, cuts.end].into_iter().zip(links) {
                 let below = cut.and_then(|cut| cut.leaf.level.next());
                 if let (Some(below), Some(link)) = (below, link) {
-                    self.put_back(below, link.table);
+                    let put_back = |table| self.platform().put_back_table(table);
+                    self.each_table((below, link.table), &put_back);
                 }
             }
         }
@@ -72,19 +73,5 @@ impl<P: Platform> Space<'_, P> {
                 Train { first, step: operand.wrapping_sub(first.operand), count }
             }
         }
-    }
-
-    /// Sets a table that was never linked aside again, and all tables below it.
-    fn put_back(&self, level: Level, table: PhysAddr) {
-        let geometry = self.geometry();
-        if let Some(below) = level.next() {
-            for index in 0..geometry.granule().entries() {
-                let word = self.machine().load(blockmap_machine::Entry { table, index });
-                if geometry.kind(level, word) == Kind::Table {
-                    self.put_back(below, geometry.table_address(word));
-                }
-            }
-        }
-        self.platform().put_back_table(table);
     }
 }

@@ -1,7 +1,9 @@
 //! Making a planned repaint: filling, parking once, giving back.
 
+use core::cell::Cell;
+
 use blockmap_machine::{Barrier, Entry, Invalidate, Machine, PhysAddr, VirtAddr, VirtRange};
-use blockmap_vmsa::{Kind, LeafSize, Level, Reach, TlbiForm, bits};
+use blockmap_vmsa::{LeafSize, Level, Reach, TlbiForm, bits};
 
 use super::renew::{Old, Renewal};
 use super::{Job, Repainting, Slots};
@@ -12,20 +14,44 @@ use crate::switch::{Exchange, Train};
 use crate::{NotParked, Platform, Space, Switch};
 
 impl<P: Platform> Space<'_, P> {
-    /// Performs a checked repaint.
+    /// Performs a checked repaint. Returns how many tables were given back; of the tables set aside,
+    /// those in `left` are not taken when it fails.
     ///
     /// # Errors
-    /// A CPU did not come to be parked: nothing was linked, and what was filled is set aside again.
+    /// A CPU did not come to be parked: what is stored by that parking was not, and what was filled for
+    /// it is set aside again, as is all for the parkings after it.
     pub(crate) fn commit_repaint(
         &self,
         repainting: Repainting<'_>,
         permit: Permit<'_, P>,
-    ) -> Result<(), NotParked> {
-        let Repainting { job, slots } = repainting;
+        left: &mut u32,
+    ) -> Result<u32, NotParked> {
+        let Repainting { job, slots, apart } = repainting;
+        let mut freed = 0;
+        if let Some((all, count)) = apart {
+            for _ in 0..count {
+                // INVARIANT: as many were found when it was planned, and each is done once.
+                let Some((slots, tables)) = self.next_apart(job, all) else { break };
+                freed += self.exchange(job, slots, permit)?;
+                *left = left.saturating_sub(tables);
+            }
+        }
+        match slots {
+            Some(slots) => Ok(freed + self.exchange(job, slots, permit)?),
+            None => Ok(freed),
+        }
+    }
+
+    /// Exchanges entries of one table, with all other CPUs parked. Returns how many tables below them
+    /// were given back.
+    fn exchange(
+        &self,
+        job: Job<'_>,
+        slots: Slots,
+        permit: Permit<'_, P>,
+    ) -> Result<u32, NotParked> {
         // INVARIANT: a repaint is planned with leave to park.
-        let (Some(slots), Parking::Allowed(may_park)) = (slots, permit.parking) else {
-            return Ok(());
-        };
+        let Parking::Allowed(may_park) = permit.parking else { return Ok(0) };
         let [before, after] = self.stage(job, slots);
         // Before anybody is parked for it, everything it leads to is visible.
         // [publish-after-fill]
@@ -40,17 +66,23 @@ impl<P: Platform> Space<'_, P> {
         if parked.is_ok() {
             self.platform().wait_for_readers();
         }
-        let give_back = |table| match parked {
-            Ok(()) => self.platform().free_table(table),
-            Err(_) => self.platform().put_back_table(table),
+        let freed = Cell::new(0);
+        let give_back = |table| {
+            freed.set(freed.get() + 1);
+            match parked {
+                Ok(()) => self.platform().free_table(table),
+                Err(_) => self.platform().put_back_table(table),
+            }
         };
         for index in slots.span.first..slots.span.first + slots.span.count {
             let word = |table| self.machine().load(Entry { table, index });
             self.only_below(slots.level, (word(gone), word(stays)), &give_back);
         }
+        let freed = freed.get();
+        // Nobody but this CPU ever knew of these two.
         give_back(before);
         give_back(after);
-        parked
+        parked.map(|()| freed)
     }
 
     /// Makes tables that hold what the slots that change were, and what they will be.
@@ -63,8 +95,9 @@ impl<P: Platform> Space<'_, P> {
         }
         for old in self.old_slots(slots) {
             if let Some(word) = self.renew(job, old) {
-                self.machine().store(Entry { table: before, index: old.index }, old.word);
-                self.machine().store(Entry { table: after, index: old.index }, word);
+                let index = old.entry.index;
+                self.machine().store(Entry { table: before, index }, old.word);
+                self.machine().store(Entry { table: after, index }, word);
             }
         }
         stages
@@ -82,10 +115,13 @@ impl<P: Platform> Space<'_, P> {
                 Some(geometry.table_word(table))
             }
             Renewal::Table(below, table) => {
-                self.cost_of_table(job, (below, table), old.at)?;
+                if !self.is_replaced(job, (below, table), old.at) {
+                    return None;
+                }
                 let new = self.platform().take_table();
                 let olds = self.old_entries((below, table), old.at);
-                let words = olds.map(|old| (old.index, self.renew(job, old).unwrap_or(old.word)));
+                let words =
+                    olds.map(|old| (old.entry.index, self.renew(job, old).unwrap_or(old.word)));
                 self.fill_words(new, words);
                 Some(geometry.table_word(new))
             }
@@ -135,8 +171,7 @@ impl<P: Platform> Space<'_, P> {
         }
         let in_run = |first: u16| {
             let at = at.wrapping_add(geometry.page_bytes() * u64::from(first));
-            let both = run.zip(table);
-            both.is_some_and(|(run, table)| job.spares_pages(at, run, table))
+            run.is_some_and(|run| job.spares_run(at, run))
         };
         let step = run.map_or(entries, LeafSize::entries);
         let mut first = 0;
@@ -174,25 +209,5 @@ impl<P: Platform> Space<'_, P> {
             (Some(first), second, None) => [Some(first), second],
             (None, ..) | (.., Some(_)) => [Some(once(geometry.invalidate_all())), None],
         }
-    }
-
-    /// Calls `each` with the tables that are below an entry of `level` with the one word, and not
-    /// below it with the other: from the pages up.
-    fn only_below(&self, level: Level, (one, other): (u64, u64), each: &impl Fn(PhysAddr)) {
-        let geometry = self.geometry();
-        let Some(below) = level.next() else { return };
-        if one == other || geometry.kind(level, one) != Kind::Table {
-            return;
-        }
-        let table = geometry.table_address(one);
-        let is_table = geometry.kind(level, other) == Kind::Table;
-        let beside = is_table.then(|| geometry.table_address(other));
-        if below != Level::L3 {
-            for index in 0..geometry.entries(below) {
-                let word = |table| self.machine().load(Entry { table, index });
-                self.only_below(below, (word(table), beside.map_or(0, word)), each);
-            }
-        }
-        each(table);
     }
 }

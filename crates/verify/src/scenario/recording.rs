@@ -2,7 +2,9 @@
 //! do meanwhile.
 
 use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
 
+use blockmap::dump::{Rights, Run, Tree};
 use blockmap::host::{Host, MayPark};
 use blockmap::{NotParked, Platform, Refusal, Scope, Space, Switch, Terms, TopUp};
 use blockmap_machine::{Barrier, Entry, Event, Invalidate, PhysAddr, Tlbi, VirtRange};
@@ -17,6 +19,7 @@ use crate::program::words_for;
 #[derive(Debug)]
 pub struct Recording<'m> {
     host: Host<'m>,
+    root: PhysAddr,
     steps: &'m RefCell<Vec<Step>>,
     /// How many CPUs there are besides.
     others: u32,
@@ -68,6 +71,7 @@ pub fn record_on(
     let others = u32::try_from(cpus.len() - 1).unwrap();
     let platform = Recording {
         host,
+        root,
         steps: &steps,
         others,
         parkings: Cell::new(0),
@@ -93,6 +97,22 @@ impl Recording<'_> {
     /// Writes down a step that is no effect.
     pub fn note(&self, step: Step) {
         self.steps.borrow_mut().push(step);
+    }
+
+    /// That `range` is to grant what it grants, and that nobody uses it meanwhile.
+    fn same(&self, range: VirtRange) -> Vec<Step> {
+        let reader = Space::new(&self.host, self.root).reader();
+        let tree = Tree::new(self.host.geometry(), self.root, &reader).within(range);
+        let step = |run: Run<Infallible>| {
+            let Rights { reads, writes, executes } =
+                run.mapped()?.rights(self.host.geometry()).privileged;
+            let letter = |has: bool, letter| if has { letter } else { '-' };
+            let letters = [letter(reads, 'r'), letter(writes, 'w'), letter(executes, 'x')];
+            let target = Target::Rights(String::from_iter(letters).parse().unwrap());
+            let range = run.range.intersection(range)?;
+            Some(Step::Intend(Intent { range, target, meanwhile: Meanwhile::Idle }))
+        };
+        tree.runs().filter_map(step).collect()
     }
 
     /// How many steps have been written down.
@@ -199,16 +219,18 @@ impl<'m> Platform for Recording<'m> {
 
     fn quiesce(&self, may_park: &MayPark, switch: &Switch) -> Result<(), NotParked> {
         let mut steps = self.steps.borrow_mut();
-        let intents: Vec<Step> =
-            steps.iter().filter(|step| matches!(step, Step::Intend(_))).cloned().collect();
-        steps.retain(|step| !matches!(step, Step::Intend(_)));
+        // Those of an earlier parking are achieved, and stay where they are.
+        let achieved = steps.iter().rposition(|step| *step == Step::Achieved);
+        let since = steps.split_off(achieved.map_or(0, |last| last + 1));
+        let (intents, others): (Vec<Step>, Vec<Step>) =
+            since.into_iter().partition(|step| matches!(step, Step::Intend(_)));
+        steps.extend(others);
         self.parkings.set(self.parkings.get() + 1);
         steps.push(Step::Wait("parked".into(), self.parkings.get() * self.others));
         // What is broken means the same before and after, and nobody can use it meanwhile: nobody
         // but this CPU is there.
         for range in switch.ranges() {
-            let target = Target::Rights("rw-".parse().unwrap());
-            steps.push(Step::Intend(Intent { range, target, meanwhile: Meanwhile::Idle }));
+            steps.extend(self.same(range));
         }
         drop(steps);
         let parked = self.host.quiesce(may_park, switch);

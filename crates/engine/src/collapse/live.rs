@@ -1,16 +1,24 @@
-//! Making leaves larger, a bounded number of tables at a time.
+//! Making leaves larger where every CPU changes sizes quietly, a bounded number of tables at a time.
 
+use core::cell::Cell;
+
+use blockmap_layout::Strategy;
 use blockmap_machine::{Entry, Event, Machine, PhysAddr, VirtAddr, VirtRange};
 use blockmap_vmsa::{Kind, Level, Reach, bits};
 
-use super::TABLES_A_STEP;
+use super::{CollapseError, Collapsed};
 use crate::complete::Extent;
 use crate::cut::used_run;
+use crate::plan::{Hold, Parking, slot_level};
+use crate::repaint::renew::Old;
 use crate::space::Place;
-use crate::{Platform, Refusal, Space, Terms};
+use crate::{Platform, Root, Space, Terms};
+
+/// How many tables one step gives back at most: each step locks, invalidates and waits once.
+const TABLES_A_STEP: usize = 32;
 
 /// What one step replaces: tables that are unlinked, and maybe still walked.
-pub(super) struct Step {
+struct Step {
     part: VirtRange,
     tables: [Option<(Level, PhysAddr)>; TABLES_A_STEP],
     count: usize,
@@ -20,7 +28,7 @@ pub(super) struct Step {
 }
 
 impl Step {
-    pub(super) const fn of(part: VirtRange) -> Self {
+    const fn of(part: VirtRange) -> Self {
         Self { part, tables: [None; TABLES_A_STEP], count: 0, first: None, last: part.start() }
     }
 
@@ -45,15 +53,52 @@ impl Step {
     }
 
     /// What is left for the next step, if this one found more than it may do.
-    pub(super) fn rest(&self) -> Option<VirtRange> {
+    fn rest(&self) -> Option<VirtRange> {
         let next = self.last.checked_add(1).filter(|_| self.is_full())?;
         VirtRange::new(next, self.part.end().offset_from(next)?)
     }
 }
 
 impl<P: Platform> Space<'_, P> {
+    /// Collapses as much of `rest` as lies in its first slot, step by step. Returns which part that
+    /// is; `None` if sizes are not to change live any more.
+    pub(super) fn collapse_live(
+        &self,
+        rest: VirtRange,
+    ) -> Result<(Option<VirtRange>, Collapsed), CollapseError> {
+        let bytes = self.geometry().span_bytes(slot_level(self.geometry()));
+        let last = rest.start().align_down(bytes).wrapping_add(bytes - 1).min(rest.last());
+        let part = VirtRange::inclusive(rest.start(), last).unwrap_or(rest);
+        let mut done = Collapsed::default();
+        let mut rest = part;
+        loop {
+            let hold = Hold::new(self, part, Root::Changes, Parking::Never);
+            let terms = hold.permit.terms;
+            match terms.strategy {
+                Strategy::Live => {}
+                Strategy::Quiesce | Strategy::Pages => return Ok((None, done)),
+            }
+            let Some(slot) = self.slot(part) else { return Ok((Some(part), done)) };
+            let mut step = Step::of(rest);
+            done.tables += self.replace_tables(slot, &mut step, terms);
+            let Some(next) = step.rest() else {
+                // The entry may be a block by now.
+                done.runs += self.slot(part).map_or(0, |slot| self.join_runs(slot, part));
+                return Ok((Some(part), done));
+            };
+            rest = next;
+        }
+    }
+
+    /// The entry of the slot that `part` lies in, if there is a table that holds it.
+    fn slot(&self, part: VirtRange) -> Option<Place> {
+        let slots = self.slots(part).ok().flatten()?;
+        let old: Old = self.old_slots(slots).next()?;
+        Some(self.place(old))
+    }
+
     /// Replaces tables below `place`, the entry of a slot, by blocks, as many as a step may.
-    pub(super) fn replace_tables(&self, place: Place, step: &mut Step, terms: Terms) -> u32 {
+    fn replace_tables(&self, place: Place, step: &mut Step, terms: Terms) -> u32 {
         let span = self.geometry().span_bytes(place.level);
         let start = step.part.start().align_down(span);
         self.collapse_entry(place, start, step);
@@ -63,8 +108,15 @@ impl<P: Platform> Space<'_, P> {
         let pages = Extent::Every(self.geometry().page_bytes());
         self.complete(range, Reach::AllLevels, pages, terms);
         self.platform().wait_for_readers();
-        let tables = step.tables.into_iter().flatten();
-        tables.map(|(level, table)| self.free_tree(level, table)).sum()
+        let freed = Cell::new(0);
+        let give_back = |table| {
+            freed.set(freed.get() + 1);
+            self.platform().free_table(table);
+        };
+        for table in step.tables.into_iter().flatten() {
+            self.each_table(table, &give_back);
+        }
+        freed.get()
     }
 
     /// Replaces the table that `place` points to by a leaf, or those below it.
@@ -74,9 +126,11 @@ impl<P: Platform> Space<'_, P> {
         let (Kind::Table, Some(below), Some(range)) = (place.kind, place.level.next(), span) else {
             return;
         };
-        let table = geometry.table_address(place.word);
+        // What can't be one leaf is not looked at as if it could: that reads all that is below.
         let may_collapse = step.part.covers(range) && self.may_resize(range);
-        match self.could_be(place).filter(|_| may_collapse) {
+        let leaf = if may_collapse { self.could_be(place) } else { None };
+        let table = geometry.table_address(place.word);
+        match leaf {
             Some(leaf) => {
                 if step.replaces((below, table), range) {
                     let word = geometry.leaf_word(place.level, leaf.output, leaf.meaning);
@@ -86,9 +140,10 @@ impl<P: Platform> Space<'_, P> {
             None if below == Level::L3 => {}
             None => {
                 for (_, at) in self.entries_in(below, start, step.part) {
-                    if !step.is_full() {
-                        self.collapse_entry(self.look(below, table, at), at, step);
+                    if step.is_full() {
+                        return;
                     }
+                    self.collapse_entry(self.look(below, table, at), at, step);
                 }
             }
         }
@@ -96,7 +151,7 @@ impl<P: Platform> Space<'_, P> {
 
     /// Puts leaves in `part` below `place`, the entry of a slot, in contiguous runs. Returns how many
     /// runs were made.
-    pub(super) fn join_runs(&self, place: Place, part: VirtRange) -> u32 {
+    fn join_runs(&self, place: Place, part: VirtRange) -> u32 {
         let geometry = self.geometry();
         let (Kind::Table, Some(level)) = (place.kind, place.level.next()) else { return 0 };
         let table = geometry.table_address(place.word);
@@ -151,14 +206,5 @@ impl<P: Platform> Space<'_, P> {
             let at = start.wrapping_add(span * u64::from(index));
             VirtRange::new(at, span).filter(|range| part.overlaps(*range)).map(|_| (index, at))
         })
-    }
-
-    /// Whether the platform lets the sizes of the leaves of `range` change. Where tables lie they may:
-    /// tables are read and written through any leaves.
-    fn may_resize(&self, range: VirtRange) -> bool {
-        match self.platform().refusal(range) {
-            None | Some(Refusal::Tables) => true,
-            Some(Refusal::ImageZone | Refusal::ImageAlias) => false,
-        }
     }
 }
