@@ -7,8 +7,8 @@ use blockmap_vmsa::{
 
 use crate::{Limits, ReadTable, Tree};
 
-/// Entries read at once: a contiguous run of the 4 KiB granule, two cache lines.
-const CHUNK: u16 = 16;
+/// Entries read at once: few enough for a stack, many enough to look at them one after the other.
+const CHUNK: u16 = 64;
 
 /// Why a table was not entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -84,7 +84,7 @@ pub struct Entries<'r, R: ReadTable> {
     depth: usize,
     tables_left: u64,
     /// Entries of the innermost open table, from `chunk_first` on: how many are in `chunk_count`.
-    chunk: [u64; 16],
+    chunk: [u64; 64],
     chunk_first: u16,
     chunk_count: u16,
     root_refusal: Option<Refusal<R::Error>>,
@@ -115,7 +115,7 @@ impl<'r, R: ReadTable> Tree<'r, R> {
             path: [root; Level::ALL.len()],
             depth: 0,
             tables_left: self.most_tables,
-            chunk: [0; 16],
+            chunk: [0; 64],
             chunk_first: 0,
             chunk_count: 0,
             root_refusal: None,

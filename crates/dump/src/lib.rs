@@ -8,7 +8,7 @@
 //! allows. What could not be read is part of the result, with the address of the table; nothing is
 //! guessed in its place.
 //!
-//! Nothing here allocates, and the largest thing on the stack is a buffer of sixteen entries.
+//! Nothing here allocates, and the largest thing on the stack is a buffer of 64 entries.
 //!
 //! ```
 //! use blockmap_dump::vmsa::machine::{PhysAddr, VirtAddr};

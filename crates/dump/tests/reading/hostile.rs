@@ -199,12 +199,12 @@ fn the_rest_of_a_torn_table_is_left_out_and_what_was_read_stays() {
             What::Gap | What::Leaves(_) | What::Reserved(_) => (run.level, run.count(KERNEL), None),
         })
         .collect();
-    // Entries are read by sixteen.
+    // Entries are read by 64.
     let expected = [
-        (Level::L1, 96, None),
-        (Level::L1, 416, Some(table)),
-        (Level::L0, 95, None),
-        (Level::L0, 416, Some(root)),
+        (Level::L1, 64, None),
+        (Level::L1, 448, Some(table)),
+        (Level::L0, 63, None),
+        (Level::L0, 448, Some(root)),
     ];
     assert_eq!(found, expected);
 }
