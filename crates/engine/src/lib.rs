@@ -111,6 +111,7 @@ pub use blockmap_layout as layout;
 pub use blockmap_layout::Strategy;
 pub use blockmap_machine as machine;
 pub use blockmap_vmsa as vmsa;
+pub use carve::share::{HostError, Mark, ShareError, Sharing, Side};
 pub use carve::{Carve, CarveError, Grain, PartError};
 pub use code::publish_code;
 pub use collapse::{CollapseError, Collapsed};

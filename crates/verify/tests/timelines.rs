@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "this crate is tests only")]
 
 use blockmap::host::MAY_PARK;
-use blockmap::{Grain, ViewChange, publish_code};
+use blockmap::{Grain, HostError, Mark, Sharing, Side, ViewChange, publish_code};
 use blockmap::{Strategy, Terms};
 use blockmap_machine::{Event, PhysAddr, PhysRange};
 use blockmap_verify::program::range;
@@ -131,6 +131,30 @@ fn giving_an_area_back_is_as_documented() {
     let steps = documented(source, "reset");
     let done = performed(&events);
     assert_eq!(done[done.len() - steps.len()..], steps);
+}
+
+#[test]
+fn sharing_is_as_documented() {
+    let page = range(LINEAR, 1 << 30);
+    let events = effects_of(TERMS, 1, |space| {
+        let carve = space.carve(page, Grain::Whole, &MAY_PARK).unwrap();
+        let mark = Mark::new(space.geometry(), 40).unwrap();
+        carve.share(page, (Side::Shared, mark), &Agreeing).unwrap();
+        carve.keep();
+    });
+    let source = include_str!("../../engine/src/carve/share.rs");
+    let steps = documented(source, "share");
+    let done = performed(&events);
+    assert_eq!(done[done.len() - steps.len()..], steps);
+}
+
+/// A hypervisor that does what it is asked for.
+struct Agreeing;
+
+impl Sharing for Agreeing {
+    fn make(&self, _: PhysRange, _: Side) -> Result<(), HostError> {
+        Ok(())
+    }
 }
 
 #[test]
