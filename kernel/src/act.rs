@@ -25,7 +25,7 @@ use crate::arch::probe::{self, Fault};
 use crate::console::{self, println};
 use crate::lock::Lock;
 use crate::memory::{Facts, LINEAR, MARKERS, System};
-use crate::owners::guard;
+use crate::owners::{guard, hotplug};
 use crate::timeline::Marks;
 
 /// What the monitor's commands are about.
@@ -64,6 +64,15 @@ impl Monitor<'_> {
             Command::Secret(what) => self.secret(what),
             Command::Guard(what) => self.guard(what),
             Command::Code(what) => self.code(what),
+            Command::Share(what) => self.share(what),
+            Command::HotAdd(start, bytes) => {
+                say(self.counted(|| hotplug::add(self.system, (start, bytes))));
+            }
+            Command::HotRemove(start, bytes) => {
+                say(self.counted(|| hotplug::remove(self.system, (start, bytes))));
+            }
+            Command::Absent => hotplug::absent().ranges().for_each(|range| println!("{range}")),
+            Command::DataAlias(power) => self.data_alias(power),
             Command::Peek(address) => self.peek(address),
             Command::Poke(address, value) => self.poke(address, value),
             Command::Exec(address) => self.exec(address),

@@ -44,6 +44,8 @@ pub struct Options<'a> {
     pub debug_pagealloc: DebugPagealloc,
     /// `guard-pool=`: when the guard pool takes its place.
     pub guard_pool: GuardPool,
+    /// `hotplug=`: how many bytes of memory, the highest ones, are kept out until they are added.
+    pub hotplug: Option<u64>,
     /// `fail-tables=`: how many tables are handed out before table memory is said to be used up.
     pub fail_tables: Option<u32>,
     /// `trace=`: how many records of what is done to the tables there is memory for; recording
@@ -136,6 +138,8 @@ pub enum Known {
     DebugPagealloc,
     /// `guard-pool=`.
     GuardPool,
+    /// `hotplug=`.
+    Hotplug,
     /// `fail-tables=`.
     FailTables,
     /// `trace=`.
@@ -164,10 +168,11 @@ pub enum Known {
 
 impl Known {
     /// All options.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Rodata,
         Self::DebugPagealloc,
         Self::GuardPool,
+        Self::Hotplug,
         Self::FailTables,
         Self::Trace,
         Self::Referee,
@@ -189,6 +194,7 @@ impl Known {
             Self::Rodata => "rodata",
             Self::DebugPagealloc => "debug_pagealloc",
             Self::GuardPool => "guard-pool",
+            Self::Hotplug => "hotplug",
             Self::FailTables => "fail-tables",
             Self::Trace => "trace",
             Self::Referee => "referee",
@@ -212,6 +218,7 @@ impl Known {
             Self::Rodata
             | Self::DebugPagealloc
             | Self::GuardPool
+            | Self::Hotplug
             | Self::FailTables
             | Self::Trace
             | Self::Referee
@@ -232,6 +239,7 @@ impl Known {
             Self::Rodata => "on, noalias or off",
             Self::DebugPagealloc => "on or off",
             Self::GuardPool => "off, early or late",
+            Self::Hotplug => "a number of bytes",
             Self::FailTables => "a number of tables",
             Self::Trace => "a number of events from 1 to 4194304",
             Self::Referee => "no value, or a number of events from 1 to 4194304",
@@ -259,6 +267,7 @@ impl Known {
             (Self::DebugPagealloc, Some("on")) => options.debug_pagealloc = DebugPagealloc::On,
             (Self::DebugPagealloc, Some("off")) => options.debug_pagealloc = DebugPagealloc::Off,
             (Self::GuardPool, Some(value)) => options.guard_pool = GuardPool::of(value)?,
+            (Self::Hotplug, Some(value)) => options.hotplug = Some(number(value)?),
             (Self::FailTables, Some(value)) => {
                 options.fail_tables = Some(number(value)?.try_into().ok()?);
             }
@@ -288,6 +297,7 @@ impl Known {
                 Self::Rodata
                 | Self::DebugPagealloc
                 | Self::GuardPool
+                | Self::Hotplug
                 | Self::FailTables
                 | Self::Trace
                 | Self::SizeChange
@@ -355,6 +365,7 @@ impl Default for Options<'_> {
             rodata: Rodata::On,
             debug_pagealloc: DebugPagealloc::Off,
             guard_pool: GuardPool::default(),
+            hotplug: None,
             fail_tables: None,
             trace: None,
             referee: None,

@@ -15,6 +15,7 @@ mod bank;
 mod chunk;
 mod claim;
 mod free;
+mod hot;
 mod lane;
 mod place;
 #[cfg(test)]
@@ -31,6 +32,7 @@ use lane::{FRAMES_PER_WORD, Lanes, WORD_ORDER, free_run, lanes_in, lowest, state
 use tier::Tier;
 
 pub use free::{FreeError, ReserveError};
+pub use hot::WithdrawError;
 pub use place::place;
 
 /// Bytes of a frame: the kernel's page.

@@ -5,6 +5,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod absent;
 pub mod archive;
 pub mod areas;
 pub mod chain;

@@ -5,6 +5,7 @@
 //! first entry is filled. The new tree is complete before it is switched to.
 
 mod address_map;
+mod alias;
 mod arena;
 mod carved;
 mod change;

@@ -22,14 +22,14 @@ mod parse;
 mod tests;
 
 use blockmap::ViewChange;
-use blockmap::machine::{VirtAddr, VirtRange};
+use blockmap::machine::{PhysAddr, VirtAddr, VirtRange};
 use blockmap::vmsa::{Change, Leaves};
 
 pub use area::Freed;
 pub use code::Code;
 pub use edit::{LINE_BYTES, LineEditor, Reaction};
 pub use form::{HELP, Help, Operand};
-pub use owner::{Guard, Secret};
+pub use owner::{Guard, Host, Secret, Share};
 pub use parse::{ParseError, parse};
 
 /// Something the monitor is asked to do.
@@ -64,6 +64,16 @@ pub enum Command<'a> {
     Guard(Guard),
     /// `modules`, `modload NAME` and their like: code that is loaded or made while the kernel runs.
     Code(Code<'a>),
+    /// `share N|free|list|…`: memory that the hypervisor may reach too.
+    Share(Share),
+    /// `hotadd ADDR BYTES`: take memory into use that is absent.
+    HotAdd(PhysAddr, u64),
+    /// `hotremove ADDR BYTES`: have memory be absent, all of it free.
+    HotRemove(PhysAddr, u64),
+    /// `absent`: print which memory is.
+    Absent,
+    /// `dataalias on|off`: whether the linear map shows the image's data.
+    DataAlias(Power),
     /// `peek ADDR`: load 64 bits.
     Peek(VirtAddr),
     /// `poke ADDR VALUE`: store 64 bits.
@@ -130,6 +140,10 @@ impl Command<'_> {
                 | Code::Slot(_)
                 | Code::SlotFree(_),
             )
+            | Self::Share(Share::Take(..) | Share::Free(_))
+            | Self::HotAdd(..)
+            | Self::HotRemove(..)
+            | Self::DataAlias(_)
             | Self::Secret(Secret::Take(..) | Secret::Free(_)) => true,
             Self::Help
             | Self::Ptdump(_)
@@ -137,6 +151,8 @@ impl Command<'_> {
             | Self::Walk(_)
             | Self::Code(Code::Modules | Code::Run(..) | Code::JitRun(_) | Code::SlotRun(..))
             | Self::Secret(Secret::List)
+            | Self::Share(Share::List | Share::Answer(_))
+            | Self::Absent
             | Self::Peek(_)
             | Self::Poke(..)
             | Self::Exec(_)

@@ -5,7 +5,9 @@
 
 mod exports;
 pub(crate) mod guard;
+pub(crate) mod hotplug;
 pub(crate) mod jit;
 pub(crate) mod modules;
 pub(crate) mod secret;
+pub(crate) mod share;
 pub(crate) mod slots;

@@ -21,7 +21,7 @@ use crate::cpus;
 use crate::disguise;
 use crate::firmware::{self, Firmware};
 use crate::memory::{self, Facts, Started, Survey, System};
-use crate::owners::guard;
+use crate::owners::{guard, hotplug};
 use crate::prompt;
 use crate::timeline::Marks;
 use spin::Once;
@@ -41,7 +41,7 @@ pub(crate) fn kernel_main(boot: BootInfo) -> ! {
         Ok(started) => started,
         Err(error) => give_up(&error),
     };
-    let Started { system, gic, device_tree, archive, planned_tables, linear_tables, guard } =
+    let Started { system, gic, device_tree, archive, planned_tables, linear_tables, guard, hot } =
         started;
     let command_line = command_line(device_tree);
     let options = command_line.options();
@@ -50,6 +50,9 @@ pub(crate) fn kernel_main(boot: BootInfo) -> ! {
     }
     let system = SYSTEM.call_once(|| system);
     begin_early_guard(system, guard);
+    if let Some(hot) = hot {
+        hotplug::kept_out(hot);
+    }
     bring_up(system, gic, &options);
     marks.set("CPUs started");
     let archive = Archive::new(archive);

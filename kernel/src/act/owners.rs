@@ -1,12 +1,14 @@
-//! `secret`, `guard`: memory that somebody owns.
+//! `secret`, `guard`, `share`, `dataalias`: memory that somebody owns.
 
-use blockmap_kernel::monitor::{Guard, Secret};
+use blockmap::vmsa::Change;
+use blockmap_kernel::monitor::{Guard, Power, Secret, Share};
 
 use super::{Monitor, say};
 use crate::console::println;
 use crate::cpus;
 use crate::owners::guard::{self, Request};
 use crate::owners::secret::{self, Sizes};
+use crate::owners::share;
 
 impl Monitor<'_> {
     pub(super) fn guard(&self, what: Guard) {
@@ -29,6 +31,40 @@ impl Monitor<'_> {
                 say(freed.map(drop));
             }
         }
+    }
+
+    pub(super) fn share(&self, what: Share) {
+        match what {
+            Share::Take(order, times) => {
+                for _ in 0..times {
+                    match self.counted(|| share::take(self.system, order)) {
+                        Ok(number) => println!("share {number}"),
+                        Err(error) => {
+                            println!("refused: {error}");
+                            break;
+                        }
+                    }
+                }
+            }
+            Share::Free(number) => say(self.counted(|| share::free(self.system, number))),
+            Share::List => {
+                share::list().for_each(|(number, memory)| println!("share {number}: {memory}"));
+                let (given, back) = share::called();
+                println!("the hypervisor was given {given:#x} bytes, and gave back {back:#x}");
+            }
+            Share::Answer(host) => {
+                share::answer(host);
+                println!("done");
+            }
+        }
+    }
+
+    pub(super) fn data_alias(&self, power: Power) {
+        let change = match power {
+            Power::On => Change::Valid,
+            Power::Off => Change::Invalid,
+        };
+        say(self.counted(|| self.system.change_data_alias(change)));
     }
 
     fn guard_state() {

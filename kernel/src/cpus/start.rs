@@ -22,6 +22,7 @@ use crate::arch::{gic, interrupts, per_cpu, room};
 use crate::console::println;
 use crate::disguise;
 use crate::memory::System;
+use crate::owners::share;
 use crate::referee;
 use crate::run::witness;
 
@@ -101,9 +102,10 @@ pub(crate) fn start_all(system: &'static System<'static>, options: &Options<'_>)
     change();
 }
 
-/// Makes a page read-only and writable again, and says how: at no moment of the boot may that fail.
+/// Makes a page read-only and writable again, and has it shared with the hypervisor and back, and says
+/// how: at no moment of the boot may that fail.
 /// It is another page each time: the next one of 2 MiB and one more page further on.
-fn change_page(system: &System<'static>, address: VirtAddr) {
+fn change_page(system: &'static System<'static>, address: VirtAddr) {
     static TIMES: AtomicU32 = AtomicU32::new(0);
     let times = TIMES.fetch_add(1, Ordering::Relaxed);
     let page = address.wrapping_add(u64::from(times) * ((2 << 20) + FRAME_BYTES));
@@ -111,6 +113,10 @@ fn change_page(system: &System<'static>, address: VirtAddr) {
     let strategy = system.shared_terms().now().strategy;
     let count = admitted().count();
     let result = [Change::ReadOnly, Change::ReadWrite].map(|change| system.protect(page, change));
+    let shared = share::there_and_back(system, page);
+    if let Err(error) = shared {
+        println!("CPUs: {count} admitted, {strategy:?}: {page} is not shared: {error}");
+    }
     for error in result.iter().filter_map(|result| result.err()) {
         println!("CPUs: {count} admitted, {strategy:?}: {page} does not change: {error}");
     }

@@ -118,7 +118,7 @@ impl Frames<'_> {
     }
 
     /// Whether there is memory at all of `frames`.
-    fn all_memory(&self, frames: Numbers) -> Result<(), FreeError> {
+    pub(super) fn all_memory(&self, frames: Numbers) -> Result<(), FreeError> {
         let mut next = frames.first;
         for part in self.banks.parts(frames) {
             if part.frames.first > next {

@@ -5,7 +5,7 @@
 
 use blockmap::machine::{PhysRange, VirtRange};
 use blockmap::vmsa::Change;
-use blockmap::{Carve, CarveError, Grain, PartError};
+use blockmap::{Carve, CarveError, Grain, Mark, PartError, ShareError, Sharing, Side};
 use blockmap_kernel::trace::Record;
 
 use super::system::System;
@@ -107,6 +107,30 @@ impl Owned {
         let result = carve.protect(part, change);
         system.recording().ended(&result);
         result
+    }
+
+    /// Has the hypervisor make all of it what the side says.
+    ///
+    /// # Errors
+    /// See [`ShareError`].
+    pub(crate) fn share(&self, how: (Side, Mark), host: &impl Sharing) -> Result<(), ShareError> {
+        // INVARIANT: it is there until this is dropped.
+        let Some(carve) = &self.carve else {
+            let (part, carve) = (self.range, self.range);
+            return Err(PartError::NoPart { part, carve }.into());
+        };
+        let recording = self.system.recording();
+        recording.intend_same(self.system.tree(&self.system.space().reader()), self.range);
+        let result = carve.share(self.range, how, host);
+        recording.ended(&result);
+        result
+    }
+
+    /// Lets go of the range for ever: it stays as it is, and nobody's to change.
+    pub(crate) fn keep(mut self) {
+        if let Some(carve) = self.carve.take() {
+            carve.keep();
+        }
     }
 
     /// Gives the range back as it was; dropping this does the same.

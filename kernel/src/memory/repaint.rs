@@ -3,13 +3,22 @@
 use core::sync::atomic::Ordering;
 
 use blockmap::RepaintError;
-use blockmap::layout::{Repaint, Strategy, decide};
+use blockmap::layout::{Inputs, Repaint, Strategy, decide};
 use blockmap::vmsa::Leaves;
 
 use super::address_map::LINEAR;
 use super::system::System;
 
 impl System<'_> {
+    /// What memory that comes now is painted with: as the rest would be.
+    pub(crate) fn leaves_now(&self) -> Leaves {
+        if self.repainted.load(Ordering::Relaxed) {
+            return Leaves::Pages;
+        }
+        let strategy = self.shared_terms().now().strategy;
+        decide(Inputs { strategy, ..self.policy().inputs }).leaves
+    }
+
     /// What is to become of the map before `strategy` holds.
     pub(crate) fn wanted_repaint(&self, strategy: Strategy) -> Repaint {
         let inputs = self.policy().inputs;

@@ -13,7 +13,7 @@ use blockmap::{Space, Terms};
 use blockmap_hw::{Cpu, Window};
 use blockmap_kernel::cmdline::{GuardPool, Options};
 use blockmap_kernel::devicetree::Gic;
-use blockmap_kernel::frames::{Frames, Purpose};
+use blockmap_kernel::frames::{FRAME_BYTES, Frames, Purpose};
 use blockmap_kernel::identity::{Needs, Why};
 use blockmap_kernel::trace::{Origin, Recording};
 
@@ -62,6 +62,8 @@ pub(crate) struct Survey {
     device_tree: PhysRange,
     uart: Option<PhysAddr>,
     gic: Option<Gic>,
+    /// Memory that is kept out until it is added.
+    hot: Option<PhysRange>,
     /// How many CPUs there are.
     cpus: u32,
 }
@@ -83,6 +85,8 @@ pub(crate) struct Started<'a> {
     pub(crate) linear_tables: u64,
     /// Where a guard pool is to be that comes early.
     pub(crate) guard: Option<PhysRange>,
+    /// Memory that is kept out until it is added.
+    pub(crate) hot: Option<PhysRange>,
 }
 
 impl Facts {
@@ -149,15 +153,26 @@ impl Survey {
             text: image::physical(image::text(), boot.load),
             rodata: image::physical(image::rodata(), boot.load),
         });
+        let hot = keep_out(&mut map, firmware.command_line.options().hotplug);
         let gic = firmware.tree.interrupt_controller().map_err(StartError::Tree)?;
         Ok(Self {
             firmware: map,
             device_tree: firmware.memory,
             uart: firmware.uart,
             gic,
+            hot,
             cpus: cpus::announced(),
         })
     }
+}
+
+/// Keeps so many bytes of the highest memory out of the map, as if they were none; says which.
+fn keep_out(map: &mut FirmwareMap, bytes: Option<u64>) -> Option<PhysRange> {
+    let bank = map.banks().iter().copied().max_by_key(|bank| bank.last())?;
+    let start = bank.bytes().checked_sub(bytes?).map(|below| bank.start().wrapping_add(below))?;
+    let start = start.align_up(FRAME_BYTES)?;
+    let hot = PhysRange::inclusive(start, bank.last())?;
+    map.add_no_map(hot.start(), hot.bytes()).is_ok().then_some(hot)
 }
 
 /// Paints the kernel's map and takes it into use. The boot window is closed afterwards.
@@ -219,6 +234,7 @@ pub(crate) fn start(
         planned_tables,
         linear_tables,
         guard: aside.guard,
+        hot: survey.hot,
     })
 }
 

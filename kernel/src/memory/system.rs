@@ -103,6 +103,11 @@ impl<'a> System<'a> {
         MayPark::check().unwrap_or_else(|error| panic!("{error}"))
     }
 
+    /// Where the image was loaded.
+    pub(super) const fn load(&self) -> PhysAddr {
+        self.origin.load
+    }
+
     /// The root of the kernel's tables.
     pub(crate) const fn root(&self) -> PhysAddr {
         self.origin.root

@@ -48,6 +48,14 @@ impl System<'_> {
         Ok(())
     }
 
+    /// Unmaps, and records what is meant by it. Whose memory it is is another matter.
+    pub(crate) fn unmap_recorded(&self, range: VirtRange) -> Result<(), UnmapError> {
+        self.recording().intend_unmap(range);
+        let result = self.space().unmap(range, &Self::may_park());
+        self.recording().ended(&result);
+        result
+    }
+
     /// Shows nothing of the view any more, to anybody, and gives its addresses back. The memory
     /// stays its owner's.
     ///
@@ -55,10 +63,7 @@ impl System<'_> {
     /// See [`UnmapError`]; all is shown that was.
     pub(crate) fn close_view(&self, view: View) -> Result<(), UnmapError> {
         if let Some(range) = view.shown() {
-            self.recording().intend_unmap(range);
-            let result = self.space().unmap(range, &Self::may_park());
-            self.recording().ended(&result);
-            result?;
+            self.unmap_recorded(range)?;
         }
         self.areas().lock().give_back(view.area.start());
         Ok(())

@@ -157,7 +157,7 @@ impl System<'_> {
     }
 
     /// Maps, and records what is meant by it.
-    pub(super) fn map_recorded(&self, mapping: Mapping) -> Result<(), MapError> {
+    pub(crate) fn map_recorded(&self, mapping: Mapping) -> Result<(), MapError> {
         self.recording().intend_map(self.geometry(), mapping);
         let result = self.space().map(mapping);
         self.recording().ended(&result);

@@ -21,6 +21,8 @@ pub enum Operand {
     Secret,
     /// What to do with the guard pool.
     Guard,
+    /// How much to share, or what to do with shares.
+    Share,
     /// A small number; may be left out.
     Number,
     /// How memory is mapped; may be left out.
@@ -94,6 +96,7 @@ impl Operand {
             Self::Module => "a module's name",
             Self::Programs => "a number of programs below 2 to the 32",
             Self::Instruction => "an instruction of 32 bits, decimal or 0x hexadecimal",
+            Self::Share => "a number, free, list, agree, refuse or lose",
             Self::Trace => "on, off or dump",
             Self::Dump => "dump",
             Self::File => "a file's name",
@@ -111,6 +114,7 @@ impl Operand {
             Self::Scope => "[linear|all]",
             Self::Secret => "N|free|list",
             Self::Guard => "WHAT",
+            Self::Share => "N|free|list|...",
             Self::Number => "[N]",
             Self::Mapped => "[pages]",
             Self::Reset => "[reset]",
@@ -169,6 +173,11 @@ pub(super) enum Verb {
     Slot,
     Slotrun,
     Slotfree,
+    Share,
+    HotAdd,
+    HotRemove,
+    Absent,
+    DataAlias,
     Peek,
     Poke,
     Exec,
@@ -214,6 +223,8 @@ const CPU_ON_OFF: &[Operand] = &[Operand::OnOff, Operand::Cpu];
 const CHURN: &[Operand] = &[Operand::Changes, Operand::Accesses];
 const WRITERS: &[Operand] = &[Operand::Changes, Operand::Spread];
 const GUARD: &[Operand] = &[Operand::Guard, Operand::Times, Operand::Number];
+const SHARE: &[Operand] = &[Operand::Share, Operand::Number];
+const ADDRESS_VALUE: &[Operand] = &[Operand::Address, Operand::Value];
 const SECRET: &[Operand] = &[Operand::Secret, Operand::Number];
 const ATOMIC: &[Operand] = &[Operand::Change, Operand::Address, Operand::Pages];
 const VMAP: &[Operand] = &[Operand::Pages, Operand::Mapped];
@@ -235,7 +246,7 @@ const fn form(
     Form { name, verb, operands, says }
 }
 
-pub(super) const FORMS: [Form; 46] = [
+pub(super) const FORMS: [Form; 51] = [
     form("help", Verb::Help, NONE, "this list"),
     form("ptdump", Verb::Ptdump, &[Operand::Scope], "the map, in runs of equal leaves"),
     form("stat", Verb::Stat, NONE, "leaves of each size, tables, frames"),
@@ -264,6 +275,11 @@ pub(super) const FORMS: [Form; 46] = [
     form("slot", Verb::Slot, &[Operand::Instruction], "put an instruction into a slot"),
     form("slotrun", Verb::Slotrun, SLOTRUN, "run it there"),
     form("slotfree", Verb::Slotfree, SLOT, "undoes slot"),
+    form("share", Verb::Share, SHARE, "2^N pages that the hypervisor reaches too"),
+    form("hotadd", Verb::HotAdd, ADDRESS_VALUE, "take bytes of absent memory into use"),
+    form("hotremove", Verb::HotRemove, ADDRESS_VALUE, "have bytes of free memory be absent"),
+    form("absent", Verb::Absent, NONE, "which memory could be added"),
+    form("dataalias", Verb::DataAlias, &[Operand::OnOff], "the linear map's view of kernel data"),
     form("peek", Verb::Peek, ONE_ADDRESS, "load 64 bits"),
     form("poke", Verb::Poke, &[Operand::Address, Operand::Value], "store 64 bits"),
     form("exec", Verb::Exec, ONE_ADDRESS, "call the instructions there"),

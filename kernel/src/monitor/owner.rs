@@ -33,6 +33,30 @@ pub enum Guard {
     Free(VirtAddr, Option<u32>),
 }
 
+/// What to do with memory that is shared with the hypervisor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// `share N [N]`: share 2 to the first number pages, as often as the second says.
+    Take(u32, u64),
+    /// `share free N`: have the share of that number be private again.
+    Free(u32),
+    /// `share list`: print all of them.
+    List,
+    /// `share agree|refuse|lose`: have the hypervisor that is made up answer so.
+    Answer(Host),
+}
+
+/// What the hypervisor that is made up answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// It does what it is asked for.
+    Agree,
+    /// It does nothing.
+    Refuse,
+    /// It says that it does not know any more.
+    Lose,
+}
+
 impl<'a, W: Iterator<Item = &'a str>> Operands<'_, W> {
     pub(super) fn guard(&mut self) -> Result<Guard, Wrong<'a>> {
         let named = |word: &str| match word {
@@ -52,6 +76,22 @@ impl<'a, W: Iterator<Item = &'a str>> Operands<'_, W> {
                 Ok(Guard::Free(address, self.next(small, Some(None))?))
             }
             other @ (Guard::On | Guard::Off) => Ok(other),
+        }
+    }
+
+    pub(super) fn share(&mut self) -> Result<Share, Wrong<'a>> {
+        let named = |word: &str| match word {
+            "free" => Some(Share::Free(0)),
+            "list" => Some(Share::List),
+            "agree" => Some(Share::Answer(Host::Agree)),
+            "refuse" => Some(Share::Answer(Host::Refuse)),
+            "lose" => Some(Share::Answer(Host::Lose)),
+            order => small(order)?.map(|order| Share::Take(order, 1)),
+        };
+        match self.next(named, None)? {
+            Share::Free(_) => self.next(|word| small(word)?, None).map(Share::Free),
+            Share::Take(order, once) => Ok(Share::Take(order, self.next(number, Some(once))?)),
+            other @ (Share::List | Share::Answer(_)) => Ok(other),
         }
     }
 

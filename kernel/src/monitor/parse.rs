@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use blockmap::machine::{VirtAddr, VirtRange};
+use blockmap::machine::{PhysAddr, VirtAddr, VirtRange};
 use blockmap::vmsa::{Change, Geometry};
 
 use super::form::{FORMS, Form, Operand, Typed, Verb};
@@ -97,6 +97,13 @@ fn command<'a>(
         Verb::Slot => Command::Code(Code::Slot(operands.small()?)),
         Verb::Slotrun => Command::Code(Code::SlotRun(operands.small()?, operands.argument()?)),
         Verb::Slotfree => Command::Code(Code::SlotFree(operands.small()?)),
+        Verb::Share => Command::Share(operands.share()?),
+        Verb::HotAdd => Command::HotAdd(PhysAddr::new(operands.number()?), operands.number()?),
+        Verb::HotRemove => {
+            Command::HotRemove(PhysAddr::new(operands.number()?), operands.number()?)
+        }
+        Verb::Absent => Command::Absent,
+        Verb::DataAlias => Command::DataAlias(operands.power()?),
         Verb::Peek => Command::Peek(operands.address()?),
         Verb::Poke => Command::Poke(operands.address()?, operands.number()?),
         Verb::Exec => Command::Exec(operands.address()?),

@@ -42,6 +42,15 @@ fn every_command_is_read_with_its_operands() {
     assert_eq!(read("secret 3 9"), Command::Secret(Secret::Take(3, Some(9))));
     assert_eq!(read("secret free 2"), Command::Secret(Secret::Free(2)));
     assert_eq!(read("secret list"), Command::Secret(Secret::List));
+    assert_eq!(read("share 9"), Command::Share(Share::Take(9, 1)));
+    assert_eq!(read("share 0 3"), Command::Share(Share::Take(0, 3)));
+    assert_eq!(read("share free 2"), Command::Share(Share::Free(2)));
+    assert_eq!(read("share list"), Command::Share(Share::List));
+    assert_eq!(read("share lose"), Command::Share(Share::Answer(Host::Lose)));
+    let start = PhysAddr::new(0x1000);
+    assert_eq!(read("hotadd 0x1000 8"), Command::HotAdd(start, 8));
+    assert_eq!(read("hotremove 0x1000 8"), Command::HotRemove(start, 8));
+    assert_eq!(read("dataalias off"), Command::DataAlias(Power::Off));
     assert_eq!(read("guard on"), Command::Guard(Guard::On));
     assert_eq!(read("guard off"), Command::Guard(Guard::Off));
     assert_eq!(read("guard alloc"), Command::Guard(Guard::Alloc(64, None)));
@@ -177,6 +186,7 @@ fn a_form_has_the_operands_its_command_reads() {
                 Operand::Leaves | Operand::Mapped => " pages",
                 Operand::Reset => " reset",
                 Operand::Rights => " rox",
+                Operand::Share => " 1",
                 Operand::OnOff => " off",
                 Operand::Scope | Operand::Heal => " all",
                 Operand::Spread => " same",
@@ -215,7 +225,7 @@ fn the_readme_shows_the_same_help() {
 /// The commands that may change tables.
 const CHANGING: &str = "ro rw nx atomic x invalid valid split vmap vunmap churn writers \
                         repaint heal secret modload modunload jit jitfree slot slotfree \
-                        guard setmem";
+                        guard setmem share hotadd hotremove dataalias";
 
 #[test]
 fn a_trace_names_the_commands_that_change_tables() {
@@ -228,6 +238,7 @@ fn a_trace_names_the_commands_that_change_tables() {
                 Operand::Leaves | Operand::Mapped => " pages",
                 Operand::Reset => " reset",
                 Operand::Rights => " rox",
+                Operand::Share => " 9",
                 Operand::Address
                 | Operand::Pages
                 | Operand::Value

@@ -3,7 +3,9 @@
 #![cfg(test)]
 
 mod guard;
+mod hotplug;
 mod secret;
+mod share;
 
 use blockmap_verify::console::{Dump, Stat};
 use blockmap_verify::machine::{Booted, Config};

@@ -9,6 +9,7 @@ use super::System;
 use crate::console::pause;
 use crate::cpus::MayPark;
 use crate::memory::address_map::IMAGE_SIDE;
+use crate::memory::alias;
 use crate::memory::recorded::Recorded;
 
 impl<'a> Platform for System<'a> {
@@ -58,7 +59,7 @@ impl<'a> Platform for System<'a> {
             return Some(Refusal::ImageZone);
         }
         let memory = self.memory_of(range)?;
-        if self.own.iter().any(|own| own.overlaps(memory)) {
+        if self.own.iter().any(|own| own.overlaps(memory)) && !alias::is_changed_here() {
             return Some(Refusal::ImageAlias);
         }
         self.frames.first_in(State::Table, memory).map(|_| Refusal::Tables)
