@@ -5,11 +5,11 @@ use crate::{WAYS, boot, means_the_same, none_is_lost};
 #[test]
 fn memory_is_marked_while_it_is_shared_and_comes_back() {
     for way in WAYS {
-        let script = "stat; ptdump; share 9; share 0 3; share list; ptdump linear; share free 2; \
-                      share free 1; share free 3; share free 4; share free 1; share list; stat; ptdump";
+        let script = "stat; ptdump linear; share 0 3; share 9; share list; ptdump linear; share free 2; \
+                      share free 1; share free 3; share free 4; share free 1; share list; stat; ptdump linear";
         let booted = boot(way, script);
-        assert_eq!(booted.answer("share 9"), "share 1\n");
-        assert_eq!(booted.answer("share 0 3"), "share 2\nshare 3\nshare 4\n");
+        assert_eq!(booted.answer("share 0 3"), "share 1\nshare 2\nshare 3\n");
+        assert_eq!(booted.answer("share 9"), "share 4\n");
         let lists: Vec<&str> = booted.answers("share list").collect();
         assert!(lists[0].contains("was given 0x203000 bytes, and gave back 0x0\n"), "{}", lists[0]);
         assert_eq!(lists[1], "the hypervisor was given 0x203000 bytes, and gave back 0x203000\n");
@@ -25,9 +25,9 @@ fn memory_is_marked_while_it_is_shared_and_comes_back() {
 #[test]
 fn what_the_hypervisor_refuses_is_as_it_was_and_what_it_loses_is_never_used_again() {
     for way in WAYS {
-        let script = "stat; ptdump; share refuse; share 0; ptdump; share lose; share 0; share agree; \
+        let script = "stat; ptdump linear; share refuse; share 0; ptdump linear; share lose; share 0; share agree; \
                       share 0; share refuse; share free 1; share list; share lose; share free 1; \
-                      share list; stat; ptdump";
+                      share list; stat; ptdump linear";
         let booted = boot(way, script);
         let shares: Vec<&str> = booted.answers("share 0").collect();
         assert!(shares[0].starts_with("refused: the hypervisor refuses 0x"), "{}", shares[0]);
