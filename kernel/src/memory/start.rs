@@ -186,9 +186,7 @@ pub(crate) fn start(
     if !memory.maps(survey.device_tree) {
         return Err(StartError::TreeNotInMemory(survey.device_tree));
     }
-    let paint = Paint::of_kernel(facts.rodata, facts.mte);
-    let plan = LinearPlan::new(&memory, paint, facts.decision.leaves);
-    let (plan, aside) = set_aside(plan, (survey, facts))?;
+    let (plan, aside) = plan_map(&memory, (survey, facts))?;
     let planned_tables = plan.table_counts().total();
     marks.set("map planned");
 
@@ -238,13 +236,15 @@ pub(crate) fn start(
     })
 }
 
-/// The memory that is set aside, and the plan with a guard pool that comes early.
-fn set_aside<'m>(
-    plan: LinearPlan<'m>,
+/// The plan of the linear map, with a guard pool that comes early, and the memory that is set aside.
+fn plan_map<'m>(
+    memory: &'m MemoryMap,
     (survey, facts): (&Survey, &Facts),
 ) -> Result<(LinearPlan<'m>, SetAside), StartError<'static>> {
+    let paint = Paint::of_kernel(facts.rodata, facts.mte);
+    let plan = LinearPlan::new(memory, paint, facts.decision.leaves);
     let asked = (facts.trace, facts.referee, survey.cpus, facts.guard_pool);
-    let aside = SetAside::find(plan.memory(), plan.table_counts().total(), asked)?;
+    let aside = SetAside::find(memory, plan.table_counts().total(), asked)?;
     Ok((plan.with_pages(aside.guard), aside))
 }
 

@@ -42,37 +42,6 @@ fn every_command_is_read_with_its_operands() {
     assert_eq!(read("secret 3 9"), Command::Secret(Secret::Take(3, Some(9))));
     assert_eq!(read("secret free 2"), Command::Secret(Secret::Free(2)));
     assert_eq!(read("secret list"), Command::Secret(Secret::List));
-    assert_eq!(read("share 9"), Command::Share(Share::Take(9, 1)));
-    assert_eq!(read("share 0 3"), Command::Share(Share::Take(0, 3)));
-    assert_eq!(read("share free 2"), Command::Share(Share::Free(2)));
-    assert_eq!(read("share list"), Command::Share(Share::List));
-    assert_eq!(read("share lose"), Command::Share(Share::Answer(Host::Lose)));
-    let start = PhysAddr::new(0x1000);
-    assert_eq!(read("hotadd 0x1000 8"), Command::HotAdd(start, 8));
-    assert_eq!(read("hotremove 0x1000 8"), Command::HotRemove(start, 8));
-    assert_eq!(read("dataalias off"), Command::DataAlias(Power::Off));
-    assert_eq!(read("guard on"), Command::Guard(Guard::On));
-    assert_eq!(read("guard off"), Command::Guard(Guard::Off));
-    assert_eq!(read("guard alloc"), Command::Guard(Guard::Alloc(64, None)));
-    assert_eq!(read("guard alloc 24 1"), Command::Guard(Guard::Alloc(24, Some(1))));
-    assert_eq!(read("guard free 8 0"), Command::Guard(Guard::Free(VirtAddr::new(8), Some(0))));
-    assert_eq!(read("vmap 3"), Command::Vmap(3, Leaves::Largest));
-    assert_eq!(read("vmap 3 pages"), Command::Vmap(3, Leaves::Pages));
-    assert_eq!(read("vunmap 4096"), Command::Vunmap(VirtAddr::new(4096), Freed::AsItIs));
-    assert_eq!(read("vunmap 4096 reset"), Command::Vunmap(VirtAddr::new(4096), Freed::Reset));
-    assert_eq!(read("areas"), Command::Areas);
-    for (name, change) in ["ro", "rw", "nx", "x", "rox", "invalid", "valid"].iter().zip([
-        ViewChange::ReadOnly,
-        ViewChange::ReadWrite,
-        ViewChange::NoExecute,
-        ViewChange::Execute,
-        ViewChange::ReadOnlyExecute,
-        ViewChange::Invalid,
-        ViewChange::Valid,
-    ]) {
-        let text = ["setmem ", name, " 0xffff000155555000 1"].concat();
-        assert_eq!(read(&text), Command::SetMemory(change, one));
-    }
     assert_eq!(read("peek 8"), Command::Peek(VirtAddr::new(8)));
     assert_eq!(read("poke 8 0x2a"), Command::Poke(VirtAddr::new(8), 42));
     assert_eq!(read("exec 0"), Command::Exec(VirtAddr::new(0)));
@@ -107,6 +76,43 @@ fn commands_of_code_are_read_with_their_operands() {
         ("slotfree 2", Code::SlotFree(2)),
     ] {
         assert_eq!(parse(text), Ok(Command::Code(code)));
+    }
+}
+
+#[test]
+fn commands_of_owners_are_read_with_their_operands() {
+    let one = range(0xffff_0001_5555_5000, 0x1000);
+    let read = |text| parse(text).unwrap();
+    assert_eq!(read("share 9"), Command::Share(Share::Take(9, 1)));
+    assert_eq!(read("share 0 3"), Command::Share(Share::Take(0, 3)));
+    assert_eq!(read("share free 2"), Command::Share(Share::Free(2)));
+    assert_eq!(read("share list"), Command::Share(Share::List));
+    assert_eq!(read("share lose"), Command::Share(Share::Answer(Host::Lose)));
+    let start = PhysAddr::new(0x1000);
+    assert_eq!(read("hotadd 0x1000 8"), Command::HotAdd(start, 8));
+    assert_eq!(read("hotremove 0x1000 8"), Command::HotRemove(start, 8));
+    assert_eq!(read("dataalias off"), Command::DataAlias(Power::Off));
+    assert_eq!(read("guard on"), Command::Guard(Guard::On));
+    assert_eq!(read("guard off"), Command::Guard(Guard::Off));
+    assert_eq!(read("guard alloc"), Command::Guard(Guard::Alloc(64, None)));
+    assert_eq!(read("guard alloc 24 1"), Command::Guard(Guard::Alloc(24, Some(1))));
+    assert_eq!(read("guard free 8 0"), Command::Guard(Guard::Free(VirtAddr::new(8), Some(0))));
+    assert_eq!(read("vmap 3"), Command::Vmap(3, Leaves::Largest));
+    assert_eq!(read("vmap 3 pages"), Command::Vmap(3, Leaves::Pages));
+    assert_eq!(read("vunmap 4096"), Command::Vunmap(VirtAddr::new(4096), Freed::AsItIs));
+    assert_eq!(read("vunmap 4096 reset"), Command::Vunmap(VirtAddr::new(4096), Freed::Reset));
+    assert_eq!(read("areas"), Command::Areas);
+    for (name, change) in ["ro", "rw", "nx", "x", "rox", "invalid", "valid"].iter().zip([
+        ViewChange::ReadOnly,
+        ViewChange::ReadWrite,
+        ViewChange::NoExecute,
+        ViewChange::Execute,
+        ViewChange::ReadOnlyExecute,
+        ViewChange::Invalid,
+        ViewChange::Valid,
+    ]) {
+        let text = ["setmem ", name, " 0xffff000155555000 1"].concat();
+        assert_eq!(parse(&text).unwrap(), Command::SetMemory(change, one));
     }
 }
 
@@ -180,13 +186,13 @@ fn a_form_has_the_operands_its_command_reads() {
                 | Operand::Instruction
                 | Operand::Slot
                 | Operand::Argument
+                | Operand::Share
                 | Operand::Status => " 1",
                 Operand::Change => " ro",
                 Operand::Guard => " alloc",
                 Operand::Leaves | Operand::Mapped => " pages",
                 Operand::Reset => " reset",
                 Operand::Rights => " rox",
-                Operand::Share => " 1",
                 Operand::OnOff => " off",
                 Operand::Scope | Operand::Heal => " all",
                 Operand::Spread => " same",
