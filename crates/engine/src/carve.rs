@@ -39,6 +39,9 @@ use crate::{
     NotParked, OutOfTables, Plan, Platform, ProtectError, RangeError, Refusal, Root, Space, Terms,
 };
 
+/// What no TLB holds.
+const INVALID: Pattern = Pattern { mask: bits::VALID, value: 0 };
+
 /// Where the leaves of a carve may have to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grain {
@@ -285,15 +288,13 @@ impl<P: Platform> Carve<'_, P> {
             // INVARIANT: they were valid leaves when they were carved, and are nobody else's.
             Err(_) => return Err(PartError::NoPart { part, carve }),
         }
-        // What is invalid is in no TLB, and nobody else changes it. [invalid-is-never-cached]
-        let invalid = Pattern { mask: bits::VALID, value: 0 };
-        let is_cached = change.needs_invalidation() && !self.all_match(part, invalid);
-        let masks = change.masks(self.space.geometry().regime());
-        self.space.update_range(part, masks);
-        if is_cached {
-            visit.complete(part);
-        } else {
-            self.space.complete_new();
+        let was_invalid = self.all_match(part, INVALID);
+        self.space.update_range(part, change.masks(self.space.geometry().regime()));
+        match (change.needs_invalidation(), was_invalid) {
+            (true, false) => visit.complete(part),
+            (false, _) => self.space.complete_new(),
+            // No walker heeds it before it is valid, and then all of it. [invalid-is-never-cached]
+            (true, true) => {}
         }
         Ok(())
     }
@@ -342,14 +343,14 @@ impl<P: Platform> Drop for Carve<'_, P> {
     fn drop(&mut self) {
         let visit = Visit::new(&self.space);
         if let Some(narrow) = self.narrowing() {
-            let masks = narrow.masks(self.space.geometry().regime());
-            self.space.update_range(self.range, masks);
+            self.space.update_range(self.range, narrow.masks(self.space.geometry().regime()));
             visit.complete(self.range);
         }
         let rights = bits::READ_ONLY | bits::PXN | bits::UXN | bits::VALID | bits::PRESENT;
         let masks = Masks { clear: rights | bits::HELD, set: self.meaning & rights };
+        let was_invalid = self.all_match(self.range, INVALID);
         self.space.update_range(self.range, masks);
-        visit.complete(self.range);
+        if was_invalid { self.space.complete_new() } else { visit.complete(self.range) }
     }
 }
 

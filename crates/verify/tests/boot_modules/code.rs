@@ -1,6 +1,9 @@
 //! What is loaded runs, and can be written through no address while it can be executed.
 
-use crate::{STRATEGIES, addresses, answers, around, is_as_before};
+use blockmap_verify::console::Dump;
+use blockmap_verify::machine::Booted;
+
+use crate::{STRATEGIES, addresses, answers, around, is_as_before, machine};
 
 /// Where the first area is, and what the linear map shows of it: each boot of a machine has the same.
 const TEXT: u64 = 0xffff_8000_0000_0000;
@@ -181,4 +184,30 @@ fn an_instruction_that_can_t_be_run_out_of_line_is_refused() {
         assert!(answer.starts_with(&format!("refused: {word} {why}")), "{answer}");
     }
     is_as_before(&dumps, &stats);
+}
+
+#[test]
+fn code_is_loaded_whatever_the_map_is_made_of() {
+    let script = "ptdump all; modload tables; modrun tables 9; jit 100; jitrun 1; slot 0x91000400; \
+                  slotrun 0 41; slotfree 0; jitfree 1; modunload tables; ptdump all";
+    let plain = || machine("");
+    for config in [
+        // Pages everywhere: nothing changes its size.
+        plain().cpu("cortex-a72").options("size-change=never"),
+        plain().options("debug_pagealloc=on"),
+        // The text of the kernel itself is writable, and code that is loaded is not.
+        plain().options("rodata=off"),
+        plain().board("virt,mte=on"),
+        plain().board("virt,virtualization=on").options("referee"),
+    ] {
+        let booted = Booted::run(&config.monitor(script)).succeeded();
+        answers(&booted, "modrun tables 9", "returned 0x0000012201021811");
+        answers(&booted, "slotrun 0 41", "returned 0x000000000000002a");
+        assert!(booted.answer("jitrun 1").starts_with("100 programs computed"));
+        let [before, after] = booted.dumps().try_into().unwrap();
+        // Where there are blocks, one was cut, and waits to be healed.
+        let bytes =
+            |dump: &Dump| [["RW", "NX"], ["ro", "x"]].map(|says| dump.bytes_that_say(&says));
+        assert_eq!(bytes(&after), bytes(&before));
+    }
 }

@@ -3,6 +3,8 @@
 #![cfg(test)]
 
 mod code;
+mod cost;
+mod drawn;
 mod hostile;
 mod judged;
 mod shortage;
