@@ -61,6 +61,7 @@ impl Monitor<'_> {
                 say(self.counted(|| self.system.set_memory(part, change)));
             }
             Command::Areas => self.areas(),
+            Command::Purge => println!("{} areas", self.counted(|| self.system.purge())),
             Command::Secret(what) => self.secret(what),
             Command::Guard(what) => self.guard(what),
             Command::Code(what) => self.code(what),

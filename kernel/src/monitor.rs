@@ -58,6 +58,8 @@ pub enum Command<'a> {
     SetMemory(ViewChange, VirtRange),
     /// `areas`: print the areas of the vmalloc range.
     Areas,
+    /// `purge`: have TLBs forget the areas that were freed.
+    Purge,
     /// `secret take|free|list …`: take memory out of the linear map, for an owner alone.
     Secret(Secret),
     /// `guard on|off|alloc|free …`: objects between pages that nobody may touch.
@@ -144,6 +146,7 @@ impl Command<'_> {
             | Self::HotAdd(..)
             | Self::HotRemove(..)
             | Self::DataAlias(_)
+            | Self::Purge
             | Self::Secret(Secret::Take(..) | Secret::Free(_)) => true,
             Self::Help
             | Self::Ptdump(_)

@@ -42,7 +42,7 @@ impl<P: Platform> Space<'_, P> {
     }
 
     #[inline]
-    fn complete_by(&self, invalidate: impl FnOnce()) {
+    pub(crate) fn complete_by(&self, invalidate: impl FnOnce()) {
         let machine = self.machine();
         machine.barrier(Barrier::DsbIshst);
         invalidate();
@@ -91,7 +91,7 @@ impl<P: Platform> Space<'_, P> {
     /// may linger. [no-ttl-across-sizes] By address, it is taken to remove those too, read as
     /// docs/caveats.md says. [several-sizes-need-everything]
     #[inline]
-    fn invalidate(&self, range: VirtRange, reach: Reach, extent: Extent, terms: Terms) {
+    pub(crate) fn invalidate(&self, range: VirtRange, reach: Reach, extent: Extent, terms: Terms) {
         let geometry = self.geometry();
         let machine = self.machine();
         match (terms.tlbi, extent) {

@@ -12,6 +12,7 @@
 //! | operation | what it does |
 //! |---|---|
 //! | [`map`](Space::map), [`unmap`](Space::unmap) | leaves of any sizes where nothing was; and back |
+//! | [`retire`](Space::retire), [`purge`](Space::purge) | unmaps ranges one by one, and has TLBs forget all of them at once |
 //! | [`protect`](Space::protect) | changes rights, and splits at the ends of the range where it must |
 //! | [`change_views`](Space::change_views) | the same for a range and the aliases of its memory, by one operation |
 //! | [`split`](Space::split) | lets no leaf reach across either end of a range |
@@ -101,6 +102,7 @@ mod platform;
 mod protect;
 mod read;
 mod repaint;
+mod retire;
 mod space;
 mod switch;
 mod unmap;
@@ -123,6 +125,7 @@ pub use platform::{NotParked, Platform, Refusal, Root, Scope, Terms, TopUp};
 pub use protect::ProtectError;
 pub use read::Reader;
 pub use repaint::RepaintError;
+pub use retire::Retired;
 pub use space::{RangeError, Space};
 pub use switch::{Alone, Switch};
 pub use unmap::UnmapError;

@@ -90,7 +90,7 @@ impl<P: Platform> Space<'_, P> {
     }
 
     /// Bytes of the smallest leaf in `range`, all of which must be mapped.
-    fn smallest_leaf(&self, range: VirtRange) -> Result<u64, UnmapError> {
+    pub(crate) fn smallest_leaf(&self, range: VirtRange) -> Result<u64, UnmapError> {
         let mut smallest = u64::MAX;
         let mut next = Some(range.start());
         while let Some(at) = next {
@@ -205,7 +205,7 @@ impl<P: Platform> Space<'_, P> {
     }
 
     /// Gives back the tables whose entries in `range` are invalid pointers, and empties those.
-    fn free_unlinked(&self, range: VirtRange) {
+    pub(crate) fn free_unlinked(&self, range: VirtRange) {
         let mut next = Some(range.start());
         while let Some(at) = next {
             let place = self.find(at);

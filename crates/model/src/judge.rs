@@ -321,6 +321,10 @@ impl<'p> Judge<'p> {
         }
         let found = leaves(shape, self.program.root, &memory);
         let made = meaning(shape, &found);
+        // What waits for another intent is in the tables already.
+        for open in self.open.iter().filter(|open| open.meanwhile == Meanwhile::Later) {
+            self.meaning.set(open.range, open.target);
+        }
         if made != self.meaning {
             let at = |piece: crate::meaning::Piece| {
                 let other = self.meaning.pieces(piece.range);

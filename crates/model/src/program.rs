@@ -190,6 +190,9 @@ pub enum Meanwhile {
     Accessible,
     /// Nobody accesses it.
     Idle,
+    /// Nobody accesses it, and what it was may be seen beyond the end of the operation: until another
+    /// intent for it is achieved.
+    Later,
 }
 
 impl Target {

@@ -359,6 +359,25 @@ pub const SCENARIOS: &[Scenario] = &[
             intents
         },
     },
+    Scenario {
+        name: "retire two areas and purge them",
+        gib: 1,
+        prepare: |space| {
+            let mut other = linear(1);
+            other.range = range(AREA + 4 * MIB, 3 * PAGE);
+            map_pieces(space);
+            space.map(other).unwrap();
+        },
+        operate: |space| {
+            let areas = [views_area(), range(AREA + 4 * MIB, 3 * PAGE)];
+            space.purge(&mut areas.map(|area| Some(space.retire(area).unwrap())), |_| ());
+        },
+        intents: || {
+            let mut intents = intend(AREA, views_area().bytes(), Target::Unmapped);
+            intents.extend(intend(AREA + 4 * MIB, 3 * PAGE, Target::Unmapped));
+            intents
+        },
+    },
 ];
 
 /// An area of a page in the middle of everything, of two that follow a run, and of a 2 MiB block.

@@ -25,7 +25,7 @@ const MIXED: &str = "cpu.boot.midr=0x410fd823 cpu.1.midr=0x410fd811 cpu.1.bbm=0 
 /// Changes sizes and rights, and takes them back, while three CPUs read and write all over memory.
 const BUSY: &str = "load on 1; load on 2; load on 3; churn 3 20000; ro 0xffff000055555000 1; \
                     split 0xffff000048000000 512; nx 0xffff000055550000 64; vmap 3; \
-                    rw 0xffff000055555000 1; vunmap 0xffff800100000000; \
+                    rw 0xffff000055555000 1; vunmap 0xffff800100000000; purge; \
                     load off 1; load off 2; load off 3";
 
 fn four(cpu: &str) -> Config {

@@ -22,8 +22,8 @@ const CHANGES: &str = "ro 0xffff000155555000 1; rw 0xffff000155555000 1; \
                        ro 0xffff000155556000 1; x 0xffff000155556000 1; \
                        nx 0xffff000155556000 1; ro 0xffff800080000000 1; \
                        ro 0xffff000200000000 262144; nx 0xffff000055550000 1048; \
-                       vmap 3; vmap 1030; ro 0xffff800100200000 1; vunmap 0xffff800100200000; \
-                       vunmap 0xffff800100000000";
+                       vmap 3; vmap 1030; ro 0xffff800100400000 1; vunmap 0xffff800100400000; \
+                       vunmap 0xffff800100000000; purge";
 
 /// What is compared: single stores, and TLB maintenance.
 type Executed = Vec<Event>;
@@ -284,7 +284,7 @@ fn each(config: Config, name: &str, changes: &str) -> (Booted, Each) {
 fn what_four_cpus_do_is_what_was_executed_by_each() {
     let changes = "load on 1; load on 2; load on 3; ro 0xffff000055555000 1; \
                    split 0xffff000048000000 512; vmap 3; rw 0xffff000055555000 1; \
-                   vunmap 0xffff800100000000; load off 1; load off 2; load off 3";
+                   vunmap 0xffff800100000000; purge; load off 1; load off 2; load off 3";
     for (options, name, parks) in [
         ("", "four-live", false),
         ("size-change=quiesce", "four-parked", true),

@@ -28,8 +28,8 @@ const CHANGES: &str = "ro 0xffff000155555000 1; split 0xffff000080200000 512; \
                        valid 0xffff00017ffe0000 64; rw 0xffff000155555000 1; \
                        x 0xffff000155556000 1; ro 0xffff000155556000 1; x 0xffff000155556000 1; \
                        ro 0xffff800080000000 1; ro 0xffff000200000000 262144; \
-                       vmap 3; vmap 1030; ro 0xffff800100200000 1; vunmap 0xffff800100200000; \
-                       vunmap 0xffff800100000000";
+                       vmap 3; vmap 1030; ro 0xffff800100400000 1; vunmap 0xffff800100400000; \
+                       vunmap 0xffff800100000000; purge";
 
 /// What a trace says, carried out on memory that holds nothing before.
 #[derive(Debug, Default)]
@@ -235,7 +235,7 @@ fn the_model_finds_nothing_wrong_with_what_a_booted_kernel_does() {
         "ro 0xffff000200000000 262144",
         "vunmap 0xffff800100000000",
     ] {
-        let script = format!("vmap 3; trace off; trace on; {change}; trace dump FILE");
+        let script = format!("vmap 3; trace off; trace on; {change}; purge; trace dump FILE");
         let config = Config::new("12G").options("trace=4096");
         let (booted, _, text) = traced(config, "judged", &script);
         assert_eq!(booted.answer(change), "done\n");

@@ -7,7 +7,7 @@ use blockmap::{Strategy, Terms};
 use blockmap_machine::{Event, PhysAddr, PhysRange};
 use blockmap_verify::program::range;
 use blockmap_verify::recorder::{LINEAR, effects_of, linear};
-use blockmap_verify::scenario::{LINEAR_VIEW, map_area};
+use blockmap_verify::scenario::{AREA, LINEAR_VIEW, map_area};
 use blockmap_vmsa::{Change, TlbiForm};
 
 const TERMS: Terms = Terms { strategy: Strategy::Live, tlbi: TlbiForm::Ranged };
@@ -144,6 +144,22 @@ fn sharing_is_as_documented() {
     });
     let source = include_str!("../../engine/src/carve/share.rs");
     let steps = documented(source, "share");
+    let done = performed(&events);
+    assert_eq!(done[done.len() - steps.len()..], steps);
+}
+
+#[test]
+fn retiring_and_purging_is_as_documented() {
+    let events = effects_of(TERMS, 1, |space| {
+        // Beside it something stays: its table does, and that of the pages goes.
+        let mut beside = linear(1);
+        beside.range = range(AREA + (1 << 25), 1 << 21);
+        space.map(beside).unwrap();
+        let area = map_area(space, &[(2 << 20, 2 << 20), (0x1555_5000, 4096)]);
+        space.purge(&mut [Some(space.retire(area).unwrap())], |_| ());
+    });
+    let source = include_str!("../../engine/src/retire.rs");
+    let steps = documented(source, "retire and purge");
     let done = performed(&events);
     assert_eq!(done[done.len() - steps.len()..], steps);
 }

@@ -23,6 +23,7 @@ use super::change::ChangeError;
 use super::heal::Healing;
 use super::recorded::Recorded;
 use super::reserve::Reserve;
+use super::vmalloc::Waiting;
 use super::witnessed::WitnessedLocks;
 use crate::cpus::{self, MayPark, MayParkError, Policy};
 use crate::lock::Lock;
@@ -37,6 +38,8 @@ pub(crate) struct System<'a> {
     frames: Frames<'a>,
     /// What of the vmalloc range is in use.
     areas: Lock<Areas>,
+    /// What of it was freed, and is not purged.
+    waiting: Waiting,
     /// The memory that the kernel itself runs on: the image, and what the zone maps.
     own: [PhysRange; 3],
     locks: WitnessedLocks,
@@ -76,6 +79,7 @@ impl<'a> System<'a> {
             linear: memory.linear(),
             frames: parts.frames,
             areas: Lock::new(Areas::new(VMALLOC_RANGE)),
+            waiting: Waiting::new(),
             own: parts.own,
             locks: WitnessedLocks::new(),
             reserve: Reserve::new(),
@@ -156,6 +160,11 @@ impl<'a> System<'a> {
     /// What of the vmalloc range is in use.
     pub(super) const fn areas(&self) -> &Lock<Areas> {
         &self.areas
+    }
+
+    /// What was freed, and is not purged.
+    pub(super) const fn waiting(&self) -> &Waiting {
+        &self.waiting
     }
 
     /// The linear map.

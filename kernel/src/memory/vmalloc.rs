@@ -10,7 +10,10 @@ use blockmap_kernel::frames::{FRAME_BYTES, Purpose};
 use blockmap_kernel::monitor::Freed;
 use thiserror::Error;
 
+mod purge;
 mod set_memory;
+
+pub(crate) use purge::Waiting;
 
 use super::system::System;
 
@@ -66,6 +69,16 @@ impl System<'_> {
     /// # Errors
     /// See [`VmapError`].
     pub(crate) fn vmap(&self, bytes: u64, leaves: Leaves) -> Result<VirtRange, VmapError> {
+        match self.try_vmap(bytes, leaves) {
+            // What waits to be purged may be what is missing.
+            Err(VmapError::Area(_) | VmapError::NoMemory(_)) if self.purge() > 0 => {
+                self.try_vmap(bytes, leaves)
+            }
+            result => result,
+        }
+    }
+
+    fn try_vmap(&self, bytes: u64, leaves: Leaves) -> Result<VirtRange, VmapError> {
         let area = self.areas().lock().take(bytes)?;
         let mut mapped = 0;
         while mapped < bytes {
@@ -91,7 +104,7 @@ impl System<'_> {
         self.areas().lock().all().get(number).copied()
     }
 
-    /// Unmaps the area at `start`, and frees its frames once no CPU can reach them through it. With
+    /// Unmaps the area at `start`; its addresses and its frames are free once it is purged. With
     /// [`Freed::Reset`] aliases that were narrowed get all their rights back first: that can't fail.
     ///
     /// Frames whose pages in the linear map somebody else narrowed stay with whoever did that.
@@ -108,7 +121,8 @@ impl System<'_> {
                 self.unmap_part(area).map_err(VunmapError::from)
             }
             (Freed::AsItIs | Freed::Reset, None) => {
-                self.unmap_part(area).map_err(VunmapError::from)
+                self.retire(area).inspect_err(|_| self.areas().lock().settle(start))?;
+                return Ok(());
             }
         };
         let mut areas = self.areas().lock();

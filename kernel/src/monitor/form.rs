@@ -161,6 +161,7 @@ pub(super) enum Verb {
     Vunmap,
     SetMemory,
     Areas,
+    Purge,
     Secret,
     Guard,
     Modules,
@@ -246,7 +247,7 @@ const fn form(
     Form { name, verb, operands, says }
 }
 
-pub(super) const FORMS: [Form; 51] = [
+pub(super) const FORMS: [Form; 52] = [
     form("help", Verb::Help, NONE, "this list"),
     form("ptdump", Verb::Ptdump, &[Operand::Scope], "the map, in runs of equal leaves"),
     form("stat", Verb::Stat, NONE, "leaves of each size, tables, frames"),
@@ -263,6 +264,7 @@ pub(super) const FORMS: [Form; 51] = [
     form("vunmap", Verb::Vunmap, VUNMAP, "free an area; with reset, rights first"),
     form("setmem", Verb::SetMemory, SET_MEMORY, "ro, rw, x, nx, rox, invalid or valid, in an area"),
     form("areas", Verb::Areas, NONE, "what of the vmalloc range is in use"),
+    form("purge", Verb::Purge, NONE, "have TLBs forget areas that were freed"),
     form("secret", Verb::Secret, SECRET, "memory that only its owner reaches"),
     form("guard", Verb::Guard, GUARD, "objects in pages of their own: on, off, alloc, free"),
     form("modules", Verb::Modules, NONE, "modules, and the areas of executable memory"),

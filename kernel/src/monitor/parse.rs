@@ -85,6 +85,7 @@ fn command<'a>(
         Verb::Vunmap => Command::Vunmap(operands.address()?, operands.freed()?),
         Verb::SetMemory => Command::SetMemory(operands.rights()?, operands.pages()?),
         Verb::Areas => Command::Areas,
+        Verb::Purge => Command::Purge,
         Verb::Secret => Command::Secret(operands.secret()?),
         Verb::Guard => Command::Guard(operands.guard()?),
         Verb::Modules => Command::Code(Code::Modules),

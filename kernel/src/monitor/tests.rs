@@ -102,6 +102,7 @@ fn commands_of_owners_are_read_with_their_operands() {
     assert_eq!(read("vunmap 4096"), Command::Vunmap(VirtAddr::new(4096), Freed::AsItIs));
     assert_eq!(read("vunmap 4096 reset"), Command::Vunmap(VirtAddr::new(4096), Freed::Reset));
     assert_eq!(read("areas"), Command::Areas);
+    assert_eq!(read("purge"), Command::Purge);
     for (name, change) in ["ro", "rw", "nx", "x", "rox", "invalid", "valid"].iter().zip([
         ViewChange::ReadOnly,
         ViewChange::ReadWrite,
@@ -231,7 +232,7 @@ fn the_readme_shows_the_same_help() {
 /// The commands that may change tables.
 const CHANGING: &str = "ro rw nx atomic x invalid valid split vmap vunmap churn writers \
                         repaint heal secret modload modunload jit jitfree slot slotfree \
-                        guard setmem share hotadd hotremove dataalias";
+                        guard setmem purge share hotadd hotremove dataalias";
 
 #[test]
 fn a_trace_names_the_commands_that_change_tables() {

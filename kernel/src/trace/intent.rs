@@ -28,6 +28,8 @@ pub enum Meanwhile {
     Accessible,
     /// Nobody accesses it.
     Idle,
+    /// Nobody accesses it, and TLBs may hold what it was until another intent for it is achieved.
+    Later,
 }
 
 /// What a range becomes.
@@ -129,6 +131,11 @@ impl Recording<'_> {
         self.intend(range, Target::Unmapped, Meanwhile::Accessible);
     }
 
+    /// Says that `range` is out of use, and that TLBs may hold what it was until it is unmapped.
+    pub fn intend_later(&self, range: VirtRange) {
+        self.intend(range, Target::Unmapped, Meanwhile::Later);
+    }
+
     /// Says how the operation ended whose intents were recorded last.
     pub fn ended<E>(&self, result: &Result<(), E>) {
         self.add(if result.is_ok() { Record::Achieved } else { Record::Refused });
@@ -157,14 +164,15 @@ impl fmt::Display for Intent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "intend {} ", self.range)?;
         match self.target {
-            Target::Unmapped => f.write_str("unmapped"),
+            Target::Unmapped => f.write_str("unmapped")?,
             Target::Mapped { output, rights, memory } => {
                 write!(f, "output {output} {} type {memory}", Letters(rights))?;
-                match self.meanwhile {
-                    Meanwhile::Accessible => Ok(()),
-                    Meanwhile::Idle => f.write_str(" idle"),
-                }
             }
+        }
+        match self.meanwhile {
+            Meanwhile::Accessible => Ok(()),
+            Meanwhile::Idle => f.write_str(" idle"),
+            Meanwhile::Later => f.write_str(" later"),
         }
     }
 }

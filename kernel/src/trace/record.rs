@@ -225,12 +225,18 @@ fn words_of(event: Event) -> (Head, [u64; 3]) {
 fn words_of_intent(Intent { range, target, meanwhile }: Intent) -> (Head, [u64; 3]) {
     let (start, bytes) = (range.start().value(), range.bytes());
     match target {
-        Target::Unmapped => (Head::with(kind::INTEND, UNMAPPED), [start, bytes, 0]),
+        Target::Unmapped => {
+            let instruction = match meanwhile {
+                Meanwhile::Accessible | Meanwhile::Idle => UNMAPPED,
+                Meanwhile::Later => UNMAPPED_LATER,
+            };
+            (Head::with(kind::INTEND, instruction), [start, bytes, 0])
+        }
         Target::Mapped { output, rights, memory } => {
             let (first, count) = (rights_bits(rights), u16::from(memory));
             let instruction = match meanwhile {
                 Meanwhile::Accessible => MAPPED,
-                Meanwhile::Idle => MAPPED_IDLE,
+                Meanwhile::Idle | Meanwhile::Later => MAPPED_IDLE,
             };
             let head = Head { kind: kind::INTEND, instruction, first, count };
             (head, [start, bytes, output.value()])
@@ -240,7 +246,7 @@ fn words_of_intent(Intent { range, target, meanwhile }: Intent) -> (Head, [u64; 
 
 fn intent_of(head: &Head, [start, bytes, output]: [u64; 3]) -> Option<Intent> {
     let target = match head.instruction {
-        UNMAPPED => Target::Unmapped,
+        UNMAPPED | UNMAPPED_LATER => Target::Unmapped,
         MAPPED | MAPPED_IDLE => Target::Mapped {
             output: PhysAddr::new(output),
             rights: rights_of(head.first),
@@ -248,14 +254,18 @@ fn intent_of(head: &Head, [start, bytes, output]: [u64; 3]) -> Option<Intent> {
         },
         _ => return None,
     };
-    let is_idle = head.instruction == MAPPED_IDLE;
-    let meanwhile = if is_idle { Meanwhile::Idle } else { Meanwhile::Accessible };
+    let meanwhile = match head.instruction {
+        MAPPED_IDLE => Meanwhile::Idle,
+        UNMAPPED_LATER => Meanwhile::Later,
+        _ => Meanwhile::Accessible,
+    };
     Some(Intent { range: VirtRange::new(VirtAddr::new(start), bytes)?, target, meanwhile })
 }
 
 const UNMAPPED: u8 = 0;
 const MAPPED: u8 = 1;
 const MAPPED_IDLE: u8 = 2;
+const UNMAPPED_LATER: u8 = 3;
 
 /// Three bits for each of the two exception levels.
 fn rights_bits(RightsPair { privileged, unprivileged }: RightsPair) -> u16 {

@@ -60,7 +60,7 @@ fn words_that_nobody_wrote_are_no_record() {
     assert_eq!(Record::of_words([0xff04, 0, 0, 0]), None, "a barrier that doesn't exist");
     assert_eq!(Record::of_words([6, 0x1000, 0, 0]), None, "an empty range");
     assert_eq!(Record::of_words([12, 0x1000, 0, 0]), None, "an empty intent");
-    assert_eq!(Record::of_words([0x30c, 0x1000, 1, 0]), None, "an unknown target");
+    assert_eq!(Record::of_words([0x40c, 0x1000, 1, 0]), None, "an unknown target");
 }
 
 #[test]

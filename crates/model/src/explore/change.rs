@@ -9,7 +9,7 @@ use super::state::{Extent, Kind, Open, Others, Pending, Set, State};
 use crate::coherence::Touch;
 use crate::maintenance::{Domain, Form, Maintenance, Reach};
 use crate::profile::{Invalidation, Several, Synchronisation};
-use crate::program::{Context, Intent, Write};
+use crate::program::{Context, Intent, Meanwhile, Write};
 
 pub(super) type Next = Vec<(State, Cause)>;
 
@@ -280,11 +280,11 @@ impl State {
 
     fn achieve(&mut self, cpu: usize) {
         for meant in &mut self.meanings {
-            let last = meant.open.iter().rev().find(|open| open.cpu == cpu);
-            if let Some(last) = last {
+            let is_done = |open: &Open| open.cpu == cpu && open.meanwhile != Meanwhile::Later;
+            if let Some(last) = meant.open.iter().rev().find(|open| is_done(open)) {
                 meant.base = last.target;
+                meant.open.retain(|open| !is_done(open) && open.meanwhile != Meanwhile::Later);
             }
-            meant.open.retain(|open| open.cpu != cpu);
         }
     }
 

@@ -107,7 +107,7 @@ impl Meant {
     /// Whether an access may fault.
     pub(super) fn may_fault(&self) -> bool {
         self.all().any(|allowed| allowed.is_none())
-            || self.open.iter().any(|open| open.meanwhile == Meanwhile::Idle)
+            || self.open.iter().any(|open| open.meanwhile != Meanwhile::Accessible)
     }
 
     /// All it may translate to, the last achieved first.

@@ -10,14 +10,21 @@ use crate::decode::Word;
 use crate::maintenance::{Domain, Form, Maintenance, Reach};
 use crate::meaning::Translation;
 use crate::profile::{Invalidation, Several, WalkCache};
+use crate::program::Meanwhile;
 use crate::verdict::Rule;
 
 impl Judge<'_> {
     /// All that a CPU intended is in force.
     pub(super) fn achieve(&mut self, cpu: usize) {
-        let (done, left): (Vec<Open>, Vec<Open>) =
-            std::mem::take(&mut self.open).into_iter().partition(|open| open.cpu == cpu);
+        let (done, left): (Vec<Open>, Vec<Open>) = std::mem::take(&mut self.open)
+            .into_iter()
+            .partition(|open| open.cpu == cpu && open.meanwhile != Meanwhile::Later);
         self.open = left;
+        let is_over = |open: &Open| {
+            open.meanwhile == Meanwhile::Later
+                && done.iter().any(|done| done.range.overlaps(open.range))
+        };
+        self.open.retain(|open| !is_over(open));
         for open in &done {
             self.meaning.set(open.range, open.target);
         }

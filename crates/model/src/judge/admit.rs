@@ -219,7 +219,7 @@ impl Judge<'_> {
         let pieces = self.meaning.pieces(range).into_iter();
         pieces.filter(|piece| piece.translation.is_some()).find_map(|piece| {
             self.first_outside(piece.range, |open| {
-                open.target.is_none() || open.meanwhile == Meanwhile::Idle
+                open.target.is_none() || open.meanwhile != Meanwhile::Accessible
             })
         })
     }

@@ -274,7 +274,9 @@ fn intent(words: &mut Words<'_>) -> Result<Intent, Line> {
     };
     let meanwhile = match words.next() {
         None => Meanwhile::Accessible,
-        Some(word) => named("idle", word, &[("idle", Meanwhile::Idle)])?,
+        Some(word) => {
+            named("idle or later", word, &[("idle", Meanwhile::Idle), ("later", Meanwhile::Later)])?
+        }
     };
     Ok(Intent { range, target, meanwhile })
 }

@@ -83,6 +83,7 @@ impl fmt::Display for Intent {
         match self.meanwhile {
             Meanwhile::Accessible => Ok(()),
             Meanwhile::Idle => f.write_str(" idle"),
+            Meanwhile::Later => f.write_str(" later"),
         }
     }
 }

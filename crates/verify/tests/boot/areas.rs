@@ -12,7 +12,7 @@ const AREAS: &str = "0xffff800100000000";
 fn an_area_can_be_written_and_is_gone_when_it_is_freed() {
     let script = format!(
         "stat; ptdump; vmap 3; poke {AREAS} 0x1234; peek {AREAS}; poke 0xffff800100003000 1; \
-         vunmap {AREAS}; peek {AREAS}; vunmap {AREAS}; stat; ptdump"
+         vunmap {AREAS}; peek {AREAS}; vunmap {AREAS}; purge; stat; ptdump"
     );
     let booted = twelve_gib(&script);
     answers(&booted, "vmap 3", "0xffff800100000000+0x3000");
@@ -84,7 +84,7 @@ fn a_frame_that_was_narrowed_in_the_linear_map_stays_used() {
     let (_, output) = walked.split_once("-> 0x").unwrap();
     let output = u64::from_str_radix(output.split(',').next().unwrap(), 16).unwrap();
     let linear = format!("{:#x}", 0xffff_0000_0000_0000 + output - (1 << 30));
-    let script = format!("stat; vmap 1; ro {linear} 1; vunmap {AREAS}; stat");
+    let script = format!("stat; vmap 1; ro {linear} 1; vunmap {AREAS}; purge; stat");
     let booted = twelve_gib(&script);
     answers(&booted, &format!("vunmap {AREAS}"), "done");
     let [before, after] = booted.stats().try_into().unwrap();

@@ -2,6 +2,7 @@
 //! that costs, and that nothing is left of it when they are gone.
 #![cfg(test)]
 
+mod purge;
 mod set_memory;
 
 use blockmap_verify::console::Stat;
