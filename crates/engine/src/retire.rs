@@ -92,7 +92,7 @@ impl<P: Platform> Space<'_, P> {
             self.empty(one.range);
             self.free_unlinked(one.range);
         }
-        retired.iter_mut().for_each(|one| *one = None);
+        retired.fill_with(|| None);
     }
 
     /// Invalidates all ranges.

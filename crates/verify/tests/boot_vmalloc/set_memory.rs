@@ -13,14 +13,14 @@ use super::{AREA, LIVE, alias, boot, config, effects, none_is_lost};
 /// `mov x0, #42; ret`.
 const CODE: &str = "0xd65f03c0d2800540";
 
-/// Where the alias of the first page of the first area is: the same on every boot of this machine.
-fn first_alias(vmap: &str) -> u64 {
-    alias(boot("", &format!("{vmap}; walk {AREA:#x}")).answer(&format!("walk {AREA:#x}")))
+/// Where the alias of the first page of the first area is: the same on every boot with these options.
+fn first_alias(options: &str, vmap: &str) -> u64 {
+    alias(boot(options, &format!("{vmap}; walk {AREA:#x}")).answer(&format!("walk {AREA:#x}")))
 }
 
 #[test]
 fn two_mib_on_one_physical_run_stay_a_block_in_both_views() {
-    let view = first_alias("vmap 512");
+    let view = first_alias("trace=4096", "vmap 512");
     let script = format!(
         "vmap 512; count on; setmem ro {AREA:#x} 512; setmem rw {AREA:#x} 512; \
          setmem ro {AREA:#x} 512; walk {AREA:#x}; walk {view:#x}; ptdump linear; \
@@ -56,7 +56,7 @@ fn two_mib_on_one_physical_run_stay_a_block_in_both_views() {
 
 #[test]
 fn code_runs_where_it_can_be_written_through_neither_view() {
-    let view = first_alias("vmap 3");
+    let view = first_alias("", "vmap 3");
     let [page, other] = [AREA, view].map(|start| format!("{:#x}", start + 0x1000));
     let script = format!(
         "vmap 3; poke {page} {CODE}; exec {page}; setmem rox {page} 1; exec {page}; \
