@@ -4,6 +4,8 @@ use core::fmt;
 
 use blockmap::vmsa::Change;
 
+use super::Command;
+
 /// An operand of a command, by the name it has in help and errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operand {
@@ -160,8 +162,8 @@ pub(super) enum Verb {
     Vmap,
     Vunmap,
     SetMemory,
-    Areas,
-    Purge,
+    /// A command that takes nothing.
+    Bare(Command<'static>),
     Secret,
     Guard,
     Modules,
@@ -263,8 +265,8 @@ pub(super) const FORMS: [Form; 52] = [
     form("vmap", Verb::Vmap, VMAP, "map free memory in an area, read-write"),
     form("vunmap", Verb::Vunmap, VUNMAP, "free an area; with reset, rights first"),
     form("setmem", Verb::SetMemory, SET_MEMORY, "ro, rw, x, nx, rox, invalid or valid, in an area"),
-    form("areas", Verb::Areas, NONE, "what of the vmalloc range is in use"),
-    form("purge", Verb::Purge, NONE, "have TLBs forget areas that were freed"),
+    form("areas", Verb::Bare(Command::Areas), NONE, "what of the vmalloc range is in use"),
+    form("purge", Verb::Bare(Command::Purge), NONE, "have TLBs forget areas that were freed"),
     form("secret", Verb::Secret, SECRET, "memory that only its owner reaches"),
     form("guard", Verb::Guard, GUARD, "objects in pages of their own: on, off, alloc, free"),
     form("modules", Verb::Modules, NONE, "modules, and the areas of executable memory"),
