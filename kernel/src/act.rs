@@ -87,6 +87,8 @@ impl Monitor<'_> {
             Command::Cpu(Power::Off, cpu) => say(self.system.cpu_off(cpu)),
             Command::Load(Power::On, cpu) => say(self.system.begin_load(cpu)),
             Command::Load(Power::Off, cpu) => self.end_load(cpu),
+            Command::Reader(Power::On, cpu) => say(self.system.begin_reading(cpu)),
+            Command::Reader(Power::Off, cpu) => self.end_reading(cpu),
             Command::Churn(changes, accesses) => self.churn(changes, accesses),
             Command::Writers(changes, spread) => self.writers(changes, spread),
             Command::Repaint => say(self.counted(|| self.system.repaint_pages())),

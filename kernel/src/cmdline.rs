@@ -12,6 +12,7 @@
 //! assert_eq!(complaint.to_string(), "color=blue is not an option of this kernel; ignored");
 //! ```
 
+mod choice;
 mod cpu;
 mod disguise;
 mod owner;
@@ -30,6 +31,7 @@ use crate::trace::MOST_RECORDS;
 use crate::witness;
 use word::{Word, Words};
 
+pub use choice::{AutoHeal, BootMessages, Exit};
 pub use cpu::{AttestedList, MOST_NAMED, ParkFault, SizeChangeOverrides};
 pub use disguise::{Disguise, Disguises};
 pub use owner::GuardPool;
@@ -69,33 +71,14 @@ pub struct Options<'a> {
     /// `change-at-boot=`: a page that is made read-only and writable again at every step of CPUs
     /// coming.
     pub change_at_boot: Option<VirtAddr>,
+    /// `heal=`: whether leaves that became small become large again by themselves.
+    pub heal: AutoHeal,
     /// `semihosting`: how the machine is ended, and whether it can write files of its host.
     pub exit: Exit,
     /// `quiet`: how much is printed before the monitor starts.
     pub boot_messages: BootMessages,
     /// What stands after ` -- `: commands for the monitor, to be run in place of a keyboard's.
     pub monitor: Option<&'a str>,
-}
-
-/// How the machine is ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Exit {
-    /// PSCI turns it off. There is no status to pass on.
-    #[default]
-    Psci,
-    /// A semihosting call ends the emulator, with a status; others write files. Where no emulator
-    /// listens such a call is an undefined instruction.
-    Semihosting,
-}
-
-/// How much is printed before the monitor starts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum BootMessages {
-    /// What was found and what was decided.
-    #[default]
-    Shown,
-    /// Errors and complaints only.
-    Hidden,
 }
 
 /// What is wrong with one word of the command line. It is ignored, and what the word would have
@@ -160,6 +143,8 @@ pub enum Known {
     ParkFault,
     /// `change-at-boot=`.
     ChangeAtBoot,
+    /// `heal=`.
+    Heal,
     /// `semihosting`.
     Semihosting,
     /// `quiet`, as Linux has it.
@@ -183,6 +168,7 @@ impl Known {
         Self::MaxCpus,
         Self::ParkFault,
         Self::ChangeAtBoot,
+        Self::Heal,
         Self::Semihosting,
         Self::Quiet,
     ];
@@ -205,6 +191,7 @@ impl Known {
             Self::MaxCpus => "maxcpus",
             Self::ParkFault => "park-fault",
             Self::ChangeAtBoot => "change-at-boot",
+            Self::Heal => "heal",
             Self::Semihosting => "semihosting",
             Self::Quiet => "quiet",
         }
@@ -227,6 +214,7 @@ impl Known {
             | Self::MaxCpus
             | Self::ParkFault
             | Self::ChangeAtBoot
+            | Self::Heal
             | Self::Semihosting
             | Self::Quiet => same_name(self.name(), name),
         }
@@ -255,6 +243,7 @@ impl Known {
             Self::ParkFault => {
                 "a CPU's number, a colon, and never, late, dead, serror or unstarted"
             }
+            Self::Heal => "auto or off",
             Self::ChangeAtBoot => "an address of the linear map",
             Self::NoSizeChangeList | Self::Semihosting | Self::Quiet => "no value",
         }
@@ -291,6 +280,8 @@ impl Known {
             (Self::ChangeAtBoot, Some(value)) => {
                 options.change_at_boot = Some(VirtAddr::new(number(value)?));
             }
+            (Self::Heal, Some("auto")) => options.heal = AutoHeal::On,
+            (Self::Heal, Some("off")) => options.heal = AutoHeal::Off,
             (Self::Semihosting, None) => options.exit = Exit::Semihosting,
             (Self::Quiet, None) => options.boot_messages = BootMessages::Hidden,
             (
@@ -305,6 +296,7 @@ impl Known {
                 | Self::CpuDisguise
                 | Self::MaxCpus
                 | Self::ParkFault
+                | Self::Heal
                 | Self::ChangeAtBoot,
                 _,
             )
@@ -375,6 +367,7 @@ impl Default for Options<'_> {
             max_cpus: None,
             park_fault: None,
             change_at_boot: None,
+            heal: AutoHeal::default(),
             exit: Exit::default(),
             boot_messages: BootMessages::default(),
             monitor: None,

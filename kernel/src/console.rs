@@ -64,16 +64,6 @@ pub(crate) fn read_byte() -> Option<u8> {
     uart.read_word().ok().flatten()
 }
 
-/// Waits for a byte to be typed.
-pub(crate) fn wait_byte() -> u8 {
-    loop {
-        match read_byte() {
-            Some(byte) => return byte,
-            None => Yield::relax(),
-        }
-    }
-}
-
 /// Takes the console away from whoever is using it: for reports of something that may have happened
 /// while the console was in use, and after which nothing goes on.
 pub(crate) fn seize() {

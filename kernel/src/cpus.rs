@@ -6,6 +6,7 @@ mod announce;
 mod job;
 mod load;
 mod park;
+mod reader;
 mod set;
 mod start;
 mod writers;

@@ -6,6 +6,8 @@
 //! One that never gets there is healed after [`MOST_STEPS`] steps all the same: of a part in which
 //! something ends again and again, what has not been split meanwhile is large again.
 //!
+//! The kernel makes ten steps a second while it waits for somebody to type.
+//!
 //! Parts are whole slots, because a page that is given back may be the last that a block of a whole
 //! slot waits for.
 

@@ -99,6 +99,8 @@ pub enum Command<'a> {
     Cpu(Power, u32),
     /// `load on|off CPU`: have a CPU read and write frames all over memory, or relieve it.
     Load(Power, u32),
+    /// `reader on|off CPU`: have a CPU read all tables of the linear map again and again, or relieve it.
+    Reader(Power, u32),
     /// `churn CHANGES [ACCESSES]`: split, narrow and restore so many pages all over memory; before
     /// each change wait for so many accesses of the loads.
     Churn(u64, u64),
@@ -168,6 +170,7 @@ impl Command<'_> {
             | Self::Strategy
             | Self::Cpu(..)
             | Self::Load(..)
+            | Self::Reader(..)
             | Self::Count(_)
             | Self::Cmdline
             | Self::Poweroff(_) => false,

@@ -17,7 +17,7 @@ pub(crate) fn serve(monitor: &Monitor<'_>, script: Option<&str>) -> ! {
     let mut editor = LineEditor::new();
     prompt();
     loop {
-        let reaction = editor.press(console::wait_byte());
+        let reaction = editor.press(wait_byte(monitor));
         console::print(format_args!("{reaction}"));
         match reaction {
             Reaction::Finished(line) => {
@@ -26,6 +26,16 @@ pub(crate) fn serve(monitor: &Monitor<'_>, script: Option<&str>) -> ! {
             }
             Reaction::Cancelled => prompt(),
             Reaction::Nothing | Reaction::Added(_) | Reaction::Erased(_) | Reaction::Refused => {}
+        }
+    }
+}
+
+/// Waits for a byte to be typed; meanwhile the map heals.
+fn wait_byte(monitor: &Monitor<'_>) -> u8 {
+    loop {
+        match console::read_byte() {
+            Some(byte) => return byte,
+            None => monitor.rest(),
         }
     }
 }

@@ -94,6 +94,16 @@ impl Monitor<'_> {
         say(result);
     }
 
+    /// Relieves a CPU that reads tables, and says what it read.
+    pub(super) fn end_reading(&self, cpu: u32) {
+        let result = self.system.end_reading(cpu);
+        if result.is_ok() {
+            let (passes, wrong) = per_cpu::of(cpu).job.done();
+            println!("reader: {passes} passes, {wrong} of them wrong");
+        }
+        say(result);
+    }
+
     /// Changes pages all over memory, and sees after each step that what was asked for is in force.
     pub(super) fn churn(&self, changes: u64, accesses: u64) {
         say(self.churn_pages(changes, accesses));

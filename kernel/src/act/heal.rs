@@ -1,10 +1,11 @@
 //! `heal`: leaves that were made small are made large again.
 
 use blockmap::Collapsed;
+use blockmap_kernel::cmdline::AutoHeal;
 use blockmap_kernel::monitor::Heal;
 
 use super::Monitor;
-use crate::console::println;
+use crate::console::{self, println};
 
 impl Monitor<'_> {
     /// Heals what waits for it, or everything, and says what came of it.
@@ -19,6 +20,15 @@ impl Monitor<'_> {
             }
             Err(error) => println!("refused: {error}"),
         }
+    }
+
+    /// Nothing is to be done at this moment: the map heals, unless it is not to by itself.
+    pub(crate) fn rest(&self) {
+        match self.command_line.options().heal {
+            AutoHeal::On => self.system.heal_a_step(),
+            AutoHeal::Off => {}
+        }
+        console::pause();
     }
 
     /// What came of healing so far, for `stat`.

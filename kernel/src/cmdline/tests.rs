@@ -31,7 +31,7 @@ fn an_empty_line_asks_for_the_defaults() {
 fn every_option_sets_what_it_is_about() {
     let all = options(
         "rodata=off debug_pagealloc=on fail-tables=0x10 trace=1000 referee=7 semihosting quiet \
-         maxcpus=3 park-fault=2:late size-change=never change-at-boot=0x7000 \
+         heal=off maxcpus=3 park-fault=2:late size-change=never change-at-boot=0x7000 \
          guard-pool=early hotplug=0x8000000",
     );
     let expected = Options {
@@ -48,6 +48,7 @@ fn every_option_sets_what_it_is_about() {
         max_cpus: Some(3),
         park_fault: Some((2, ParkFault::Late)),
         change_at_boot: Some(VirtAddr::new(0x7000)),
+        heal: AutoHeal::Off,
         exit: Exit::Semihosting,
         boot_messages: BootMessages::Hidden,
         monitor: None,

@@ -4,7 +4,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 use blockmap::vmsa::machine::VirtAddr;
 
-use super::{load, writers};
+use super::{load, reader, writers};
 use crate::run;
 
 /// What a CPU is to do, and how far it has come.
@@ -32,6 +32,8 @@ pub(crate) enum Order {
     Load,
     /// Change the pages of its list.
     Change,
+    /// Read the tables of the linear map.
+    Read,
     /// Leave the kernel's tables.
     Leave,
 }
@@ -56,6 +58,7 @@ impl Job {
             0 => Order::Wait,
             1 => Order::Load,
             2 => Order::Change,
+            4 => Order::Read,
             _ => Order::Leave,
         }
     }
@@ -67,6 +70,7 @@ impl Job {
             Order::Load => 1,
             Order::Change => 2,
             Order::Leave => 3,
+            Order::Read => 4,
         };
         self.order.store(number, Ordering::Release);
     }
@@ -82,6 +86,13 @@ impl Job {
         self.accesses.store(0, Ordering::Relaxed);
         self.wrong.store(0, Ordering::Relaxed);
         self.set_order(Order::Load);
+    }
+
+    /// Has the CPU read the tables, from its next turn on.
+    pub(super) fn begin_reading(&self) {
+        self.accesses.store(0, Ordering::Relaxed);
+        self.wrong.store(0, Ordering::Relaxed);
+        self.set_order(Order::Read);
     }
 
     /// The CPU is to make so many changes to the pages that the page at `list` names, once it
@@ -150,6 +161,20 @@ impl Job {
     /// Whether the CPU is at it.
     pub(crate) fn is_busy(&self) -> bool {
         self.busy.load(Ordering::Acquire) != 0
+    }
+
+    /// On the CPU itself: reads the tables until told to stop.
+    pub(super) fn read(&self) {
+        self.busy.store(1, Ordering::Relaxed);
+        // As in `end_load`.
+        fence(Ordering::SeqCst);
+        let mapped = run::system().map(reader::pass);
+        while self.order() == Order::Read {
+            let is_same = run::system().map(reader::pass) == mapped;
+            self.wrong.fetch_add(u64::from(!is_same), Ordering::Relaxed);
+            self.accesses.fetch_add(1, Ordering::Relaxed);
+        }
+        self.busy.store(0, Ordering::Release);
     }
 
     /// On the CPU itself: reads and writes until told to stop.

@@ -232,6 +232,7 @@ extern "C" fn secondary_main() -> ! {
             Order::Wait => interrupts::wait_unless(|| data.job.order() != Order::Wait),
             Order::Load => data.job.run(),
             Order::Change => data.job.change(),
+            Order::Read => data.job.read(),
             Order::Leave => {
                 data.job.set_order(Order::Wait);
                 room::leave();

@@ -4,6 +4,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use blockmap::machine::VirtRange;
 use blockmap::{CollapseError, Collapsed};
+use blockmap_hw::{frequency_hz, ticks};
 use blockmap_kernel::heal::{Queue, Which};
 
 use super::address_map::LINEAR;
@@ -19,7 +20,12 @@ pub(super) struct Healing {
     queue: Lock<Queue>,
     tables: AtomicU64,
     runs: AtomicU64,
+    /// When the next step is due, by the counter of ticks.
+    due: AtomicU64,
 }
+
+/// How many steps there are in a second.
+const STEPS_A_SECOND: u64 = 10;
 
 /// What came of healing since the machine started, and what waits.
 #[derive(Clone, Copy, Debug)]
@@ -35,8 +41,8 @@ pub(crate) struct Healed {
 impl Healing {
     /// Nothing waits.
     pub(super) const fn new() -> Self {
-        let (tables, runs) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { queue: Lock::new(Queue::new()), tables, runs }
+        let [tables, runs, due] = [const { AtomicU64::new(0) }; 3];
+        Self { queue: Lock::new(Queue::new()), tables, runs, due }
     }
 
     fn with<T>(&self, what: impl FnOnce(&mut Queue) -> T) -> T {
@@ -69,11 +75,28 @@ impl System<'_> {
     pub(crate) fn heal(&self) -> Result<Collapsed, CollapseError> {
         let mut done = Collapsed::default();
         while let Some(slot) = self.healing.with(|queue| queue.take(Which::All)) {
-            let more = self.heal_range(slot).inspect_err(|_| self.heal_later(slot))?;
-            done.tables += more.tables;
-            done.runs += more.runs;
+            done = done.and(self.heal_slot(slot)?);
         }
         Ok(done)
+    }
+
+    /// To be called again and again by a CPU that has nothing else to do: makes a step of healing
+    /// when one is due, ten times a second, and of the parts that are quiet takes one slot at most.
+    pub(crate) fn heal_a_step(&self) {
+        let now = ticks();
+        if now < self.healing.due.load(Ordering::Relaxed) {
+            return;
+        }
+        self.healing.due.store(now + frequency_hz() / STEPS_A_SECOND, Ordering::Relaxed);
+        let ripe = self.healing.with(|queue| {
+            queue.step();
+            queue.take(Which::Ripe)
+        });
+        if let Some(slot) = ripe {
+            self.recording().note("heal, by itself");
+            // Whoever wants to know why it was not healed asks for it.
+            let _ = self.heal_slot(slot);
+        }
     }
 
     /// Makes leaves of all memory that the linear map shows large again, whatever made them small.
@@ -97,10 +120,22 @@ impl System<'_> {
         }
     }
 
-    fn heal_range(&self, range: VirtRange) -> Result<Collapsed, CollapseError> {
+    /// How many bytes the linear map maps, valid or not: read as anybody may, while it changes.
+    pub(crate) fn linear_bytes(&self) -> u64 {
+        let reader = self.space().reader();
+        let stat = self.tree(&reader).within(LINEAR).stat();
+        stat.mapped_bytes() + stat.invalid_bytes()
+    }
+
+    fn heal_slot(&self, slot: VirtRange) -> Result<Collapsed, CollapseError> {
         // No address is to translate to anything else: nothing is intended.
-        let done = self.space().collapse(range, &Self::may_park())?;
-        self.healing.count(done);
-        Ok(done)
+        let result = self.space().collapse(slot, &Self::may_park());
+        match result {
+            Ok(done) => self.healing.count(done),
+            // Where no size changes, nothing ever became smaller.
+            Err(CollapseError::SizeChange(_)) => self.healing.with(Queue::clear),
+            Err(_) => self.heal_later(slot),
+        }
+        result
     }
 }

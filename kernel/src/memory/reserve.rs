@@ -9,6 +9,10 @@ use crate::lock::Lock;
 /// The most tables that stay here when nobody wants them: more go back to where they came from.
 const MOST_KEPT: u32 = 64;
 
+/// So many are kept of those that were tables before: enough to take a page out of its GiB, and to
+/// make the GiB whole again, wherever others are parked for it.
+const KEPT: u32 = 8;
+
 /// Tables that are ready to be taken, as many as anybody wants.
 #[derive(Debug)]
 pub(super) struct Reserve {
@@ -37,6 +41,16 @@ impl Reserve {
             }
         }
         TopUp::Enough
+    }
+
+    /// Keeps what was a table, if there are few. Tells whether it did.
+    pub(super) fn keep(&self, machine: &impl Machine, table: PhysAddr) -> bool {
+        let mut chain = self.chain.lock();
+        let is_short = chain.free() < KEPT;
+        if is_short {
+            chain.add(machine, table);
+        }
+        is_short
     }
 
     /// Gives what is there beyond the most that is kept to `free`.

@@ -192,6 +192,7 @@ pub(super) enum Verb {
     Strategy,
     Cpu,
     Load,
+    Reader,
     Churn,
     Writers,
     Repaint,
@@ -295,6 +296,7 @@ pub(super) const FORMS: [Form; 52] = [
     form("strategy", Verb::Strategy, NONE, "how sizes of live leaves change, and why"),
     form("cpu", Verb::Cpu, CPU_ON_OFF, "start a CPU, or have it leave"),
     form("load", Verb::Load, CPU_ON_OFF, "have a CPU read and write all over memory"),
+    form("reader", Verb::Reader, CPU_ON_OFF, "have a CPU read the tables all the time"),
     form("churn", Verb::Churn, CHURN, "split, narrow and restore pages here and there"),
     form("writers", Verb::Writers, WRITERS, "all CPUs change pages, each its own slot's"),
     form(

@@ -115,6 +115,7 @@ fn command<'a>(
         Verb::Strategy => Command::Strategy,
         Verb::Cpu => Command::Cpu(operands.power()?, operands.cpu()?),
         Verb::Load => Command::Load(operands.power()?, operands.cpu()?),
+        Verb::Reader => Command::Reader(operands.power()?, operands.cpu()?),
         Verb::Churn => Command::Churn(operands.number()?, operands.accesses()?),
         Verb::Writers => Command::Writers(operands.number()?, operands.spread()?),
         Verb::Repaint => operands.leaves().map(|()| Command::Repaint)?,

@@ -95,7 +95,9 @@ impl<'a> Platform for System<'a> {
 
     fn free_table(&self, table: PhysAddr) {
         self.end_table(table);
-        self.give_back(table);
+        if !self.reserve.keep(self.cpu.silent(), table) {
+            self.give_back(table);
+        }
     }
 
     fn quiesce(&self, may_park: &MayPark, switch: &Switch) -> Result<(), NotParked> {
