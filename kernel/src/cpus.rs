@@ -27,6 +27,7 @@ pub(crate) use announce::announce;
 pub(crate) use job::Job;
 pub(crate) use load::wait_for_accesses;
 pub(crate) use park::{MayPark, MayParkError, parkings, with_others_parked};
+pub(crate) use reader::{begin_reading, end_reading};
 pub(crate) use set::admitted;
 pub(crate) use start::start_all;
 pub(crate) use writers::Written;

@@ -111,6 +111,8 @@ pub enum Command<'a> {
     Repaint,
     /// `heal [all]`: make leaves large again that were made small.
     Heal(Heal),
+    /// `idle SECONDS`: wait so long as the prompt waits for a key: meanwhile the map heals.
+    Idle(u64),
     /// `count on|off`: after each command that changes the tables, say what it cost: in cycles, or
     /// in effects while these are recorded.
     Count(Power),
@@ -129,6 +131,7 @@ impl Command<'_> {
             | Self::Writers(..)
             | Self::Repaint
             | Self::Heal(_)
+            | Self::Idle(_)
             | Self::Protect(..)
             | Self::Atomic(..)
             | Self::Split(_)

@@ -95,8 +95,8 @@ impl Monitor<'_> {
     }
 
     /// Relieves a CPU that reads tables, and says what it read.
-    pub(super) fn end_reading(&self, cpu: u32) {
-        let result = self.system.end_reading(cpu);
+    pub(super) fn end_reading(cpu: u32) {
+        let result = cpus::end_reading(cpu);
         if result.is_ok() {
             let (passes, wrong) = per_cpu::of(cpu).job.done();
             println!("reader: {passes} passes, {wrong} of them wrong");

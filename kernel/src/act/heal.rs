@@ -1,6 +1,7 @@
 //! `heal`: leaves that were made small are made large again.
 
 use blockmap::Collapsed;
+use blockmap_hw::{frequency_hz, ticks};
 use blockmap_kernel::cmdline::AutoHeal;
 use blockmap_kernel::monitor::Heal;
 
@@ -20,6 +21,15 @@ impl Monitor<'_> {
             }
             Err(error) => println!("refused: {error}"),
         }
+    }
+
+    /// Waits so long as one waits for a key.
+    pub(super) fn idle(&self, seconds: u64) {
+        let (begun, limit) = (ticks(), frequency_hz().saturating_mul(seconds));
+        while ticks().wrapping_sub(begun) < limit {
+            self.rest();
+        }
+        println!("done");
     }
 
     /// Nothing is to be done at this moment: the map heals, unless it is not to by itself.

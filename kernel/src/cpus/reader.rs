@@ -13,35 +13,33 @@ use crate::memory::System;
 /// How often a reader lets others look whether there is one, between two passes.
 const PAUSES: u32 = 64;
 
-impl System<'static> {
-    /// Has a CPU read all tables until [`System::end_reading`].
-    pub(crate) fn begin_reading(&self, cpu: u32) -> Result<(), LoadError> {
-        if cpu >= announced() || !ADMITTED.has(cpu) || cpu == own() {
-            return Err(LoadError::NotThere(cpu));
-        }
-        let job = &per_cpu::of(cpu).job;
-        if job.order() != Order::Wait {
-            return Err(LoadError::Loaded(cpu));
-        }
-        job.begin_reading();
-        gic::send(Ipi::Wake, cpu);
-        Ok(())
+/// Has a CPU read all tables until [`end_reading`].
+pub(crate) fn begin_reading(cpu: u32) -> Result<(), LoadError> {
+    if cpu >= announced() || !ADMITTED.has(cpu) || cpu == own() {
+        return Err(LoadError::NotThere(cpu));
     }
+    let job = &per_cpu::of(cpu).job;
+    if job.order() != Order::Wait {
+        return Err(LoadError::Loaded(cpu));
+    }
+    job.begin_reading();
+    gic::send(Ipi::Wake, cpu);
+    Ok(())
+}
 
-    /// Relieves a CPU. Nothing happens where nothing is read.
-    pub(crate) fn end_reading(&self, cpu: u32) -> Result<(), LoadError> {
-        if cpu >= announced() {
-            return Err(LoadError::NotThere(cpu));
-        }
-        let job = &per_cpu::of(cpu).job;
-        if job.order() == Order::Read {
-            job.end_load();
-        }
-        if !wait_until(|| !job.is_busy()) {
-            return Err(LeaveError::Stuck(cpu).into());
-        }
-        Ok(())
+/// Relieves a CPU. Nothing happens where nothing is read.
+pub(crate) fn end_reading(cpu: u32) -> Result<(), LoadError> {
+    if cpu >= announced() {
+        return Err(LoadError::NotThere(cpu));
     }
+    let job = &per_cpu::of(cpu).job;
+    if job.order() == Order::Read {
+        job.end_load();
+    }
+    if !wait_until(|| !job.is_busy()) {
+        return Err(LeaveError::Stuck(cpu).into());
+    }
+    Ok(())
 }
 
 /// Reads all tables of the linear map: how many bytes they map, valid or not.

@@ -136,6 +136,9 @@ impl System<'static> {
         (0..MOST_PAGES).map(|place| word(list, place)).take_while(|page| *page != 0).for_each(
             |page| {
                 self.give_frame(VirtAddr::new(page));
+                if let Some(page) = VirtRange::new(VirtAddr::new(page), FRAME_BYTES) {
+                    self.heal_later(page);
+                }
             },
         );
         self.give_frame(list);

@@ -59,6 +59,8 @@ pub enum Operand {
     Leaves,
     /// Whether to heal everything; may be left out.
     Heal,
+    /// A number of seconds.
+    Seconds,
     /// A number of changes.
     Changes,
     /// Whether several CPUs change pages of the same slot; may be left out.
@@ -86,6 +88,7 @@ impl Operand {
             Self::Change => "ro, rw, nx, x, invalid or valid",
             Self::Leaves | Self::Mapped => "pages",
             Self::Heal => "all",
+            Self::Seconds => "a number of seconds",
             Self::Changes => "a number of changes",
             Self::Spread => "same",
             Self::Accesses => "a number of accesses",
@@ -134,6 +137,7 @@ impl Operand {
             Self::OnOff => "on|off",
             Self::Leaves => "pages",
             Self::Heal => "[all]",
+            Self::Seconds => "SECONDS",
             Self::Changes => "CHANGES",
             Self::Spread => "[same]",
             Self::Accesses => "[ACCESSES]",
@@ -197,6 +201,7 @@ pub(super) enum Verb {
     Writers,
     Repaint,
     Heal,
+    Idle,
     Count,
     Cmdline,
     Poweroff,
@@ -250,7 +255,7 @@ const fn form(
     Form { name, verb, operands, says }
 }
 
-pub(super) const FORMS: [Form; 52] = [
+pub(super) const FORMS: [Form; 53] = [
     form("help", Verb::Help, NONE, "this list"),
     form("ptdump", Verb::Ptdump, &[Operand::Scope], "the map, in runs of equal leaves"),
     form("stat", Verb::Stat, NONE, "leaves of each size, tables, frames"),
@@ -306,6 +311,7 @@ pub(super) const FORMS: [Form; 52] = [
         "pages instead of blocks, with all others parked",
     ),
     form("heal", Verb::Heal, &[Operand::Heal], "make leaves large again that became small"),
+    form("idle", Verb::Idle, &[Operand::Seconds], "wait as for a key: the map heals"),
     form("count", Verb::Count, &[Operand::OnOff], "say what each change of the tables costs"),
     form("cmdline", Verb::Cmdline, NONE, "the command line, and what is wrong with it"),
     form("poweroff", Verb::Poweroff, &[Operand::Status], "end the machine"),

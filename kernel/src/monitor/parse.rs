@@ -120,6 +120,7 @@ fn command<'a>(
         Verb::Writers => Command::Writers(operands.number()?, operands.spread()?),
         Verb::Repaint => operands.leaves().map(|()| Command::Repaint)?,
         Verb::Heal => Command::Heal(operands.heal()?),
+        Verb::Idle => Command::Idle(operands.number()?),
         Verb::Count => Command::Count(operands.power()?),
         Verb::Cmdline => Command::Cmdline,
         Verb::Poweroff => Command::Poweroff(operands.status()?),

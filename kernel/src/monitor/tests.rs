@@ -178,6 +178,7 @@ fn a_form_has_the_operands_its_command_reads() {
                 | Operand::Times
                 | Operand::Cpu
                 | Operand::Changes
+                | Operand::Seconds
                 | Operand::Accesses
                 | Operand::Secret
                 | Operand::Number
@@ -231,7 +232,7 @@ fn the_readme_shows_the_same_help() {
 
 /// The commands that may change tables.
 const CHANGING: &str = "ro rw nx atomic x invalid valid split vmap vunmap churn writers \
-                        repaint heal secret modload modunload jit jitfree slot slotfree \
+                        repaint heal idle secret modload modunload jit jitfree slot slotfree \
                         guard setmem purge share hotadd hotremove dataalias";
 
 #[test]
@@ -256,6 +257,7 @@ fn a_trace_names_the_commands_that_change_tables() {
                 | Operand::Pack
                 | Operand::Instruction
                 | Operand::Slot
+                | Operand::Seconds
                 | Operand::Changes => " 4096",
                 Operand::Scope
                 | Operand::Argument
