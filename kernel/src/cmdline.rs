@@ -153,7 +153,7 @@ pub enum Known {
 
 impl Known {
     /// All options.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Rodata,
         Self::DebugPagealloc,
         Self::GuardPool,

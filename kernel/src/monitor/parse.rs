@@ -65,15 +65,16 @@ pub fn parse(text: &str) -> Result<Command<'_>, ParseError<'_>> {
         .iter()
         .find(|form| form.name == name)
         .ok_or(ParseError { form: None, wrong: Wrong::Name(name) })?;
-    command(form, words).map_err(|wrong| ParseError { form: Some(form), wrong })
+    let mut operands = Operands { form, words, taken: 0 };
+    let whole = command(form.verb, &mut operands).and_then(|command| operands.end(command));
+    whole.map_err(|wrong| ParseError { form: Some(form), wrong })
 }
 
 fn command<'a>(
-    form: &Form,
-    words: impl Iterator<Item = &'a str>,
+    verb: Verb,
+    operands: &mut Operands<'_, impl Iterator<Item = &'a str>>,
 ) -> Result<Command<'a>, Wrong<'a>> {
-    let mut operands = Operands { form, words, taken: 0 };
-    let command = match form.verb {
+    Ok(match verb {
         Verb::Help => Command::Help,
         Verb::Ptdump => Command::Ptdump(operands.scope()?),
         Verb::Stat => Command::Stat,
@@ -124,11 +125,7 @@ fn command<'a>(
         Verb::Count => Command::Count(operands.power()?),
         Verb::Cmdline => Command::Cmdline,
         Verb::Poweroff => Command::Poweroff(operands.status()?),
-    };
-    match operands.words.next() {
-        None => Ok(command),
-        Some(extra) => Err(Wrong::Extra(extra)),
-    }
+    })
 }
 
 /// The words after a command's name, read as what its form says they are.
@@ -139,6 +136,14 @@ pub(super) struct Operands<'f, W> {
 }
 
 impl<'a, W: Iterator<Item = &'a str>> Operands<'_, W> {
+    /// `command`, if all words belong to it.
+    fn end(&mut self, command: Command<'a>) -> Result<Command<'a>, Wrong<'a>> {
+        match self.words.next() {
+            None => Ok(command),
+            Some(extra) => Err(Wrong::Extra(extra)),
+        }
+    }
+
     /// The next operand: what `read` makes of its word, or `default` where it may be left out and
     /// is.
     pub(super) fn next<T>(
