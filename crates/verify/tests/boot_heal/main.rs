@@ -76,18 +76,19 @@ fn ranges_of_any_length_and_place_go_back_into_their_blocks() {
     println!("BLOCKMAP_SEED={seed} replays it");
     for way in WAYS {
         let mut draw = Draw::new(seed);
-        let changes: String = (0..12)
+        let changes: Vec<String> = (0..12)
             .map(|_| {
                 // Beyond the GiB that has the kernel's own memory.
                 let page = (1 << 18) + draw.below(3 << 18) - 1024;
                 let most = draw.one(&[8, 1024]);
                 let pages = 1 + draw.below(most);
                 let at = LINEAR + page * 4096;
-                format!("ro {at:#x} {pages}; rw {at:#x} {pages}; ")
+                format!("ro {at:#x} {pages}; rw {at:#x} {pages}")
             })
             .collect();
+        let changes = changes.join("; ");
         let script = format!(
-            "ptdump linear; stat; {changes}ptdump linear; stat; heal; ptdump linear; stat; poweroff"
+            "ptdump linear; stat; {changes}; ptdump linear; stat; heal; ptdump linear; stat; poweroff"
         );
         is_as_at_boot(&boot(way, &script));
     }
