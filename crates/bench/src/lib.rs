@@ -1,0 +1,15 @@
+//! What the engine costs as a library on a host, counted beside other libraries on the same work;
+//! how far a TLB reaches over its maps; how cost grows with memory; and the plots of all that.
+//!
+//! [`row`] lists what is counted, once for every [`subject`]. `benches/count.rs` counts it in
+//! instructions, `benches/time.rs` in time; `cargo xtask bench host` runs both.
+#![forbid(unsafe_code)]
+
+pub mod draw;
+pub mod engine;
+#[cfg(bench)]
+pub mod peers;
+pub mod rate;
+pub mod row;
+pub mod subject;
+pub mod work;
