@@ -1,9 +1,13 @@
-//! `cargo xtask bench kernel`: what the kernel's operations cost, counted in instructions and effects
-//! on an emulator that counts them, beside Linux's figures.
+//! `cargo xtask bench`: what operations cost. `host` has the engine as a library, beside others, and
+//! `plots` draws.
 //!
-//! Each row is a command of the monitor, given twice in one boot: where nothing is recorded, for its
-//! instructions; and somewhere else while effects are recorded, for those.
+//! `kernel`: what the kernel's operations cost, counted in instructions and effects on an emulator
+//! that counts them, beside Linux's figures. Each row is a command of the monitor, given twice in
+//! one boot: where nothing is recorded, for its instructions; and somewhere else while effects are
+//! recorded, for those.
 
+mod host;
+mod host_page;
 mod row;
 mod table;
 
@@ -35,6 +39,11 @@ enum What {
         #[arg(long)]
         check: bool,
     },
+    /// The engine on this machine, in instructions under valgrind, beside other libraries; writes
+    /// docs/performance-host.md.
+    Host(host::Options),
+    /// Draws docs/plots: tables against memory, TLB reach, cost beside Linux; writes docs/reach.md.
+    Plots,
 }
 
 /// Where the figures are kept.
@@ -48,7 +57,14 @@ const LIMIT: Duration = Duration::from_secs(300);
 /// When a machine does not run, or two runs of it differ; with `--check` also when something became
 /// dearer.
 pub fn run(options: &Options) -> Result<ExitCode> {
-    let What::Kernel { json, check } = options.what;
+    match &options.what {
+        What::Kernel { json, check } => kernel(*json, *check),
+        What::Host(options) => host::run(options),
+        What::Plots => host::plots(),
+    }
+}
+
+fn kernel(json: bool, check: bool) -> Result<ExitCode> {
     setup::bare_metal_target()?;
     setup::qemu()?;
     let mut rows = Vec::new();

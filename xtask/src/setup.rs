@@ -16,6 +16,9 @@ use crate::workspace::{BARE_METAL, cargo, root, target_dir};
 /// The Debian package that has the arm64 machine.
 const QEMU_PACKAGE: &str = "qemu-system-arm";
 
+/// The program that counts instructions, and its package.
+const VALGRIND: &str = "valgrind";
+
 /// Sees to it that the toolchain at hand builds for the bare-metal target.
 ///
 /// # Errors
@@ -53,25 +56,41 @@ pub fn qemu() -> Result<()> {
     if qemu::is_overridden() {
         bail!("{} names no QEMU that starts", qemu::OVERRIDE);
     }
-    if !runs("apt-get", &["--version"]) {
-        bail!(
-            "{} is missing; install it with this system's package manager (Debian: {QEMU_PACKAGE})",
-            qemu::PROGRAM
-        );
-    }
-    if !is_root() {
-        bail!(
-            "{} is missing; type: sudo apt-get install --no-install-recommends {QEMU_PACKAGE}",
-            qemu::PROGRAM
-        );
-    }
-    announce(&format!("the package {QEMU_PACKAGE}, by apt-get"));
-    apt_get(&["update"])?;
-    apt_get(&["install", "--yes", "--no-install-recommends", QEMU_PACKAGE])?;
+    package(qemu::PROGRAM, QEMU_PACKAGE)?;
     if qemu::version().is_none() {
         bail!("{QEMU_PACKAGE} is installed, and still {} does not start", qemu::PROGRAM);
     }
     Ok(())
+}
+
+/// Sees to it that valgrind, which counts instructions, can be started.
+///
+/// # Errors
+/// As [`qemu`].
+pub fn valgrind() -> Result<()> {
+    if runs(VALGRIND, &["--version"]) {
+        return Ok(());
+    }
+    package(VALGRIND, VALGRIND)?;
+    if !runs(VALGRIND, &["--version"]) {
+        bail!("{VALGRIND} is installed, and still does not start");
+    }
+    Ok(())
+}
+
+/// Installs a Debian package, which has `program`.
+fn package(program: &str, package: &str) -> Result<()> {
+    if !runs("apt-get", &["--version"]) {
+        bail!(
+            "{program} is missing; install it with this system's package manager (Debian: {package})"
+        );
+    }
+    if !is_root() {
+        bail!("{program} is missing; type: sudo apt-get install --no-install-recommends {package}");
+    }
+    announce(&format!("the package {package}, by apt-get"));
+    apt_get(&["update"])?;
+    apt_get(&["install", "--yes", "--no-install-recommends", package])
 }
 
 /// Sees that the toolchain at hand has the formatter and the linter.

@@ -5,9 +5,8 @@ mod counted {
     use std::hint::black_box;
 
     use blockmap_bench::row;
-    use gungraun::{
-        Callgrind, EntryPoint, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group,
-    };
+    use gungraun::prelude::*;
+    use gungraun::{Callgrind, EntryPoint};
 
     /// What is counted: this function, and what it calls.
     #[inline(never)]
@@ -18,8 +17,7 @@ mod counted {
     #[library_benchmark]
     #[benches::row(iter = 0..row::all().len())]
     fn count(number: usize) {
-        let rows = row::all();
-        let row = rows[number];
+        let row = row::all()[number];
         if let Err(failed) = (row.run)(&mut |work| measured(work)) {
             // No figure, and the reader is told why.
             panic!("{}, {}: {failed:?}", row.work, row.subject);
@@ -28,8 +26,10 @@ mod counted {
 
     library_benchmark_group!(
         name = rows,
-        config = LibraryBenchmarkConfig::default()
-            .tool(Callgrind::default().entry_point(EntryPoint::Custom("*measured*".to_owned()))),
+        config = LibraryBenchmarkConfig::default().tool(
+            Callgrind::with_args(["--cache-sim=no"])
+                .entry_point(EntryPoint::Custom("*measured*".to_owned()))
+        ),
         benchmarks = count
     );
 }

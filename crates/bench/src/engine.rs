@@ -4,11 +4,10 @@ use std::cell::Cell;
 
 use blockmap::host::{Host, MAY_PARK};
 use blockmap::machine::{Event, PhysAddr, VirtAddr, VirtRange};
-use blockmap::vmsa::{
-    Access, Attributes, Change, Geometry, Leaves, MemoryIndex, Shareability, bits,
-};
+use blockmap::vmsa::{Access, Attributes, Change, Leaves, MemoryIndex, Shareability, bits};
 use blockmap::{Collapsed, Mapping, Space};
 
+use crate::platform::Known;
 use crate::subject::{Part, Refused, Subject, Tree};
 
 /// Where memory starts, and where it appears.
@@ -22,8 +21,7 @@ pub struct Engine;
 /// A tree of the engine's.
 #[derive(Debug)]
 pub struct EngineTree<'m> {
-    host: &'m Host<'m>,
-    space: Space<'m, Host<'m>>,
+    space: Space<'m, Known<'m>>,
 }
 
 impl Subject for Engine {
@@ -31,12 +29,13 @@ impl Subject for Engine {
     type Tree<'m> = EngineTree<'m>;
 
     fn with_tree<R>(tables: usize, work: impl FnOnce(&mut EngineTree<'_>) -> R) -> R {
-        let geometry = Geometry::KERNEL_4K_48;
+        let geometry = Known::GEOMETRY;
         let words = vec![Cell::new(0); tables * usize::from(geometry.granule().entries())];
         let ignore = |_: &Event| ();
         let host = Host::new(geometry, &words, &ignore);
         let root = host.new_root().unwrap_or(Host::BASE);
-        work(&mut EngineTree { host: &host, space: Space::new(&host, root) })
+        let host = Known::new(host);
+        work(&mut EngineTree { space: Space::new(&host, root) })
     }
 }
 
@@ -52,14 +51,14 @@ pub fn range(part: Part) -> Result<VirtRange, Refused> {
 impl<'m> EngineTree<'m> {
     /// The space.
     #[must_use]
-    pub const fn space(&self) -> &Space<'m, Host<'m>> {
+    pub const fn space(&self) -> &Space<'m, Known<'m>> {
         &self.space
     }
 
     /// How many tables there are.
     #[must_use]
     pub fn tables(&self) -> u32 {
-        self.host.tables_in_use()
+        self.space.platform().host().tables_in_use()
     }
 
     /// Makes memory read-write again.
@@ -120,7 +119,7 @@ impl Tree for EngineTree<'_> {
 
     fn is_writable(&self, offset: u64) -> bool {
         let reader = self.space.reader();
-        let tree = blockmap::dump::Tree::new(self.space.geometry(), self.space.root(), &reader);
+        let tree = blockmap::dump::Tree::new(Known::GEOMETRY, self.space.root(), &reader);
         let walk = tree.walk(LINEAR.wrapping_add(offset));
         let leaf = walk.output().and(walk.last());
         leaf.is_some_and(|leaf| leaf.word & bits::READ_ONLY == 0)
@@ -128,7 +127,7 @@ impl Tree for EngineTree<'_> {
 
     fn mapped_bytes(&self) -> u64 {
         let reader = self.space.reader();
-        let tree = blockmap::dump::Tree::new(self.space.geometry(), self.space.root(), &reader);
+        let tree = blockmap::dump::Tree::new(Known::GEOMETRY, self.space.root(), &reader);
         let leaves = tree.runs().filter(|run| run.mapped().is_some_and(|leaf| leaf.is_valid()));
         leaves.map(|run| run.range.bytes()).sum()
     }

@@ -9,7 +9,10 @@ pub mod draw;
 pub mod engine;
 #[cfg(bench)]
 pub mod peers;
+pub mod platform;
 pub mod rate;
+pub mod reach;
 pub mod row;
 pub mod subject;
+pub mod tlb;
 pub mod work;

@@ -132,7 +132,7 @@ impl Image {
         let tables =
             (0..u64::from(tree.tables())).map(|number| Host::BASE.wrapping_add(number * PAGE));
         let words = tables.flat_map(|table| {
-            (0..512).map(move |index| space.platform().load(Entry { table, index }))
+            (0..512).map(move |index| space.platform().host().load(Entry { table, index }))
         });
         let bytes: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
         let length = u64::try_from(bytes.len()).unwrap_or(0);

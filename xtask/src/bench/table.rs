@@ -46,7 +46,7 @@ fn line(row: &Row, figures: &Figures) -> String {
 }
 
 /// A number with a comma after each three digits.
-fn grouped(number: u64) -> String {
+pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
     for (place, digit) in digits.chars().enumerate() {
@@ -83,8 +83,9 @@ pub(super) fn dearer(before: &str, now: &str) -> Vec<String> {
     if before.len() != now.len() {
         return vec![format!("{} rows, and {} before", now.len(), before.len())];
     }
-    let number = |cell: &String| cell.replace(',', "").parse::<u64>().unwrap_or(0);
-    let is_dearer = |(before, now): (&String, &String)| number(now) * 50 > number(before) * 51;
+    let number = |cell: &String| cell.replace(',', "").parse::<f64>().unwrap_or(0.0);
+    // What is given to a tenth may be off by half of one.
+    let is_dearer = |(before, now): (&String, &String)| number(now) > number(before) * 1.02 + 0.05;
     let pairs = before.iter().zip(&now);
     let found = pairs.filter(|(before, now)| {
         before.get(1) != now.get(1) || before.iter().zip(now.iter()).skip(2).any(is_dearer)
@@ -109,5 +110,7 @@ mod tests {
         assert!(dearer(&page("1,000"), &page("1,020")).is_empty());
         assert_eq!(dearer(&page("1,000"), &page("1,021")).len(), 1);
         assert_eq!(dearer(&page("1,000"), "").len(), 1);
+        assert!(dearer(&page("5.5"), &page("5.6")).is_empty());
+        assert_eq!(dearer(&page("5.5"), &page("5.7")).len(), 1);
     }
 }

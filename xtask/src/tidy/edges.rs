@@ -5,7 +5,7 @@ use super::{Check, Problem};
 use crate::workspace::Package;
 
 /// What each of our packages may name, whatever for. Anything else needs a decision record first.
-const MAY_NAME: [(&str, &[&str]); 16] = [
+const MAY_NAME: [(&str, &[&str]); 17] = [
     ("blockmap-machine", &[]),
     ("blockmap-vmsa", &["blockmap-machine"]),
     ("blockmap-layout", &["blockmap-vmsa"]),
@@ -16,6 +16,7 @@ const MAY_NAME: [(&str, &[&str]); 16] = [
     ("blockmap-inspect", &["blockmap-vmsa", "blockmap-layout", "blockmap-dump"]),
     ("blockmap-verify", &[ANY]),
     ("blockmap-fuzz", &["blockmap", "blockmap-inspect", "blockmap-kernel", "blockmap-model"]),
+    ("blockmap-bench", &["blockmap", "blockmap-inspect", "blockmap-model", "blockmap-verify"]),
     ("blockmap-kernel", &["blockmap", "blockmap-hw"]),
     ("blockmap-cli", &["blockmap-inspect", "blockmap-layout", "blockmap-dump", "blockmap-model"]),
     ("xtask", &[]),
