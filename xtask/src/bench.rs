@@ -59,7 +59,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 pub fn run(options: &Options) -> Result<ExitCode> {
     match &options.what {
         What::Kernel { json, check } => kernel(*json, *check),
-        What::Host(options) => host::run(options),
+        What::Host(options) => host::run(*options),
         What::Plots => host::plots(),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use blockmap::dump::Mapped;
 use blockmap::host::{Host, MAY_PARK};
 use blockmap::machine::{Event, PhysAddr, VirtAddr, VirtRange};
 use blockmap::vmsa::{Access, Attributes, Change, Leaves, MemoryIndex, Shareability, bits};
@@ -128,7 +129,7 @@ impl Tree for EngineTree<'_> {
     fn mapped_bytes(&self) -> u64 {
         let reader = self.space.reader();
         let tree = blockmap::dump::Tree::new(Known::GEOMETRY, self.space.root(), &reader);
-        let leaves = tree.runs().filter(|run| run.mapped().is_some_and(|leaf| leaf.is_valid()));
+        let leaves = tree.runs().filter(|run| run.mapped().is_some_and(Mapped::is_valid));
         leaves.map(|run| run.range.bytes()).sum()
     }
 }

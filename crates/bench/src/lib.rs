@@ -10,9 +10,13 @@ pub mod engine;
 #[cfg(bench)]
 pub mod peers;
 pub mod platform;
+pub mod plot;
 pub mod rate;
 pub mod reach;
+pub mod report;
 pub mod row;
+pub mod scaling;
 pub mod subject;
+pub mod svg;
 pub mod tlb;
 pub mod work;

@@ -6,6 +6,7 @@ use blockmap::vmsa::Leaves;
 
 use crate::draw::Draw;
 use crate::engine::{Engine, EngineTree};
+use crate::plot::grouped;
 use crate::subject::{GIB, PAGE, Part, Refused, Subject, Tree};
 use crate::tlb::{CORES, Core, Found, Leaf, Tlb};
 use crate::work;
@@ -79,11 +80,11 @@ pub fn maps(splits: &[u64]) -> Result<Vec<Map>, Refused> {
         work::pages(MEMORY).into_iter().take(count).try_for_each(|page| tree.read_only(page))
     };
     for count in splits {
-        let name = format!("in blocks, {count} pages read-only");
+        let name = format!("in blocks, {} pages read-only", grouped(*count));
         maps.push(made(name, *count, |tree| change(tree, *count))?);
     }
     if let Some(most) = splits.last() {
-        let name = format!("the same, after {most} pages were given back");
+        let name = "healed: these given back, and folded".to_owned();
         maps.push(made(name, *most, |tree| {
             change(tree, *most)?;
             tree.read_write(MEMORY)?;

@@ -62,7 +62,7 @@ fn float(number: u64) -> f64 {
 /// # Errors
 /// When something can't be had or run, or a library does not do what it must; with `--check` also
 /// when something became dearer.
-pub(super) fn run(options: &Options) -> Result<ExitCode> {
+pub(super) fn run(options: Options) -> Result<ExitCode> {
     if options.time {
         let status = bench("time").status().context("cannot run cargo")?;
         return Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE });

@@ -20,8 +20,8 @@ pub(super) fn page(figures: &[Figure]) -> String {
     let (shared, own): (Vec<&Figure>, Vec<&Figure>) =
         figures.iter().partition(|figure| !others(figures, figure).is_empty());
     let mut page = String::from(INTRODUCTION);
-    page += &format!("\n| what | for one | {} | aim |\n", subjects.join(" | "));
-    page += &format!("|---|---|{}---|\n", "---|".repeat(subjects.len()));
+    page += &["\n| what | for one | ", &subjects.join(" | "), " | aim |\n"].concat();
+    page += &["|---|---|", &"---|".repeat(subjects.len()), "---|\n"].concat();
     for figure in shared.iter().filter(|figure| figure.subject == OURS) {
         let others = others(figures, figure);
         let of = |subject: &&str| {
@@ -30,16 +30,20 @@ pub(super) fn page(figures: &[Figure]) -> String {
         };
         let cells: Vec<String> = subjects.iter().map(of).collect();
         let aim = figure.aim.map_or(String::new(), |aim| format!("≤ {}", grouped(aim)));
-        page += &format!("| {} | {} | {} | {aim} |\n", figure.work, figure.unit, cells.join(" | "));
+        page += &line(&[&figure.work, &figure.unit, &cells.join(" | "), &aim]);
     }
     page += OWN;
     page += "| what | who | for one | how many | instructions each |\n|---|---|---|---|---|\n";
     for figure in own {
         let Figure { work, subject, unit, units, .. } = figure;
         let (units, each) = (grouped(*units), rounded(figure.each()));
-        page += &format!("| {work} | {subject} | {unit} | {units} | {each} |\n");
+        page += &line(&[work, subject, unit, &units, &each]);
     }
     page
+}
+
+fn line(cells: &[&str]) -> String {
+    ["| ", &cells.join(" | "), " |\n"].concat()
 }
 
 /// The figures of others for the same work.
