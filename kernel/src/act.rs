@@ -91,6 +91,7 @@ impl Monitor<'_> {
             Command::Reader(Power::Off, cpu) => Self::end_reading(cpu),
             Command::Churn(changes, accesses) => self.churn(changes, accesses),
             Command::Writers(changes, spread) => self.writers(changes, spread),
+            Command::Kpti => say(self.counted(|| self.system.make_non_global())),
             Command::Repaint => say(self.counted(|| self.system.repaint_pages())),
             Command::Heal(what) => self.heal(what),
             Command::Idle(seconds) => self.idle(seconds),
@@ -127,6 +128,8 @@ impl Monitor<'_> {
         let frames = self.system.frames();
         console::print(format_args!("{}", StatText { map: &map, frames }));
         self.healed();
+        let all = Tree::new(space.geometry(), space.root(), &reader);
+        self.globality(&all);
         Self::parkings();
     }
 

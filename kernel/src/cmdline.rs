@@ -15,7 +15,9 @@
 mod choice;
 mod cpu;
 mod disguise;
+mod kpti;
 mod owner;
+mod records;
 #[cfg(test)]
 mod tests;
 mod word;
@@ -27,13 +29,14 @@ use blockmap::layout::{DebugPagealloc, Rodata, SizeChoice};
 use blockmap::machine::VirtAddr;
 
 use crate::number::number;
-use crate::trace::MOST_RECORDS;
 use crate::witness;
+use records::records;
 use word::{Word, Words};
 
 pub use choice::{AutoHeal, BootMessages, Exit};
 pub use cpu::{AttestedList, MOST_NAMED, ParkFault, SizeChangeOverrides};
 pub use disguise::{Disguise, Disguises};
+pub use kpti::Kpti;
 pub use owner::GuardPool;
 
 /// What the command line asks for; where it says nothing, or nothing that makes sense, the
@@ -48,6 +51,8 @@ pub struct Options<'a> {
     pub guard_pool: GuardPool,
     /// `hotplug=`: how many bytes of memory, the highest ones, are kept out until they are added.
     pub hotplug: Option<u64>,
+    /// `kpti=`: whether the kernel's leaves are in TLBs for every ASID.
+    pub kpti: Kpti,
     /// `fail-tables=`: how many tables are handed out before table memory is said to be used up.
     pub fail_tables: Option<u32>,
     /// `trace=`: how many records of what is done to the tables there is memory for; recording
@@ -123,6 +128,8 @@ pub enum Known {
     GuardPool,
     /// `hotplug=`.
     Hotplug,
+    /// `kpti=`, as Linux has it.
+    Kpti,
     /// `fail-tables=`.
     FailTables,
     /// `trace=`.
@@ -153,11 +160,12 @@ pub enum Known {
 
 impl Known {
     /// All options.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Rodata,
         Self::DebugPagealloc,
         Self::GuardPool,
         Self::Hotplug,
+        Self::Kpti,
         Self::FailTables,
         Self::Trace,
         Self::Referee,
@@ -181,6 +189,7 @@ impl Known {
             Self::DebugPagealloc => "debug_pagealloc",
             Self::GuardPool => "guard-pool",
             Self::Hotplug => "hotplug",
+            Self::Kpti => "kpti",
             Self::FailTables => "fail-tables",
             Self::Trace => "trace",
             Self::Referee => "referee",
@@ -206,6 +215,7 @@ impl Known {
             | Self::DebugPagealloc
             | Self::GuardPool
             | Self::Hotplug
+            | Self::Kpti
             | Self::FailTables
             | Self::Trace
             | Self::Referee
@@ -225,7 +235,7 @@ impl Known {
     pub const fn takes(self) -> &'static str {
         match self {
             Self::Rodata => "on, noalias or off",
-            Self::DebugPagealloc => "on or off",
+            Self::DebugPagealloc | Self::Kpti => "on or off",
             Self::GuardPool => "off, early or late",
             Self::Hotplug => "a number of bytes",
             Self::FailTables => "a number of tables",
@@ -257,6 +267,7 @@ impl Known {
             (Self::DebugPagealloc, Some("off")) => options.debug_pagealloc = DebugPagealloc::Off,
             (Self::GuardPool, Some(value)) => options.guard_pool = GuardPool::of(value)?,
             (Self::Hotplug, Some(value)) => options.hotplug = Some(number(value)?),
+            (Self::Kpti, Some(value)) => options.kpti = Kpti::of(value)?,
             (Self::FailTables, Some(value)) => {
                 options.fail_tables = Some(number(value)?.try_into().ok()?);
             }
@@ -289,6 +300,7 @@ impl Known {
                 | Self::DebugPagealloc
                 | Self::GuardPool
                 | Self::Hotplug
+                | Self::Kpti
                 | Self::FailTables
                 | Self::Trace
                 | Self::SizeChange
@@ -304,12 +316,6 @@ impl Known {
         }
         Some(())
     }
-}
-
-/// How many records a trace or a referee's log has room for.
-fn records(value: &str) -> Option<u32> {
-    let records = u32::try_from(number(value)?).ok()?;
-    (1..=MOST_RECORDS).contains(&records).then_some(records)
 }
 
 /// A command line.
@@ -358,6 +364,7 @@ impl Default for Options<'_> {
             debug_pagealloc: DebugPagealloc::Off,
             guard_pool: GuardPool::default(),
             hotplug: None,
+            kpti: Kpti::default(),
             fail_tables: None,
             trace: None,
             referee: None,

@@ -14,6 +14,7 @@ mod executable;
 mod gic;
 mod heal;
 mod hook;
+mod outside;
 mod paint;
 mod pinned;
 mod quiesce;

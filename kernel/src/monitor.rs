@@ -113,6 +113,8 @@ pub enum Command<'a> {
     Heal(Heal),
     /// `idle SECONDS`: wait so long as the prompt waits for a key: meanwhile the map heals.
     Idle(u64),
+    /// `kpti on`: make all leaves belong to one ASID, with all other CPUs parked.
+    Kpti,
     /// `count on|off`: after each command that changes the tables, say what it cost: in cycles, or
     /// in effects while these are recorded.
     Count(Power),
@@ -132,6 +134,7 @@ impl Command<'_> {
             | Self::Repaint
             | Self::Heal(_)
             | Self::Idle(_)
+            | Self::Kpti
             | Self::Protect(..)
             | Self::Atomic(..)
             | Self::Split(_)

@@ -289,7 +289,7 @@ impl<P: Platform> Carve<'_, P> {
             Err(_) => return Err(PartError::NoPart { part, carve }),
         }
         let was_invalid = self.all_match(part, INVALID);
-        self.space.update_range(part, change.masks(self.space.geometry().regime()));
+        self.space.update_range(part, self.space.masks(change));
         match (change.needs_invalidation(), was_invalid) {
             (true, false) => visit.complete(part),
             (false, _) => self.space.complete_new(),
@@ -343,7 +343,7 @@ impl<P: Platform> Drop for Carve<'_, P> {
     fn drop(&mut self) {
         let visit = Visit::new(&self.space);
         if let Some(narrow) = self.narrowing() {
-            self.space.update_range(self.range, narrow.masks(self.space.geometry().regime()));
+            self.space.update_range(self.range, self.space.masks(narrow));
             visit.complete(self.range);
         }
         let rights = bits::READ_ONLY | bits::PXN | bits::UXN | bits::VALID | bits::PRESENT;

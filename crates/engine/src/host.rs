@@ -9,6 +9,7 @@ use core::fmt;
 use blockmap_layout::Strategy;
 use blockmap_machine::{Entry, Event, Machine, Pattern, PhysAddr, Span, VirtRange};
 use blockmap_vmsa::cpu::SizeChange;
+use blockmap_vmsa::descriptor::Asids;
 use blockmap_vmsa::{Geometry, TlbiForm};
 
 use crate::{NotParked, Platform, Refusal, Scope, Switch, Terms, TopUp};
@@ -45,6 +46,7 @@ pub struct Host<'m> {
     /// Whether somebody is about to change the terms.
     changing: Cell<bool>,
     readers: Cell<u32>,
+    asids: Cell<Asids>,
     loads: Cell<u64>,
 }
 
@@ -81,6 +83,7 @@ impl<'m> Host<'m> {
             holds: Cell::new(0),
             changing: Cell::new(false),
             readers: Cell::new(0),
+            asids: Cell::new(Asids::Every),
             loads: Cell::new(0),
         }
     }
@@ -110,6 +113,11 @@ impl<'m> Host<'m> {
     /// then it needs a break.
     pub fn set_size_change(&self, size_change: SizeChange) {
         self.size_change.set(size_change);
+    }
+
+    /// Has leaves that are made from here on belong to these ASIDs.
+    pub fn set_asids(&self, asids: Asids) {
+        self.asids.set(asids);
     }
 
     /// Has this CPU not arrive when it should be parked, from now on.
@@ -234,6 +242,10 @@ impl Platform for Host<'_> {
 
     fn machine(&self) -> &Self {
         self
+    }
+
+    fn asids(&self) -> Asids {
+        self.asids.get()
     }
 
     fn hold_terms(&self) -> Terms {

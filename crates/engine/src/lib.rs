@@ -18,6 +18,7 @@
 //! | [`split`](Space::split) | lets no leaf reach across either end of a range |
 //! | [`collapse`](Space::collapse) | makes leaves as large again as what they say allows |
 //! | [`repaint`](Space::repaint) | makes pages of any leaves, with all other CPUs parked once |
+//! | [`make_non_global`](Space::make_non_global) | makes all leaves belong to one ASID, with all other CPUs parked once |
 //! | [`carve`](Space::carve) | makes a range's rights change, and go back, where nothing may fail |
 //!
 //! # Example
@@ -97,6 +98,7 @@ mod cut;
 mod fill;
 pub mod host;
 mod map;
+mod non_global;
 mod plan;
 mod platform;
 mod protect;
@@ -120,6 +122,7 @@ pub use collapse::{CollapseError, Collapsed};
 pub use complete::MOST_INVALIDATIONS_BY_ADDRESS;
 pub use cut::{NoSizeChange, SizeChangeRefused, SplitError};
 pub use map::{MapError, Mapping};
+pub use non_global::NonGlobalError;
 pub use plan::{OutOfTables, Plan, Ready};
 pub use platform::{NotParked, Platform, Refusal, Root, Scope, Terms, TopUp};
 pub use protect::ProtectError;

@@ -61,6 +61,7 @@ pub(crate) enum Work<'k> {
     Views(Viewing),
     /// Tells how many tables were given back.
     Collapse(Repainting<'k>, &'k Cell<u32>),
+    NonGlobal,
 }
 
 impl<'s, P: Platform> Plan<'s, P> {
@@ -126,6 +127,8 @@ impl<P: Platform> Ready<'_, P> {
             }
             Work::Carve(carving) => space.commit_carve(carving, permit, left)?,
             Work::Views(viewing) => space.commit_views(viewing, permit, left)?,
+            Work::NonGlobal if self.plan.tables == 0 => {}
+            Work::NonGlobal => space.commit_make_non_global(permit)?,
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use blockmap_layout::Strategy;
 use blockmap_machine::{Machine, PhysAddr, VirtRange};
+use blockmap_vmsa::descriptor::Asids;
 use blockmap_vmsa::{Geometry, TlbiForm};
 use thiserror::Error;
 
@@ -32,6 +33,13 @@ pub trait Platform {
 
     /// The machine that reaches this system's tables.
     fn machine(&self) -> &Self::Machine;
+
+    /// Which ASIDs the leaves of the tree belong to: all that are made from here on, and those that become
+    /// valid again. It is asked with locks held; [`Space::make_non_global`](crate::Space::make_non_global)
+    /// changes the leaves that are there.
+    fn asids(&self) -> Asids {
+        Asids::Every
+    }
 
     /// Holds the current terms in force: while any holder is left, no CPU is admitted that would
     /// change them.

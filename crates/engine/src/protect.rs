@@ -17,6 +17,7 @@
 //! take a fault.
 
 use blockmap_machine::{Event, Machine, Pattern, PhysAddr, Span, VirtAddr, VirtRange};
+use blockmap_vmsa::descriptor::Asids;
 use blockmap_vmsa::{Change, Kind, Level, Masks, Reach, Regime, bits};
 use thiserror::Error;
 
@@ -40,10 +41,13 @@ pub enum ProtectError {
     /// [narrow-then-widen]
     #[error("the leaf at {0} would be writable and executable: take one of the two away first")]
     WritableAndExecutable(VirtAddr),
-    /// The leaf at this address is not global: its bit 11 says so, and where the leaf is invalid
-    /// the same bit says that it is present.
-    #[error("the leaf at {0} is not global, so it cannot be marked present while it is invalid")]
-    NotGlobal(VirtAddr),
+    /// The leaf at this address is not global where the tree's leaves are, or the reverse
+    /// ([`Platform::asids`]). Bit 11 says so, and where the leaf is invalid the same bit says that it is
+    /// present: it would come back as another.
+    #[error(
+        "the leaf at {0} belongs to other ASIDs than the rest: it can't be invalid and come back as it was"
+    )]
+    OtherAsids(VirtAddr),
     /// The leaf at this address is somebody's carve, who alone changes it.
     #[error("the leaf at {0} belongs to a carve: its owner alone changes it")]
     Held(VirtAddr),
@@ -132,11 +136,11 @@ impl<P: Platform> Space<'_, P> {
         first: Place,
         (change, asker): (Change, Asker),
     ) -> Result<Option<Span>, ProtectError> {
-        let regime = self.geometry().regime();
+        let (regime, asids) = (self.geometry().regime(), self.platform().asids());
         let (mut at, mut place) = (range.start(), first);
         let mut is_one_table = true;
         loop {
-            let pattern = asked_by(asker, allowed(change, regime, place, at)?);
+            let pattern = asked_by(asker, allowed(change, (regime, asids), place, at)?);
             if !pattern.matches(place.word) {
                 return Err(ProtectError::Held(at));
             }
@@ -166,8 +170,8 @@ impl<P: Platform> Space<'_, P> {
         let linked = self.commit_cuts(cuts, permit)?;
         let direct = direct.or_else(|| self.direct_after_cut(linked?, range));
         match direct {
-            Some(span) => self.update(span, change.masks(self.geometry().regime())),
-            None => self.update_range(range, change.masks(self.geometry().regime())),
+            Some(span) => self.update(span, self.masks(change)),
+            None => self.update_range(range, self.masks(change)),
         }
         if change.needs_invalidation() {
             let extent = match direct {
@@ -235,7 +239,7 @@ const fn asked_by(asker: Asker, pattern: Pattern) -> Pattern {
 #[inline]
 fn allowed(
     change: Change,
-    regime: Regime,
+    (regime, asids): (Regime, Asids),
     place: Place,
     at: VirtAddr,
 ) -> Result<Pattern, ProtectError> {
@@ -247,7 +251,7 @@ fn allowed(
         }
         Change::ReadWrite => (never, never, ProtectError::WritableAndExecutable(at)),
         Change::Invalid | Change::Valid if place.kind == Kind::Leaf => {
-            (0, bits::NOT_GLOBAL, ProtectError::NotGlobal(at))
+            (asids.leaf_bit(), bits::NOT_GLOBAL, ProtectError::OtherAsids(at))
         }
         Change::ReadOnly | Change::NoExecute | Change::Invalid | Change::Valid => {
             (0, 0, ProtectError::NotMapped(at))

@@ -110,10 +110,10 @@ pub(crate) struct Repainting<'k> {
 /// Neighbouring entries, all in one table: slots, or those of a table that must stay.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Slots {
-    level: Level,
-    span: Span,
+    pub(crate) level: Level,
+    pub(crate) span: Span,
     /// The first address that the first of them translates.
-    start: VirtAddr,
+    pub(crate) start: VirtAddr,
 }
 
 /// Tables that hold what the slots were and will be, while others are parked.

@@ -1,7 +1,7 @@
 //! A table tree under one root, and the operations on it.
 
 use blockmap_machine::{Entry, Machine, Pattern, PhysAddr, Span, VirtAddr, VirtRange};
-use blockmap_vmsa::{Change, Geometry, Kind, Level, bits};
+use blockmap_vmsa::{Change, Geometry, Kind, Level, Masks, bits};
 use thiserror::Error;
 
 use crate::plan::{OutOfTables, Plan, Ready};
@@ -271,6 +271,12 @@ impl<'p, P: Platform> Space<'p, P> {
                 (Err(short), TopUp::Short) => return Err(short.into()),
             }
         }
+    }
+
+    /// The bits that a change clears and sets.
+    #[inline]
+    pub(crate) fn masks(&self, change: Change) -> Masks {
+        change.masks_of(self.geometry().regime(), self.platform().asids())
     }
 
     /// Checks what can be checked of a range before any table is looked at.

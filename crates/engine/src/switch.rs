@@ -47,6 +47,8 @@ enum Stores {
     Units { units: [Option<Unit>; 2], links: [Option<Link>; 2] },
     /// Entries of one table change, whatever they were.
     Exchange(Exchange),
+    /// Entries of the root change, and with them whatever this CPU runs on.
+    Root(Exchange),
 }
 
 /// How the one CPU that is left makes the change.
@@ -58,6 +60,10 @@ pub enum Alone {
     /// It is [`SizeChange::Quiet`]: new entries are stored over the old ones, and TLBs lose these
     /// afterwards.
     Direct,
+    /// It is parked itself: it uses another root, and its TLB is empty, while the new entries are
+    /// stored over the old ones. Then nobody walks the tables at all, and nothing is broken for
+    /// anybody.
+    Outside,
 }
 
 /// A leaf or a contiguous run that comes apart.
@@ -116,6 +122,21 @@ impl Switch {
         Self { stores: Stores::Exchange(exchange), trains }
     }
 
+    /// Of entries of the root that change all at once.
+    pub(crate) const fn root(exchange: Exchange) -> Self {
+        Self { stores: Stores::Root(exchange), trains: [None; 2] }
+    }
+
+    /// The live entries, and a table that holds in the same places what they become, zero for those
+    /// that stay: where the change is made [`Alone::Outside`], which this library can't do.
+    #[must_use]
+    pub const fn outside(&self) -> Option<(Span, PhysAddr)> {
+        match &self.stores {
+            Stores::Root(exchange) => Some((exchange.live, exchange.after)),
+            Stores::Units { .. } | Stores::Exchange(_) => None,
+        }
+    }
+
     /// The tables whose entries are read and stored, each once. They may lie in the very memory
     /// that cannot be reached meanwhile: where the change is made by [`Alone::Break`], the machine
     /// reaches them through windows that the change does not concern.
@@ -126,7 +147,8 @@ impl Switch {
                 let table = |unit: &Unit| unit.span.table;
                 (first.as_ref().map(table), second.as_ref().map(table))
             }
-            Stores::Exchange(Exchange { live, after, .. }) => (Some(live.table), Some(*after)),
+            Stores::Exchange(Exchange { live, after, .. })
+            | Stores::Root(Exchange { live, after, .. }) => (Some(live.table), Some(*after)),
         };
         first.into_iter().chain(second.filter(|second| Some(*second) != first))
     }
@@ -138,6 +160,7 @@ impl Switch {
         let ranges = match &self.stores {
             Stores::Units { units, .. } => units.each_ref().map(|unit| unit.as_ref()?.range),
             Stores::Exchange(Exchange { range, .. }) => [*range, None],
+            Stores::Root(_) => [None, None],
         };
         ranges.into_iter().flatten()
     }
@@ -147,6 +170,7 @@ impl Switch {
     pub const fn alone(&self, own: SizeChange) -> Alone {
         match (&self.stores, own) {
             (Stores::Units { .. }, SizeChange::Quiet) => Alone::Direct,
+            (Stores::Root(_), _) => Alone::Outside,
             // An entry that leads to another table is no change of size alone.
             (Stores::Units { .. }, SizeChange::NeedsBreak | SizeChange::MayAbort)
             | (Stores::Exchange(_), _) => Alone::Break,
@@ -168,7 +192,7 @@ impl Switch {
                     units.iter().flatten().for_each(|unit| unit.keep(links, machine));
                 }
             }
-            (Stores::Units { units, links }, Alone::Direct) => {
+            (Stores::Units { units, links }, Alone::Direct | Alone::Outside) => {
                 if has_runs(units) {
                     leave_runs(units, machine);
                 }
@@ -180,6 +204,7 @@ impl Switch {
                 self.invalidate(machine);
                 exchange.store(machine, |word| word);
             }
+            (Stores::Root(exchange), _) => exchange.store(machine, |word| word),
         }
         machine.barrier(Barrier::DsbIshst);
         machine.barrier(Barrier::Isb);

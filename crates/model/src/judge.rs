@@ -225,6 +225,7 @@ impl<'p> Judge<'p> {
                 }
                 if *context == Context::Live {
                     now.holds = Holds::Something;
+                    self.stale.can_be_read_by(cpu);
                     self.meet_again();
                 }
                 self.check_tree(cpu);
@@ -276,7 +277,8 @@ impl<'p> Judge<'p> {
             Barrier::DsbNshst => return,
             Barrier::DsbNsh => {}
             Barrier::DsbIsh | Barrier::DsbIshst => {
-                self.stale.publish(cpu, self.time);
+                let gone = self.stale.publish(cpu, self.time);
+                self.forget_unheld(&gone);
                 let dirty = std::mem::take(&mut self.stale.dirty);
                 let (done, left): (Vec<_>, Vec<_>) =
                     dirty.into_iter().partition(|(by, _)| *by == cpu);

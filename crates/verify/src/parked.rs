@@ -28,6 +28,18 @@ fn nothing(_: &Space<'_, Recording<'_>>) {}
 
 const NO_INTENTS: fn() -> Vec<Intent> = Vec::new;
 
+/// Everything becomes non-global: a run, what is apart from it, what is there to stay invalid.
+pub const NON_GLOBAL: Scenario = Scenario {
+    name: "make two GiB non-global",
+    gib: 2,
+    prepare: |space| {
+        split(space, LINEAR + 64 * 1024, 64 * 1024);
+        space.protect(range(LINEAR + 32 * MIB, PAGE), Change::Invalid, &MAY_PARK).unwrap();
+    },
+    operate: |space| space.make_non_global(&MAY_PARK).unwrap(),
+    intents: NO_INTENTS,
+};
+
 /// Splits that have two ends or a run, and repaints.
 const MORE: &[Scenario] = &[
     Scenario {

@@ -142,6 +142,45 @@ fn a_repaint_of_the_whole_map_is_judged() {
     accepted(&program);
 }
 
+/// A busy machine of this CPU whose leaves stop being global.
+fn non_global(cpu: &str, name: &str) -> Program {
+    let script = "load on 1; load on 2; load on 3; ro 0xffff000055555000 1; kpti on; vmap 3; \
+                  ro 0xffff000065555000 1; load off 1; load off 2; load off 3";
+    let (booted, program) = traced((four(cpu), ""), name, script);
+    assert_eq!(booted.answer("kpti on").trim_end(), "done");
+    program
+}
+
+#[test]
+fn leaves_that_stop_being_global_are_judged() {
+    for cpu in [BREAKS, QUIET] {
+        let program = non_global(cpu, &format!("non-global-{}", cpu.len()));
+        assert!((1..4).all(|cpu| parkings(&program, cpu) >= 1));
+        let left = program.cpus[0].steps.iter();
+        assert_eq!(left.filter(|step| **step == Step::Context(Context::Reserved)).count(), 1);
+        accepted(&program);
+    }
+}
+
+#[test]
+fn whoever_walks_while_leaves_stop_being_global_is_found() {
+    let good = non_global(QUIET, "non-global-wrong");
+    // The CPU that makes the change stays on the tables.
+    let mut stays = good.clone();
+    stays.cpus[0].steps.retain(|step| !matches!(step, Step::Context(_)));
+    assert_eq!(judge(&stays).verdicts.first().map(|verdict| verdict.cpu), Some(0));
+    // It leaves them with its TLB as it is: of its own invalidations of everything, the first.
+    let mut keeps = good.clone();
+    let is_own = |step: &Step| matches!(step, Step::Effect(Event::Invalidate(names)) if names.op == Tlbi::Vmalle1);
+    let own = keeps.cpus[0].steps.iter().position(is_own).unwrap();
+    keeps.cpus[0].steps.remove(own);
+    assert!(!judge(&keeps).verdicts.is_empty());
+    // A parked CPU keeps its TLB: each time, for the last is the one that counts.
+    let mut parked = good;
+    parked.cpus[1].steps.retain(|step| !is_own(step));
+    assert!(!judge(&parked).verdicts.is_empty());
+}
+
 /// A late trace of a split out of a block, and of what its page's rights are after that.
 fn late((config, options): (Config, &str), name: &str) -> Program {
     let script = "trace off; trace on; ro 0xffff000055555000 1";

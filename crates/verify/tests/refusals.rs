@@ -115,7 +115,7 @@ fn a_leaf_that_is_not_global_is_not_marked_present() {
         let host = space.platform();
         host.store(entry, host.load(entry) | bits::NOT_GLOBAL);
         let block = range(LINEAR, GIB);
-        let error = ProtectError::NotGlobal(VirtAddr::new(LINEAR));
+        let error = ProtectError::OtherAsids(VirtAddr::new(LINEAR));
         assert_eq!(space.protect(block, Change::Invalid, &MAY_PARK), Err(error));
         assert_eq!(space.protect(block, Change::Valid, &MAY_PARK), Err(error));
         space.protect(block, Change::ReadOnly, &MAY_PARK).unwrap();

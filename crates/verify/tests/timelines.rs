@@ -191,6 +191,18 @@ fn a_split_with_others_parked_is_as_documented() {
 }
 
 #[test]
+fn a_change_of_what_is_global_is_as_documented() {
+    let events = effects_of(TERMS, 1, |space| {
+        space.split(range(LINEAR, 4096), &MAY_PARK).unwrap();
+        space.make_non_global(&MAY_PARK).unwrap();
+    });
+    let source = include_str!("../../engine/src/non_global.rs");
+    let steps = documented(source, "make non-global");
+    let done = performed(&events);
+    assert_eq!(done[done.len() - steps.len()..], steps);
+}
+
+#[test]
 fn a_repaint_is_as_documented() {
     let terms = Terms { strategy: Strategy::Quiesce, ..TERMS };
     let part = range(LINEAR, 2 << 20);

@@ -1,5 +1,6 @@
 //! What a leaf grants, as closed choices, and changes to it, as masks.
 
+use crate::descriptor::Asids;
 use crate::{Regime, bits};
 
 /// What privileged software may do with a leaf's memory. The unprivileged level gets nothing.
@@ -122,7 +123,8 @@ impl Change {
     /// The bits of a leaf that this change clears and sets in `regime`.
     ///
     /// [`Change::Valid`] clears bit 11, which an invalid leaf uses to say that it is present and a
-    /// valid one to say that it is not global: the leaves of a kernel's map are global.
+    /// valid one to say that it is not global: the leaves of a kernel's map are global, where they
+    /// aren't ([`Change::masks_of`]).
     #[inline]
     #[must_use]
     pub const fn masks(self, regime: Regime) -> Masks {
@@ -134,6 +136,22 @@ impl Change {
             Self::Execute => Masks { clear: never, set: 0 },
             Self::Invalid => Masks { clear: bits::VALID, set: bits::PRESENT },
             Self::Valid => Masks { clear: bits::PRESENT, set: bits::VALID },
+        }
+    }
+
+    /// As [`Change::masks`], of a map whose leaves belong to these ASIDs: where it is to one, bit 11 says
+    /// the same of a leaf before and after it is [`Change::Valid`] again.
+    #[inline]
+    #[must_use]
+    pub const fn masks_of(self, regime: Regime, asids: Asids) -> Masks {
+        let masks = self.masks(regime);
+        match (self, asids) {
+            (Self::Valid, Asids::One) => Masks { clear: 0, ..masks },
+            (Self::Valid, Asids::Every)
+            | (
+                Self::ReadOnly | Self::ReadWrite | Self::NoExecute | Self::Execute | Self::Invalid,
+                _,
+            ) => masks,
         }
     }
 

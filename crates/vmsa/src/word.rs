@@ -147,6 +147,13 @@ impl Geometry {
         self.address_bits(table) | bits::VALID | bits::TABLE_OR_PAGE
     }
 
+    /// The table descriptor `word`, leading to `table` instead.
+    #[inline]
+    #[must_use]
+    pub const fn with_table(self, word: u64, table: PhysAddr) -> u64 {
+        word & !self.address_mask(self.granule().page_bits()) | self.address_bits(table)
+    }
+
     /// The first byte that a leaf at `level`, valid or present but invalid, maps.
     #[inline(always)]
     #[must_use]

@@ -1,9 +1,11 @@
 //! `cpus`, `strategy`, `load`, `churn`: who uses the tables, and under which terms.
 
 use blockmap::Terms;
+use blockmap::dump::{ReadTable, Size, Tree};
 use blockmap::layout::Strategy;
 use blockmap::vmsa::cpu;
-use blockmap::vmsa::{Change, TlbiForm};
+use blockmap::vmsa::descriptor::Asids;
+use blockmap::vmsa::{Change, TlbiForm, bits};
 use blockmap_kernel::monitor::Spread;
 use thiserror::Error;
 
@@ -66,9 +68,34 @@ impl Monitor<'_> {
             TlbiForm::Ranged => "by range",
         };
         let running = cpus::admitted().count();
+        let leaves = match self.system.leaf_asids() {
+            Asids::Every => "",
+            Asids::One => "; no leaf is global",
+        };
         println!(
-            "{strategy:?}: {consequence}; TLBs are invalidated {form}; {running} CPUs admitted"
+            "{strategy:?}: {consequence}; TLBs are invalidated {form}; {running} CPUs admitted{leaves}"
         );
+    }
+
+    /// How much of the map belongs to one ASID, if any does.
+    pub(super) fn globality<R: ReadTable>(&self, tree: &Tree<'_, R>) {
+        let (mut global, mut private) = (0_u64, 0_u64);
+        for run in tree.runs() {
+            match run.mapped().filter(|mapped| mapped.is_valid()) {
+                Some(mapped) if mapped.meaning & bits::NOT_GLOBAL == 0 => {
+                    global += run.range.bytes();
+                }
+                Some(_) => private += run.range.bytes(),
+                None => {}
+            }
+        }
+        match (self.system.leaf_asids(), private) {
+            (Asids::Every, 0) => {}
+            (Asids::Every | Asids::One, _) => {
+                println!("whole map:");
+                println!("  of one ASID: {}; global: {}", Size::of(private), Size::of(global));
+            }
+        }
     }
 
     /// How often CPUs were parked, if they ever were.

@@ -111,6 +111,13 @@ pub(crate) fn windows() -> VirtAddr {
     at!(__windows_start)
 }
 
+/// Two pages of the identity map beside each other at which it maps nothing, for an image loaded at
+/// `load`: the kernel's own code, behind what runs there.
+pub(super) fn identity_windows(load: PhysAddr) -> VirtAddr {
+    let offset = at!(__idmap_end).offset_from(LINK).unwrap_or(0);
+    VirtAddr::new(load.wrapping_add(offset).value())
+}
+
 /// The table of instructions that may fault, and where to go on if they do.
 pub(crate) fn fixups() -> VirtRange {
     between(at!(__fixups_start), at!(__fixups_end))

@@ -9,6 +9,7 @@ pub(crate) mod exceptions;
 pub(crate) mod exit;
 pub(crate) mod gic;
 pub(crate) mod ground;
+pub(crate) mod identity_window;
 pub(crate) mod image;
 pub(crate) mod interrupts;
 pub(crate) mod per_cpu;

@@ -149,6 +149,34 @@ park_here:
     isb
     ret
 
+// Stores entries of the kernel's root, which nobody walks meanwhile: all others are parked, and this
+// CPU is as they are. Called as park_here.
+// x0 the root's first entry and x1 what becomes of it, both in windows of the identity map; x2 the
+// empty root, x3 how many entries. One that is to become zero stays as it is.
+.global exchange_here
+exchange_here:
+    mrs     x9, vbar_el1
+    mrs     x11, ttbr1_el1
+    adrp    x10, outside_vectors
+    add     x10, x10, :lo12:outside_vectors
+    msr     vbar_el1, x10
+    msr     ttbr1_el1, x2
+    isb
+    tlbi    vmalle1
+    dsb     nsh
+    isb
+1:  ldr     x12, [x1], #8
+    cbz     x12, 2f
+    str     x12, [x0]
+2:  add     x0, x0, #8
+    subs    x3, x3, #1
+    b.ne    1b
+    dsb     ishst
+    msr     ttbr1_el1, x11
+    msr     vbar_el1, x9
+    isb
+    ret
+
 // Leaves the kernel's tables for good and turns this CPU off. As park_here; x0 its place, x2 the
 // empty root. If PSCI does not turn it off, it waits as it did when it had started.
 .global leave_here
@@ -179,9 +207,8 @@ turn_off:
 1:  smc     #0
     b       report_and_wait
 
-// An exception in the identity map. While this CPU is parked or on its way in, it goes on when the
-// gate opens: to say what happened, on the kernel's tables. Otherwise it stands still.
-identity_fault:
+// What was the exception, into the place.
+.macro note_fault
     mrs     x16, tpidr_el0
     mrs     x17, esr_el1
     str     x17, [x16, #SEAT]
@@ -189,8 +216,22 @@ identity_fault:
     str     x17, [x16, #SEAT + 8]
     mrs     x17, far_el1
     str     x17, [x16, #SEAT + 16]
+.endm
+
+// An exception in the identity map. While this CPU is parked or on its way in, it goes on when the
+// gate opens: to say what happened, on the kernel's tables. Otherwise it stands still: off the
+// tables, which it may not have left yet, and with nothing of them in its TLB.
+identity_fault:
+    note_fault
     ldr     x17, [x16, #TICKET]
     cbnz    x17, 2f
+    adrp    x2, GROUND
+    ldr     x2, [x2, #24]
+    msr     ttbr1_el1, x2
+    isb
+    tlbi    vmalle1
+    dsb     nsh
+    isb
     mov     x17, #STAGE_FAULTED
     add     x16, x16, #STAGE
     stlr    x17, [x16]
@@ -203,11 +244,17 @@ identity_fault:
     b.hs    3f
     wfe
     b       2b
+go_back_and_say:
 3:  msr     ttbr1_el1, x11
     msr     vbar_el1, x9
     isb
     ldr     x17, =fault_while_parked
     br      x17
+
+// An exception while all others are parked: they wait for this CPU, so it says what happened at once.
+outside_fault:
+    note_fault
+    b       go_back_and_say
 
     .ltorg
 
@@ -218,9 +265,17 @@ identity_vectors:
     .balign 128
 .endr
 
+outside_vectors:
+.rept 16
+    b       outside_fault
+    .balign 128
+.endr
+
 .text
 // x11 the root, x12 stack, x13 exception stack, x14 per-CPU data, x15 the empty root, x20 number
 secondary_at_link_address:
+    // A CPU that left, and was not turned off, has the other stack selected.
+    msr     spsel, #1
     mov     sp, x13
     msr     spsel, #0
     mov     sp, x12

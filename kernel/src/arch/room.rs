@@ -3,7 +3,7 @@
 
 use core::arch::asm;
 
-use blockmap::vmsa::machine::PhysAddr;
+use blockmap::vmsa::machine::{PhysAddr, VirtAddr};
 use blockmap_hw::Syndrome;
 use blockmap_kernel::cmdline::ParkFault;
 use blockmap_kernel::parking::Generation;
@@ -20,6 +20,7 @@ unsafe extern "C" {
     /// In `parking.S`; taken as addresses because they are called where they were loaded.
     static park_here: u8;
     static leave_here: u8;
+    static exchange_here: u8;
 }
 
 /// Parks this CPU if it is asked to, and returns when it may go on.
@@ -100,6 +101,32 @@ pub(crate) fn leave() -> ! {
         });
     });
     unreachable!("a CPU came back from where it left for good")
+}
+
+/// Stores `count` entries of the root that this CPU uses, from where the identity map shows `live`
+/// on: what it shows from `after` on, but for zeroes.
+///
+/// # Safety
+/// All other CPUs are parked, and all exceptions masked here. The identity map shows the entries
+/// there, and nobody else writes them. With the new ones everything that this CPU uses is mapped as
+/// it was.
+pub(crate) unsafe fn exchange(live: VirtAddr, after: VirtAddr, count: u16) {
+    let code = ground::memory_of(&raw const exchange_here);
+    in_identity_map(|empty| {
+        // SAFETY: the code is in the identity map, and touches what the caller vouches for alone; it
+        // returns to the upper half, of which the same is mapped.
+        unsafe {
+            asm!(
+                "blr {code}",
+                code = in(reg) code.value(),
+                inout("x0") live.value() => _,
+                inout("x1") after.value() => _,
+                inout("x2") empty.value() => _,
+                inout("x3") u64::from(count) => _,
+                clobber_abi("C"),
+            );
+        }
+    });
 }
 
 /// Does `what`, which is told the empty root, with the identity map in the lower half and all

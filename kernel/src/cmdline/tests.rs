@@ -32,13 +32,14 @@ fn every_option_sets_what_it_is_about() {
     let all = options(
         "rodata=off debug_pagealloc=on fail-tables=0x10 trace=1000 referee=7 semihosting quiet \
          heal=off maxcpus=3 park-fault=2:late size-change=never change-at-boot=0x7000 \
-         guard-pool=early hotplug=0x8000000",
+         guard-pool=early hotplug=0x8000000 kpti=on",
     );
     let expected = Options {
         rodata: Rodata::Off,
         debug_pagealloc: DebugPagealloc::On,
         guard_pool: GuardPool::Early,
         hotplug: Some(128 << 20),
+        kpti: Kpti::On,
         fail_tables: Some(16),
         trace: Some(1000),
         referee: Some(7),

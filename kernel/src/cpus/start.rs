@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use blockmap::layout::{Answer, Repaint, Strategy};
 use blockmap::machine::{VirtAddr, VirtRange};
 use blockmap::vmsa::Change;
-use blockmap_kernel::cmdline::{Options, ParkFault};
+use blockmap_kernel::cmdline::{Kpti, Options, ParkFault};
 use blockmap_kernel::frames::FRAME_BYTES;
 use blockmap_kernel::identity::Unfit;
 use blockmap_kernel::trace::Edge;
@@ -100,6 +100,12 @@ pub(crate) fn start_all(system: &'static System<'static>, options: &Options<'_>)
     change();
     admit::finish(system);
     change();
+    if options.kpti == Kpti::On {
+        match system.make_non_global() {
+            Ok(()) => println!("CPUs: no leaf of the kernel's map is global from here on"),
+            Err(error) => println!("CPUs: kpti=on: leaves stay global: {error}"),
+        }
+    }
 }
 
 /// Makes a page read-only and writable again, and has it shared with the hypervisor and back, and says

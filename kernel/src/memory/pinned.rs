@@ -6,6 +6,7 @@
 use blockmap::machine::{
     Barrier, Entry, Event, Machine, Pattern, PhysAddr, Span, VirtAddr, VirtRange,
 };
+use blockmap::vmsa::descriptor::Asids;
 use blockmap::vmsa::{
     Access, Attributes, Geometry, Kind, Leaves, Level, Mair, Reach, Shareability,
 };
@@ -42,14 +43,18 @@ pub(super) fn level3_table(cpu: &Recorded<'_>, root: PhysAddr) -> Option<PhysAdd
 
 impl<'a> Pinned<'a> {
     /// Points the windows at the tables of `switch`, for the CPU that executes this.
-    pub(super) fn new(cpu: &'a Recorded<'a>, level3: PhysAddr, switch: &Switch) -> Self {
+    pub(super) fn new(
+        cpu: &'a Recorded<'a>,
+        (level3, asids): (PhysAddr, Asids),
+        switch: &Switch,
+    ) -> Self {
         let mut windows = [const { None }; Switch::MOST_TABLES];
         let attributes = Attributes {
             memory: Mair::NORMAL,
             shareability: Shareability::Inner,
             access: Access::ReadWrite,
         };
-        let meaning = GEOMETRY.meaning(attributes);
+        let meaning = GEOMETRY.meaning(attributes) | asids.leaf_bit();
         for ((place, table), window) in windows.iter_mut().zip(switch.tables()).zip(addresses()) {
             let value = GEOMETRY.leaf_word(Level::L3, table, meaning);
             if let Some(range) = page(window) {

@@ -25,8 +25,11 @@ impl System<'_> {
 
     fn switch_alone(&self, may_park: &MayPark, switch: &Switch) -> Result<(), NotParked> {
         let own = cpus::size_change(cpus::own(), &self.policy().overrides).0;
+        if let Some(root) = switch.outside() {
+            return self.exchange_root(may_park, root);
+        }
         match switch.alone(own) {
-            Alone::Direct => {
+            Alone::Direct | Alone::Outside => {
                 let change = |(): &()| switch.perform(self.recorded(), Alone::Direct);
                 cpus::with_others_parked(may_park, || (), change)
             }
@@ -35,7 +38,8 @@ impl System<'_> {
                 cpus::with_others_parked(may_park, || (), change)
             }
             Alone::Break => {
-                let pin = || Pinned::new(self.recorded(), self.window_table(), switch);
+                let place = (self.window_table(), self.leaf_asids());
+                let pin = || Pinned::new(self.recorded(), place, switch);
                 let change = |pinned: &Pinned<'_>| self.break_alone(pinned, switch);
                 cpus::with_others_parked(may_park, pin, change)
             }

@@ -3,12 +3,13 @@
 
 mod platform;
 
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use blockmap::dump::Tree;
 use blockmap::layout::{LinearMap, MemoryMap};
 use blockmap::machine::{PhysAddr, PhysRange, VirtRange};
 use blockmap::vmsa::Change;
+use blockmap::vmsa::descriptor::Asids;
 use blockmap::{Platform, Reader, Space, publish_code};
 use blockmap_hw::Window;
 use blockmap_kernel::areas::Areas;
@@ -51,10 +52,12 @@ pub(crate) struct System<'a> {
     terms: SharedTerms,
     needs: Needs,
     policy: Policy,
-    window_table: PhysAddr,
+    window_table: AtomicU64,
     /// Whether pages were made of what was painted.
     pub(super) repainted: AtomicBool,
     pub(super) healing: Healing,
+    /// Whether leaves belong to one ASID.
+    non_global: AtomicBool,
 }
 
 /// What a running system is made of.
@@ -88,9 +91,10 @@ impl<'a> System<'a> {
             terms: SharedTerms::new(parts.origin.terms),
             needs: parts.needs,
             policy: parts.policy,
-            window_table: parts.window_table,
+            window_table: AtomicU64::new(parts.window_table.value()),
             repainted: AtomicBool::new(false),
             healing: Healing::new(),
+            non_global: AtomicBool::new(false),
         }
     }
 
@@ -138,8 +142,23 @@ impl<'a> System<'a> {
     }
 
     /// The table that maps the pinned windows.
-    pub(super) const fn window_table(&self) -> PhysAddr {
-        self.window_table
+    pub(super) fn window_table(&self) -> PhysAddr {
+        PhysAddr::new(self.window_table.load(Ordering::Relaxed))
+    }
+
+    /// Another table maps them.
+    pub(super) fn set_window_table(&self, table: PhysAddr) {
+        self.window_table.store(table.value(), Ordering::Relaxed);
+    }
+
+    /// Which ASIDs leaves belong to that are made from now on.
+    pub(crate) fn leaf_asids(&self) -> Asids {
+        if self.non_global.load(Ordering::Relaxed) { Asids::One } else { Asids::Every }
+    }
+
+    /// Has leaves belong to these ASIDs that are made from now on.
+    pub(super) fn set_leaf_asids(&self, asids: Asids) {
+        self.non_global.store(asids == Asids::One, Ordering::Relaxed);
     }
 
     /// How many frames are in which state.

@@ -55,6 +55,8 @@ pub enum Operand {
     Cpu,
     /// On or off.
     OnOff,
+    /// On, and never off again.
+    On,
     /// What to make of blocks.
     Leaves,
     /// Whether to heal everything; may be left out.
@@ -86,6 +88,7 @@ impl Operand {
             Self::Cpu => "a CPU's number",
             Self::OnOff => "on or off",
             Self::Change => "ro, rw, nx, x, invalid or valid",
+            Self::On => "on",
             Self::Leaves | Self::Mapped => "pages",
             Self::Heal => "all",
             Self::Seconds => "a number of seconds",
@@ -135,6 +138,7 @@ impl Operand {
             Self::Times => "[TIMES]",
             Self::Cpu => "CPU",
             Self::OnOff => "on|off",
+            Self::On => "on",
             Self::Leaves => "pages",
             Self::Heal => "[all]",
             Self::Seconds => "SECONDS",
@@ -202,6 +206,7 @@ pub(super) enum Verb {
     Repaint,
     Heal,
     Idle,
+    Kpti,
     Count,
     Cmdline,
     Poweroff,
@@ -255,7 +260,7 @@ const fn form(
     Form { name, verb, operands, says }
 }
 
-pub(super) const FORMS: [Form; 54] = [
+pub(super) const FORMS: [Form; 55] = [
     form("help", Verb::Help, NONE, "this list"),
     form("ptdump", Verb::Ptdump, &[Operand::Scope], "the map, in runs of equal leaves"),
     form("stat", Verb::Stat, NONE, "leaves of each size, tables, frames"),
@@ -312,6 +317,7 @@ pub(super) const FORMS: [Form; 54] = [
     ),
     form("heal", Verb::Heal, &[Operand::Heal], "make leaves large again that became small"),
     form("idle", Verb::Idle, &[Operand::Seconds], "wait as for a key: the map heals"),
+    form("kpti", Verb::Kpti, &[Operand::On], "leaves of one ASID instead of global ones"),
     form("count", Verb::Count, &[Operand::OnOff], "say what each change of the tables costs"),
     form("cmdline", Verb::Cmdline, NONE, "the command line, and what is wrong with it"),
     form("poweroff", Verb::Poweroff, &[Operand::Status], "end the machine"),

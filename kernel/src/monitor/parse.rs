@@ -99,10 +99,8 @@ fn command<'a>(
         Verb::Slotrun => Command::Code(Code::SlotRun(operands.small()?, operands.argument()?)),
         Verb::Slotfree => Command::Code(Code::SlotFree(operands.small()?)),
         Verb::Share => Command::Share(operands.share()?),
-        Verb::HotAdd => Command::HotAdd(PhysAddr::new(operands.number()?), operands.number()?),
-        Verb::HotRemove => {
-            Command::HotRemove(PhysAddr::new(operands.number()?), operands.number()?)
-        }
+        Verb::HotAdd => Command::HotAdd(operands.memory()?, operands.number()?),
+        Verb::HotRemove => Command::HotRemove(operands.memory()?, operands.number()?),
         Verb::Absent => Command::Absent,
         Verb::DataAlias => Command::DataAlias(operands.power()?),
         Verb::Peek => Command::Peek(operands.address()?),
@@ -119,6 +117,7 @@ fn command<'a>(
         Verb::Reader => Command::Reader(operands.power()?, operands.cpu()?),
         Verb::Churn => Command::Churn(operands.number()?, operands.accesses()?),
         Verb::Writers => Command::Writers(operands.number()?, operands.spread()?),
+        Verb::Kpti => operands.on().map(|()| Command::Kpti)?,
         Verb::Repaint => operands.leaves().map(|()| Command::Repaint)?,
         Verb::Heal => Command::Heal(operands.heal()?),
         Verb::Idle => Command::Idle(operands.number()?),
@@ -239,6 +238,14 @@ impl<'a, W: Iterator<Item = &'a str>> Operands<'_, W> {
 
     fn heal(&mut self) -> Result<Heal, Wrong<'a>> {
         self.next(|word| (word == "all").then_some(Heal::All), Some(Heal::Queued))
+    }
+
+    fn on(&mut self) -> Result<(), Wrong<'a>> {
+        self.next(|word| (word == "on").then_some(()), None)
+    }
+
+    fn memory(&mut self) -> Result<PhysAddr, Wrong<'a>> {
+        self.number().map(PhysAddr::new)
     }
 
     fn cpu(&mut self) -> Result<u32, Wrong<'a>> {

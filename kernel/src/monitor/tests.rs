@@ -198,6 +198,7 @@ fn a_form_has_the_operands_its_command_reads() {
                 Operand::OnOff => " off",
                 Operand::Scope | Operand::Heal => " all",
                 Operand::Spread => " same",
+                Operand::On => " on",
                 Operand::Trace | Operand::Dump => " dump",
                 Operand::File => " file",
             });
@@ -232,7 +233,7 @@ fn the_readme_shows_the_same_help() {
 
 /// The commands that may change tables.
 const CHANGING: &str = "ro rw nx atomic x invalid valid split vmap vunmap churn writers \
-                        repaint heal idle secret modload modunload jit jitfree slot slotfree \
+                        repaint kpti heal idle secret modload modunload jit jitfree slot slotfree \
                         guard setmem purge share hotadd hotremove dataalias";
 
 #[test]
@@ -240,7 +241,7 @@ fn a_trace_names_the_commands_that_change_tables() {
     for form in &FORMS {
         let text = form.operands.iter().fold(form.name.to_string(), |text, operand| {
             let word = match operand {
-                Operand::Trace | Operand::OnOff => " on",
+                Operand::Trace | Operand::OnOff | Operand::On => " on",
                 Operand::Change => " ro",
                 Operand::Guard => " alloc",
                 Operand::Leaves | Operand::Mapped => " pages",

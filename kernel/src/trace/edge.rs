@@ -42,6 +42,10 @@ pub enum Edge {
     Takes(u64),
     /// The CPU that adds it is about to let go of these slots' locks.
     LetsGo(u64),
+    /// The CPU that adds it, the last one, leaves the tables too.
+    StepsOut,
+    /// It uses them again.
+    StepsIn,
 }
 
 /// Who uses the tables.
@@ -78,6 +82,8 @@ impl Edge {
     const RETURNS: u8 = 10;
     const TAKES: u8 = 11;
     const LETS_GO: u8 = 12;
+    const STEPS_OUT: u8 = 13;
+    const STEPS_IN: u8 = 14;
 
     /// Who it says uses the tables, if it does.
     #[must_use]
@@ -94,7 +100,9 @@ impl Edge {
             | Self::Opens(_)
             | Self::Returns(_)
             | Self::Takes(_)
-            | Self::LetsGo(_) => None,
+            | Self::LetsGo(_)
+            | Self::StepsOut
+            | Self::StepsIn => None,
         }
     }
 
@@ -114,6 +122,8 @@ impl Edge {
             Self::Returns(generation) => (Self::RETURNS, [generation, 0, 0]),
             Self::Takes(locks) => (Self::TAKES, [locks, 0, 0]),
             Self::LetsGo(locks) => (Self::LETS_GO, [locks, 0, 0]),
+            Self::StepsOut => (Self::STEPS_OUT, [0; 3]),
+            Self::StepsIn => (Self::STEPS_IN, [0; 3]),
         }
     }
 
@@ -134,6 +144,8 @@ impl Edge {
             Self::RETURNS => Self::Returns(first),
             Self::TAKES => Self::Takes(first),
             Self::LETS_GO => Self::LetsGo(first),
+            Self::STEPS_OUT => Self::StepsOut,
+            Self::STEPS_IN => Self::StepsIn,
             _ => return None,
         })
     }

@@ -124,7 +124,7 @@ impl<P: Platform> Carve<'_, P> {
         if let Err(ShareError::Lost(_)) = result {
             return result;
         }
-        let valid = Change::Valid.masks(self.space.geometry().regime());
+        let valid = self.space.masks(Change::Valid);
         let masks = match (result, side) {
             (Err(_), _) => valid,
             (Ok(()), Side::Shared) => Masks { set: valid.set | mark.0, ..valid },

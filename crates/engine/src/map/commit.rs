@@ -39,7 +39,7 @@ impl<P: Platform> Space<'_, P> {
     /// Fills a hole whose entries are those of `place`'s table; says whether tables wait there to
     /// be linked.
     fn fill_hole(&self, mapping: Mapping, place: Place, hole: VirtRange) -> bool {
-        let geometry = self.geometry();
+        let (geometry, asids) = (self.geometry(), self.platform().asids());
         let mut path: Path = [None; 5];
         let mut linked = false;
         let mut next = Some(hole.start());
@@ -59,7 +59,7 @@ impl<P: Platform> Space<'_, P> {
                 output: PhysAddr::new(piece.output.value().wrapping_sub(before)),
             };
             let run = if piece.size.run.is_some() { bits::CONTIGUOUS } else { 0 };
-            let meaning = geometry.meaning(mapping.attributes) | run;
+            let meaning = geometry.meaning(mapping.attributes) | asids.leaf_bit() | run;
             self.fill_leaves(leaves, (index, index + piece.count), meaning);
             next = self.after((piece.size.level, at), piece.count, hole.last());
         }

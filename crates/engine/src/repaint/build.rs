@@ -52,13 +52,26 @@ impl<P: Platform> Space<'_, P> {
     ) -> Result<u32, NotParked> {
         // INVARIANT: a repaint is planned with leave to park.
         let Parking::Allowed(may_park) = permit.parking else { return Ok(0) };
-        let [before, after] = self.stage(job, slots);
+        let stages = self.stage(slots, |old| self.renew(job, old));
+        let [_, after] = stages;
+        let exchange = Exchange { live: slots.span, after, range: self.slots_range(slots) };
+        let switch = Switch::exchange(exchange, self.trains(slots, permit.terms.tlbi));
+        self.switch_over(slots, stages, may_park, &switch)
+    }
+
+    /// Makes the switch, and gives back the tables that then lead nowhere. Returns how many of those
+    /// were there before.
+    pub(crate) fn switch_over(
+        &self,
+        slots: Slots,
+        [before, after]: [PhysAddr; 2],
+        may_park: &P::MayPark,
+        switch: &Switch,
+    ) -> Result<u32, NotParked> {
         // Before anybody is parked for it, everything it leads to is visible.
         // [publish-after-fill]
         self.machine().barrier(Barrier::DsbIshst);
-        let exchange = Exchange { live: slots.span, after, range: self.slots_range(slots) };
-        let switch = Switch::exchange(exchange, self.trains(slots, permit.terms.tlbi));
-        let parked = self.platform().quiesce(may_park, &switch);
+        let parked = self.platform().quiesce(may_park, switch);
         let (gone, stays) = match parked {
             Ok(()) => (before, after),
             Err(_) => (after, before),
@@ -85,8 +98,8 @@ impl<P: Platform> Space<'_, P> {
         parked.map(|()| freed)
     }
 
-    /// Makes tables that hold what the slots that change were, and what they will be.
-    fn stage(&self, job: Job<'_>, slots: Slots) -> [PhysAddr; 2] {
+    /// Makes tables that hold what the slots that change were, and what `renew` makes of them.
+    pub(crate) fn stage(&self, slots: Slots, renew: impl Fn(Old) -> Option<u64>) -> [PhysAddr; 2] {
         let stages = [(), ()].map(|()| self.platform().take_table());
         let [before, after] = stages;
         let end = slots.span.first + slots.span.count;
@@ -94,7 +107,7 @@ impl<P: Platform> Space<'_, P> {
             self.fill_empty(table, (slots.span.first, end));
         }
         for old in self.old_slots(slots) {
-            if let Some(word) = self.renew(job, old) {
+            if let Some(word) = renew(old) {
                 let index = old.entry.index;
                 self.machine().store(Entry { table: before, index }, old.word);
                 self.machine().store(Entry { table: after, index }, word);

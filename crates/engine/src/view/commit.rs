@@ -93,9 +93,8 @@ impl<P: Platform> Space<'_, P> {
 
     /// Stores, and has it in force everywhere.
     fn commit_phase(&self, viewing: Viewing, phase: Phase, permit: Permit<'_, P>) {
-        let regime = self.geometry().regime();
         let Phase { range, aliases } = phase;
-        let of_aliases = aliases.map(|change| held_by_owner(change, change.masks(regime)));
+        let of_aliases = aliases.map(|change| held_by_owner(change, self.masks(change)));
         // Of code that was read-only before, nothing has to be narrowed.
         if let (None, Some(masks)) = (range, of_aliases)
             && self.aliases(viewing).all(|alias| self.all_of(alias, masks))
@@ -106,7 +105,7 @@ impl<P: Platform> Space<'_, P> {
             self.publish_views(viewing);
         }
         if let Some(change) = range {
-            self.update_range(viewing.range, change.masks(regime));
+            self.update_range(viewing.range, self.masks(change));
         }
         if let Some(masks) = of_aliases {
             self.aliases(viewing).for_each(|alias| self.update_range(alias, masks));

@@ -37,10 +37,10 @@ impl<P: Platform> Space<'_, P> {
         let viewing = Viewing { range, view, change: ViewChange::Invalid };
         let hold = self.hold_views(viewing, Parking::Never)?;
         let terms = hold.permit.terms;
-        let regime = self.geometry().regime();
-        self.update_range(range, Change::Invalid.masks(regime));
+        self.update_range(range, self.masks(Change::Invalid));
         self.complete_each(|| core::iter::once(range), terms);
-        let masks = Masks { clear: bits::READ_ONLY | bits::PRESENT | bits::HELD, set: bits::VALID };
+        let valid = self.masks(Change::Valid);
+        let masks = Masks { clear: valid.clear | bits::READ_ONLY | bits::HELD, ..valid };
         let mut changed = false;
         for alias in self.aliases(viewing) {
             changed |= self.update_held(alias, masks);

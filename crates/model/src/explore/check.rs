@@ -217,7 +217,8 @@ impl Explorer<'_, '_> {
                 let is_mixed = !program.are_alike(first.memory, second.memory)
                     || leaf.shareability != beside.shareability;
                 let is_size = heights.0 != heights.1 || leaf.is_contiguous != beside.is_contiguous;
-                if first.output != second.output {
+                let is_other = leaf.is_global != beside.is_global;
+                if first.output != second.output || is_other {
                     Some(Rule::BreakBeforeMake)
                 } else if is_mixed {
                     Some(Rule::TypeChangeBreaks)

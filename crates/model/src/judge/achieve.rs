@@ -197,7 +197,7 @@ impl Judge<'_> {
         let leads =
             |old: &Old| matches!(old.kind, OldKind::Pointer { table: to, .. } if to == table);
         let mut held: Option<Old> = None;
-        for (_, old) in self.stale.all() {
+        for (_, old) in self.stale.all().filter(|(_, old)| old.cpus != 0) {
             let leads = leads(old);
             let holder = usize::try_from(old.cpus.trailing_zeros()).unwrap_or(0);
             if leads || old.from == table && by_place(holder) {

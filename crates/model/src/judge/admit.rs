@@ -320,7 +320,7 @@ impl Judge<'_> {
                 let is_mixed = !self.program.are_alike(leaf.memory, beside.memory)
                     || leaf.shareability != beside.shareability;
                 let is_size = (height, leaf.is_contiguous) != (old.height, beside.is_contiguous);
-                if is_moved {
+                if is_moved || leaf.is_global != beside.is_global {
                     Some((self.parked(first()?, Rule::BreakBeforeMake), first()?))
                 } else if is_mixed {
                     Some((self.parked(first()?, Rule::TypeChangeBreaks), first()?))

@@ -128,6 +128,16 @@ impl Judge<'_> {
         }
     }
 
+    /// What was overwritten while nobody walked is gone once it can't be read any more.
+    pub(super) fn forget_unheld(&mut self, gone: &[(Key, Old)]) {
+        for ((_, (_, number)), old) in gone {
+            match old.kind {
+                OldKind::Leaves { .. } => {}
+                OldKind::Pointer { table, .. } => self.forget(table, (old.range.start(), *number)),
+            }
+        }
+    }
+
     /// Nothing leads to a table by way of a stale pointer any more.
     fn forget(&mut self, table: PhysAddr, (start, number): (VirtAddr, u64)) {
         let Some(found) = self.tables.get_mut(&table) else { return };

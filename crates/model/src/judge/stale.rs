@@ -121,11 +121,16 @@ impl Stale {
             .flat_map(|(height, map)| map.iter().map(move |(key, old)| ((height, *key), old)))
     }
 
-    /// What `cpu` has overwritten can no longer be read.
-    pub(super) fn publish(&mut self, cpu: usize, time: u64) {
+    /// What `cpu` has overwritten can no longer be read. What nobody holds of it is gone.
+    pub(super) fn publish(&mut self, cpu: usize, time: u64) -> Vec<(Key, Old)> {
         let fresh = std::mem::take(&mut self.fresh);
+        let mut gone = Vec::new();
         for key in fresh {
             match self.map(key.0).get_mut(&key.1) {
+                Some(old) if old.read == Read::Still(cpu) && old.cpus == 0 => {
+                    gone.push((key, *old));
+                    self.remove(key);
+                }
                 Some(old) if old.read == Read::Still(cpu) => old.read = Read::Until(cpu, time),
                 Some(old) => match old.read {
                     Read::Released(by, since) if by == cpu => old.read = Read::Until(by, since),
@@ -133,6 +138,18 @@ impl Stale {
                     Read::Until(..) => {}
                 },
                 None => {}
+            }
+        }
+        gone
+    }
+
+    /// A CPU walks again: what has been overwritten and can still be read, it may read.
+    pub(super) fn can_be_read_by(&mut self, cpu: usize) {
+        for key in self.fresh.clone() {
+            if let Some(old) = self.map(key.0).get_mut(&key.1)
+                && matches!(old.read, Read::Still(_))
+            {
+                old.cpus |= 1 << cpu;
             }
         }
     }

@@ -130,19 +130,29 @@ impl Recording<'_> {
 
 /// What a CPU does that is parked for the `number`th time, counted from one.
 fn parked(number: u32) -> Vec<Step> {
-    let barrier = |barrier| Step::Effect(Event::Barrier(barrier));
+    let waits = [Step::Signal("parked".into()), Step::Wait("done".into(), number)];
+    off().into_iter().chain(waits).chain(on()).collect()
+}
+
+/// What a CPU does that leaves the tables and keeps nothing of them.
+fn off() -> [Step; 5] {
     let everything = Invalidate { op: Tlbi::Vmalle1, operand: 0 };
-    vec![
+    [
         Step::Context(Context::Reserved),
         barrier(Barrier::Isb),
         Step::Effect(Event::Invalidate(everything)),
         barrier(Barrier::DsbNsh),
         barrier(Barrier::Isb),
-        Step::Signal("parked".into()),
-        Step::Wait("done".into(), number),
-        Step::Context(Context::Live),
-        barrier(Barrier::Isb),
     ]
+}
+
+/// What it does that uses them again.
+fn on() -> [Step; 2] {
+    [Step::Context(Context::Live), barrier(Barrier::Isb)]
+}
+
+const fn barrier(barrier: Barrier) -> Step {
+    Step::Effect(Event::Barrier(barrier))
 }
 
 /// Whether an effect is one on memory.
@@ -232,8 +242,16 @@ impl<'m> Platform for Recording<'m> {
         for range in switch.ranges() {
             steps.extend(self.same(range));
         }
+        // What concerns all that there is to walk is done by nobody who walks.
+        let is_outside = switch.outside().is_some();
+        if is_outside {
+            steps.extend(off());
+        }
         drop(steps);
         let parked = self.host.quiesce(may_park, switch);
+        if is_outside {
+            self.steps.borrow_mut().extend(on());
+        }
         self.note(Step::Achieved);
         self.note(Step::Signal("done".into()));
         // From here on the operation goes on as under any other strategy.

@@ -5,6 +5,7 @@ mod atomic;
 mod come_and_go;
 mod cost;
 mod faults;
+mod kpti;
 mod load;
 mod mixtures;
 mod modes;

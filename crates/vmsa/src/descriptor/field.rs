@@ -1,5 +1,6 @@
 //! The fields of descriptors that take few values, one type each.
 
+use crate::bits;
 use crate::{Regime, Shareability};
 
 macro_rules! one_bit {
@@ -140,6 +141,15 @@ pub enum Execution {
     PrivilegedOnly,
     /// Nobody.
     Nobody,
+}
+
+impl Asids {
+    /// Bit 11 of a valid leaf. A leaf of the current ASID has it.
+    #[inline]
+    #[must_use]
+    pub const fn leaf_bit(self) -> u64 {
+        self.bits(bits::NOT_GLOBAL)
+    }
 }
 
 impl Execution {

@@ -2,6 +2,7 @@
 
 use blockmap::machine::{PhysAddr, VirtRange};
 use blockmap::vmsa::Geometry;
+use blockmap::vmsa::descriptor::Asids;
 use blockmap::{NotParked, Platform, Refusal, Scope, Switch, Terms, TopUp};
 use blockmap_kernel::frames::State;
 
@@ -24,6 +25,11 @@ impl<'a> Platform for System<'a> {
     #[inline]
     fn machine(&self) -> &Recorded<'a> {
         &self.cpu
+    }
+
+    #[inline]
+    fn asids(&self) -> Asids {
+        self.leaf_asids()
     }
 
     fn hold_terms(&self) -> Terms {

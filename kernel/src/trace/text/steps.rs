@@ -192,6 +192,8 @@ impl<'a> Steps<'a> {
             }
             Edge::Takes(_) => write!(f, "# takes the slots' locks"),
             Edge::LetsGo(_) => write!(f, "# lets go of the slots' locks"),
+            Edge::StepsOut => f.write_str(OFF),
+            Edge::StepsIn => f.write_str(ON),
         }
     }
 
