@@ -12,7 +12,7 @@ const AREAS: &str = "0xffff800100000000";
 fn an_area_can_be_written_and_is_gone_when_it_is_freed() {
     let script = format!(
         "stat; ptdump; vmap 3; poke {AREAS} 0x1234; peek {AREAS}; poke 0xffff800100003000 1; \
-         vunmap {AREAS}; peek {AREAS}; vunmap {AREAS}; purge; stat; ptdump"
+         vunmap {AREAS}; purge; peek {AREAS}; vunmap {AREAS}; stat; ptdump"
     );
     let booted = twelve_gib(&script);
     answers(&booted, "vmap 3", "0xffff800100000000+0x3000");
