@@ -90,6 +90,11 @@ the other libraries change tables that nobody uses, in place, and invalidate not
 library refuses, having nothing that splits a block. `aarch64-paging` has no question for one address,
 and walks a page's range instead; its tables come from the system's allocator. Tables of the other two
 come from a list of free frames.
+
+What the aims are missed by is, in the rows that map and that change rights, the platform for hosts: it
+looks up the place of every entry of a bulk effect by itself, where a CPU stores a whole table. That is
+nine tenths of a page in a map of pages, and most of a page out of a block, whose two new tables have
+1,024 entries. Of a walk and of a translation it is what the readers of descriptors take.
 ";
 
 const OWN: &str = "
