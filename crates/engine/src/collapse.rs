@@ -109,6 +109,7 @@ impl<P: Platform> Space<'_, P> {
                 part.last().checked_add(1).filter(|next| *next <= range.last())
             });
         }
+        done.runs += self.join_slots(range);
         Ok(done)
     }
 

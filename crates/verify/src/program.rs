@@ -5,7 +5,8 @@ use std::sync::Mutex;
 
 use blockmap::host::{Host, MAY_PARK};
 use blockmap::{
-    MapError, Mapping, Platform, ProtectError, RepaintError, Space, SplitError, Terms, UnmapError,
+    CollapseError, MapError, Mapping, Platform, ProtectError, RepaintError, Space, SplitError,
+    Terms, UnmapError,
 };
 use blockmap_layout::Strategy;
 use blockmap_machine::{Event, PhysAddr, VirtAddr, VirtRange};
@@ -55,6 +56,8 @@ pub enum Action {
     Split,
     /// Makes pages of everything, where the slots are in one table.
     Repaint,
+    /// Makes leaves as large as they may be.
+    Collapse,
 }
 
 /// How sizes change while a program runs.
@@ -222,6 +225,15 @@ pub(crate) fn perform<P: Platform>(
         Action::Split => match space.split(range, may_park) {
             Ok(()) => reference.lock().unwrap().split(range),
             Err(SplitError::OutOfTables(_) | SplitError::SizeChange(_)) => return false,
+            Err(error) => panic!("{error}"),
+        },
+        Action::Collapse => match space.collapse(range, may_park) {
+            Ok(_) => reference.lock().unwrap().collapse(range),
+            Err(CollapseError::SizeChange(_)) => return false,
+            // What was collapsed before stays so.
+            Err(CollapseError::OutOfTables(_)) => {
+                reference.lock().unwrap().resize(Tree::read(space).units);
+            }
             Err(error) => panic!("{error}"),
         },
         Action::Repaint => {

@@ -6,7 +6,7 @@
 
 use blockmap::Mapping;
 use blockmap_machine::{PhysAddr, VirtAddr, VirtRange};
-use blockmap_vmsa::{Change, Geometry, LeafSize, Leaves, Level};
+use blockmap_vmsa::{Change, Geometry, LeafSize, Leaves, Level, bits};
 
 /// One leaf, or one contiguous run of leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +102,71 @@ impl Reference {
         }
     }
 
+    /// Takes these leaves for what is there now: they must mean the same, whatever their sizes.
+    ///
+    /// # Panics
+    /// If they do not.
+    pub fn resize(&mut self, units: Vec<Unit>) {
+        assert_eq!(meanings(&units), meanings(&self.units), "(made, expected)");
+        self.units = units;
+    }
+
+    /// Makes leaves that say the same as large as they may be, up to a slot: leaves first, from the
+    /// smallest up, and then runs.
+    pub fn collapse(&mut self, range: VirtRange) {
+        let slot = self.geometry.root_level().max(Level::L1);
+        let inside = |unit: &Unit| range.covers(unit.range());
+        for level in [Level::L2, Level::L1].into_iter().filter(|level| *level >= slot) {
+            if let Some(size) = self.geometry.leaf_size(level) {
+                self.join(size, inside);
+            }
+        }
+        for level in [Level::L2, Level::L3].into_iter().filter(|level| *level >= slot) {
+            if let Some(size) = self.geometry.run_size(level) {
+                self.join(size, inside);
+            }
+        }
+    }
+
+    /// Makes one leaf or run of `size` of whatever fills its place and says the same, where all of
+    /// that is `inside`.
+    fn join(&mut self, size: LeafSize, inside: impl Fn(&Unit) -> bool) {
+        let units = std::mem::take(&mut self.units);
+        let mut rest = units.as_slice();
+        while let Some(first) = rest.first() {
+            let whole = Unit { size, ..*first };
+            let count = self.filling(whole, rest).filter(|count| {
+                let fits = |unit: &Unit| {
+                    inside(unit) && (size.run.is_none() || unit.size.level == size.level)
+                };
+                rest[..*count].iter().all(fits)
+            });
+            let (taken, unit) = count.map_or((1, *first), |count| (count, whole));
+            self.units.push(unit);
+            rest = &rest[taken..];
+        }
+    }
+
+    /// How many of the first of these leaves fill the place of `whole` and say the same.
+    fn filling(&self, whole: Unit, units: &[Unit]) -> Option<usize> {
+        let bytes = whole.size.bytes();
+        let is_aligned = whole.input.is_aligned(bytes) && whole.output.is_aligned(bytes);
+        let is_valid = whole.meaning & bits::VALID != 0;
+        let (mut done, mut count) = (0, 0);
+        while done < bytes && is_aligned && is_valid {
+            let unit = units.get(count)?;
+            let follows = whole.input.checked_add(done) == Some(unit.input)
+                && whole.output.checked_add(done) == Some(unit.output)
+                && unit.meaning == whole.meaning;
+            if !follows {
+                return None;
+            }
+            done += unit.size.bytes();
+            count += 1;
+        }
+        (done == bytes).then_some(count)
+    }
+
     /// Makes pages of the leaves that `range` touches.
     pub fn repaint(&mut self, range: VirtRange) {
         let units = std::mem::take(&mut self.units);
@@ -180,6 +245,25 @@ impl Reference {
         }
         units
     }
+}
+
+/// What each stretch of leaves translates to and grants: first address, bytes, output, meaning.
+fn meanings(units: &[Unit]) -> Vec<(VirtAddr, u64, PhysAddr, u64)> {
+    let mut all: Vec<(VirtAddr, u64, PhysAddr, u64)> = Vec::new();
+    for unit in units {
+        let bytes = unit.size.bytes();
+        match all.last_mut() {
+            Some((input, length, output, meaning))
+                if input.checked_add(*length) == Some(unit.input)
+                    && output.checked_add(*length) == Some(unit.output)
+                    && *meaning == unit.meaning =>
+            {
+                *length += bytes;
+            }
+            Some(_) | None => all.push((unit.input, bytes, unit.output, unit.meaning)),
+        }
+    }
+    all
 }
 
 impl Unit {

@@ -30,6 +30,7 @@ fn action() -> impl Strategy<Value = Action> {
         3 => proptest::sample::select(Change::ALL.to_vec()).prop_map(Action::Protect),
         2 => Just(Action::Split),
         1 => Just(Action::Repaint),
+        2 => Just(Action::Collapse),
     ]
 }
 

@@ -90,6 +90,32 @@ impl<P: Platform> Space<'_, P> {
         }
     }
 
+    /// Puts the slots of `range` themselves in contiguous runs, where slots may be. Returns how many
+    /// runs were made.
+    pub(super) fn join_slots(&self, range: VirtRange) -> u32 {
+        let geometry = self.geometry();
+        if used_run(geometry, slot_level(geometry)).is_none() {
+            return 0;
+        }
+        let mut joined = 0;
+        let mut rest = Some(range);
+        while let Some(part) = rest.and_then(|rest| self.in_slot_table(rest)) {
+            let hold = Hold::new(self, part, Root::Changes, Parking::Never);
+            if let (Strategy::Live, Ok(Some(slots))) =
+                (hold.permit.terms.strategy, self.slots(part))
+            {
+                let olds = self.old_slots(slots);
+                let join = |Old { level, entry, at, .. }: Old| {
+                    self.join_run((level, entry.table), entry.index, at, part)
+                };
+                joined += olds.map(join).sum::<u32>();
+            }
+            let left = range.last().offset_from(part.last());
+            rest = left.and_then(|bytes| VirtRange::new(part.end(), bytes));
+        }
+        joined
+    }
+
     /// The entry of the slot that `part` lies in, if there is a table that holds it.
     fn slot(&self, part: VirtRange) -> Option<Place> {
         let slots = self.slots(part).ok().flatten()?;

@@ -13,7 +13,7 @@ use crate::reference::{Reference, Unit};
 pub(super) fn all(reference: &Reference, range: VirtRange, action: Action) -> Vec<Intent> {
     let intent = |range, target| Intent { range, target, meanwhile: Meanwhile::Accessible };
     match action {
-        Action::Split | Action::Repaint => return Vec::new(),
+        Action::Split | Action::Repaint | Action::Collapse => return Vec::new(),
         Action::Unmap => return vec![intent(range, Target::Unmapped)],
         Action::Map { .. } | Action::Protect(_) => {}
     }
