@@ -135,7 +135,7 @@ impl Reference {
         let mut rest = units.as_slice();
         while let Some(first) = rest.first() {
             let whole = Unit { size, ..*first };
-            let count = self.filling(whole, rest).filter(|count| {
+            let count = filling(whole, rest).filter(|count| {
                 let fits = |unit: &Unit| {
                     inside(unit) && (size.run.is_none() || unit.size.level == size.level)
                 };
@@ -145,26 +145,6 @@ impl Reference {
             self.units.push(unit);
             rest = &rest[taken..];
         }
-    }
-
-    /// How many of the first of these leaves fill the place of `whole` and say the same.
-    fn filling(&self, whole: Unit, units: &[Unit]) -> Option<usize> {
-        let bytes = whole.size.bytes();
-        let is_aligned = whole.input.is_aligned(bytes) && whole.output.is_aligned(bytes);
-        let is_valid = whole.meaning & bits::VALID != 0;
-        let (mut done, mut count) = (0, 0);
-        while done < bytes && is_aligned && is_valid {
-            let unit = units.get(count)?;
-            let follows = whole.input.checked_add(done) == Some(unit.input)
-                && whole.output.checked_add(done) == Some(unit.output)
-                && unit.meaning == whole.meaning;
-            if !follows {
-                return None;
-            }
-            done += unit.size.bytes();
-            count += 1;
-        }
-        (done == bytes).then_some(count)
     }
 
     /// Makes pages of the leaves that `range` touches.
@@ -245,6 +225,26 @@ impl Reference {
         }
         units
     }
+}
+
+/// How many of the first of these leaves fill the place of `whole` and say the same.
+fn filling(whole: Unit, units: &[Unit]) -> Option<usize> {
+    let bytes = whole.size.bytes();
+    let is_aligned = whole.input.is_aligned(bytes) && whole.output.is_aligned(bytes);
+    let is_valid = whole.meaning & bits::VALID != 0;
+    let (mut done, mut count) = (0, 0);
+    while done < bytes && is_aligned && is_valid {
+        let unit = units.get(count)?;
+        let follows = whole.input.checked_add(done) == Some(unit.input)
+            && whole.output.checked_add(done) == Some(unit.output)
+            && unit.meaning == whole.meaning;
+        if !follows {
+            return None;
+        }
+        done += unit.size.bytes();
+        count += 1;
+    }
+    (done == bytes).then_some(count)
 }
 
 /// What each stretch of leaves translates to and grants: first address, bytes, output, meaning.
