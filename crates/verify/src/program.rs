@@ -227,15 +227,7 @@ pub(crate) fn perform<P: Platform>(
             Err(SplitError::OutOfTables(_) | SplitError::SizeChange(_)) => return false,
             Err(error) => panic!("{error}"),
         },
-        Action::Collapse => match space.collapse(range, may_park) {
-            Ok(_) => reference.lock().unwrap().collapse(range),
-            Err(CollapseError::SizeChange(_)) => return false,
-            // What was collapsed before stays so.
-            Err(CollapseError::OutOfTables(_)) => {
-                reference.lock().unwrap().resize(Tree::read(space).units);
-            }
-            Err(error) => panic!("{error}"),
-        },
+        Action::Collapse => return collapse((space, may_park), reference, range),
         Action::Repaint => {
             let ready = match space.plan_repaint(range, &[], may_park) {
                 Ok(plan) => plan.reserve(),
@@ -246,6 +238,23 @@ pub(crate) fn perform<P: Platform>(
             ready.commit().unwrap();
             reference.lock().unwrap().repaint(range);
         }
+    }
+    true
+}
+
+fn collapse<P: Platform>(
+    (space, may_park): (&Space<'_, P>, &P::MayPark),
+    reference: &Mutex<Reference>,
+    range: VirtRange,
+) -> bool {
+    let result = space.collapse(range, may_park);
+    let mut reference = reference.lock().unwrap();
+    match result {
+        Ok(_) => reference.collapse(range),
+        Err(CollapseError::SizeChange(_)) => return false,
+        // What was collapsed before stays so.
+        Err(CollapseError::OutOfTables(_)) => reference.resize(Tree::read(space).units),
+        Err(error) => panic!("{error}"),
     }
     true
 }
