@@ -152,6 +152,17 @@ pub struct Frames<'a> {
     total: u64,
     /// What is done between two attempts to split a lane.
     relax: fn(),
+    /// Who is told of frames that come and go.
+    watch: Option<fn(PhysRange, Passing)>,
+}
+
+/// What is about to become of frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passing {
+    /// They were taken: nobody else has them, and nobody uses them yet.
+    Taken,
+    /// They will be free: nobody uses them any more, and nobody else gets them yet.
+    Freed,
 }
 
 impl<'a> Frames<'a> {
@@ -191,6 +202,7 @@ impl<'a> Frames<'a> {
             table: AtomicU64::new(0),
             total: banks.frames(),
             relax: || (),
+            watch: None,
         };
         frames.write_tops();
         Ok(frames)
@@ -200,6 +212,22 @@ impl<'a> Frames<'a> {
     #[must_use]
     pub fn waiting_by(self, relax: fn()) -> Self {
         Self { relax, ..self }
+    }
+
+    /// The same allocator, which calls `watch` whenever frames were taken, and before frames are free.
+    #[must_use]
+    pub fn watched_by(self, watch: fn(PhysRange, Passing)) -> Self {
+        Self { watch: Some(watch), ..self }
+    }
+
+    /// Tells of frames that come or go, if somebody wants to know.
+    fn tell(&self, frames: Numbers, passing: Passing) {
+        if let Some(watch) = self.watch {
+            let range = PhysRange::new(address(frames.first), frames.count() * FRAME_BYTES);
+            if let Some(range) = range {
+                watch(range, passing);
+            }
+        }
     }
 
     /// Takes one free frame, or `None` when there is none.
@@ -230,7 +258,8 @@ impl<'a> Frames<'a> {
                 let is_worth_it = self.may_have(part, 1 << order);
                 is_worth_it.then(|| self.claim_in(part, from, order, purpose)).flatten()
             });
-            if found.is_some() {
+            if let Some(range) = found {
+                self.tell(Numbers::touched(range), Passing::Taken);
                 return found;
             }
             from = 0;

@@ -15,6 +15,7 @@ mod gic;
 mod heal;
 mod hook;
 mod outside;
+mod pagealloc;
 mod paint;
 mod pinned;
 mod quiesce;

@@ -49,6 +49,7 @@ pub(crate) fn kernel_main(boot: BootInfo) -> ! {
         println!("  linear map: {linear_tables} tables below the root, {planned_tables} planned");
     }
     let system = SYSTEM.call_once(|| system);
+    system.unmap_free_pages();
     begin_early_guard(system, guard);
     if let Some(hot) = hot {
         hotplug::kept_out(hot);

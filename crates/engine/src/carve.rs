@@ -21,6 +21,7 @@
 //! know. The owner changes it without the slot's lock: nobody else stores to its entries.
 
 mod live;
+mod pages;
 pub(crate) mod share;
 
 use core::mem;

@@ -468,3 +468,32 @@ proptest! {
         });
     }
 }
+
+#[test]
+fn an_owner_s_pages_change_without_a_lock_and_larger_leaves_do_not() {
+    with_map(Strategy::Live, |space, events| {
+        let before = Tree::read(space);
+        for start in [LINEAR, LINEAR + 0x1555_5000] {
+            let refused = space.protect_own_pages(range(start, PAGE), Change::Invalid);
+            assert!(matches!(refused, Err(ProtectError::SizeChange(_))), "{refused:?}");
+        }
+        assert_eq!((Tree::read(space), events.borrow().len()), (before, 0));
+        let page = range(LINEAR + 0x1555_5000, PAGE);
+        space.split(page, &MAY_PARK).unwrap();
+        let refused =
+            space.protect_own_pages(range(page.start().value(), 0x1_0000), Change::Invalid);
+        assert!(matches!(refused, Err(ProtectError::SizeChange(_))), "{refused:?}");
+        events.borrow_mut().clear();
+        space.protect_own_pages(page, Change::Invalid).unwrap();
+        assert_eq!(space.translate(page.start()), None);
+        let tlbi = |events: &[Event]| {
+            events.iter().filter(|event| event.to_string().starts_with("tlbi")).count()
+        };
+        assert_eq!(tlbi(&events.borrow()), 1);
+        space.protect_own_pages(page, Change::Valid).unwrap();
+        assert_eq!(tlbi(&events.borrow()), 1);
+        assert!(space.translate(page.start()).is_some());
+        let unmapped = space.protect_own_pages(range(LINEAR + 8 * GIB, PAGE), Change::Invalid);
+        assert!(unmapped.is_err());
+    });
+}

@@ -6,7 +6,7 @@ use crate::sync::Ordering;
 
 use super::chunk::Halt;
 use super::free::ReserveError;
-use super::{Frames, Numbers, Part, Purpose, State, address};
+use super::{Frames, Numbers, Part, Passing, Purpose, State, address};
 
 impl Frames<'_> {
     /// Takes the frames that `range` touches, as if they had been allocated for `purpose`: they may
@@ -21,6 +21,7 @@ impl Frames<'_> {
                 let first = left.frames.first;
                 match self.step(left, State::Free, purpose.state()) {
                     Ok(next) => {
+                        self.tell(Numbers { first, last: next - 1 }, Passing::Taken);
                         self.counter(purpose).fetch_add(next - first, Ordering::Relaxed);
                         rest = left.from(next);
                     }
@@ -49,6 +50,7 @@ impl Frames<'_> {
             let first = left.frames.first;
             match self.step(left, State::Free, State::Used) {
                 Ok(next) => {
+                    self.tell(Numbers { first, last: next - 1 }, Passing::Taken);
                     taken += next - first;
                     rest = left.from(next);
                 }

@@ -6,7 +6,7 @@ use thiserror::Error;
 use crate::sync::Ordering;
 
 use super::chunk::Halt;
-use super::{FRAME_BYTES, Frames, Numbers, Part, Purpose, State, address};
+use super::{FRAME_BYTES, Frames, Numbers, Part, Passing, Purpose, State, address};
 
 /// Why frames were not freed. All of them are in the state they were in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -53,6 +53,9 @@ impl Frames<'_> {
         let part = self.banks.part_of(frame.value() / FRAME_BYTES);
         let part = part.ok_or(FreeError::NotMemory(frame))?;
         let expected = purpose.state();
+        if self.watch.is_some() && self.state_in(part) == expected {
+            self.tell(part.frames, Passing::Freed);
+        }
         if self.put(part, expected, State::Free).is_err() {
             let found = self.state_in(part);
             return Err(FreeError::NotAllocated { frame, found, expected });
@@ -85,6 +88,7 @@ impl Frames<'_> {
             }
         }
         self.counter(purpose).fetch_sub(frames.count(), Ordering::Relaxed);
+        self.tell(frames, Passing::Freed);
         self.banks.parts(frames).for_each(|part| self.put_back(part, State::Reserved, State::Free));
         Ok(())
     }

@@ -5,7 +5,7 @@ use blockmap::machine::{PhysAddr, PhysRange};
 use thiserror::Error;
 
 use super::free::FreeError;
-use super::{FRAME_BYTES, Frames, Numbers, State, address};
+use super::{FRAME_BYTES, Frames, Numbers, Passing, State, address};
 
 /// Why memory was not withdrawn. All frames are in the state they were in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -30,8 +30,11 @@ impl Frames<'_> {
     /// # Errors
     /// See [`WithdrawError`].
     pub fn withdraw(&self, range: PhysRange) -> Result<(), WithdrawError> {
-        let moved = self.move_all(self.whole_frames(range)?, (State::Free, State::Reserved));
-        moved.map_err(|(frame, found)| WithdrawError::InUse { frame, found })
+        let frames = self.whole_frames(range)?;
+        let moved = self.move_all(frames, (State::Free, State::Reserved));
+        moved.map_err(|(frame, found)| WithdrawError::InUse { frame, found })?;
+        self.tell(frames, Passing::Taken);
+        Ok(())
     }
 
     /// Has all frames of `range`, all of which are set aside, be free: they may be allocated.
@@ -39,8 +42,15 @@ impl Frames<'_> {
     /// # Errors
     /// Says which frame is not set aside; nothing was changed.
     pub fn release(&self, range: PhysRange) -> Result<(), FreeError> {
-        let moved = self.move_all(self.whole_frames(range)?, (State::Reserved, State::Free));
-        let expected = State::Reserved;
+        let (frames, expected) = (self.whole_frames(range)?, State::Reserved);
+        let others = [State::Free, State::Used, State::Table];
+        let other =
+            others.into_iter().find_map(|state| Some((self.first_in(state, range)?, state)));
+        if let Some((frame, found)) = other {
+            return Err(FreeError::NotAllocated { frame, found, expected });
+        }
+        self.tell(frames, Passing::Freed);
+        let moved = self.move_all(frames, (expected, State::Free));
         moved.map_err(|(frame, found)| FreeError::NotAllocated { frame, found, expected })
     }
 

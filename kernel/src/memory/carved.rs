@@ -122,7 +122,11 @@ impl Owned {
         let recording = self.system.recording();
         recording.intend_same(self.system.tree(&self.system.space().reader()), self.range);
         let result = carve.share(self.range, how, host);
-        recording.ended(&result);
+        recording.add(match result {
+            Err(ShareError::Part(_)) => Record::Refused,
+            // What is refused has been out of reach, and means the same again.
+            Ok(()) | Err(_) => Record::Achieved,
+        });
         result
     }
 

@@ -1,5 +1,6 @@
 //! Why the rights of a range were not changed.
 
+use blockmap::machine::PhysAddr;
 use blockmap::{NotParked, ProtectError};
 use thiserror::Error;
 
@@ -12,6 +13,9 @@ use crate::cpus::MayParkError;
 /// may be waiting for this CPU to park.
 #[derive(Clone, Copy, Debug, Error)]
 pub(crate) enum ChangeError {
+    /// This frame is free, and pages of free memory come and go with their frames.
+    #[error("the frame at {0} is free, and what is free is not mapped: take it first")]
+    Free(PhysAddr),
     /// The engine refused.
     #[error(transparent)]
     Engine(#[from] ProtectError),

@@ -62,7 +62,7 @@ impl System<'_> {
     ///
     /// From any context: it never fails, and waits for nobody who waits.
     pub(crate) fn heal_later(&self, range: VirtRange) {
-        if let Some(view) = range.intersection(LINEAR) {
+        if let Some(view) = range.intersection(LINEAR).filter(|_| !self.unmaps_free_pages()) {
             self.healing.with(|queue| queue.add(view));
         }
     }

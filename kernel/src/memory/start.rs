@@ -3,8 +3,8 @@
 use core::sync::atomic::AtomicU64;
 
 use blockmap::layout::{
-    Admitted, Answer, Decision, FirmwareMap, Image, Inputs, LateGuard, LinearPlan, MemoryMap,
-    Paint, Rodata, Strategy, World, decide,
+    Admitted, Answer, DebugPagealloc, Decision, FirmwareMap, Image, Inputs, LateGuard, LinearPlan,
+    MemoryMap, Paint, Rodata, Strategy, World, decide,
 };
 use blockmap::machine::{PhysAddr, PhysRange, VirtAddr};
 use blockmap::vmsa::cpu::{self, Midr, Mte, SizeChange};
@@ -23,7 +23,7 @@ use super::error::StartError;
 use super::recorded::{self, Recorded};
 use super::set_aside::SetAside;
 use super::system::{Parts, System};
-use super::{gic, hook, paint, pinned};
+use super::{gic, hook, pagealloc, paint, pinned};
 use crate::arch::boot::BootInfo;
 use crate::arch::boot_window::{BootWindow, Contents};
 use crate::arch::gic::Registers;
@@ -208,7 +208,7 @@ pub(crate) fn start(
     unsafe { boot.window.close() };
     marks.set("map in use");
 
-    let frames = frames(&memory, aside, used)?;
+    let frames = frames(&memory, (aside, facts), used)?;
     // SAFETY: the linear map shows all memory but holes, tables included, for good; what changes
     // it goes through the engine, which refuses what the kernel itself runs on.
     let cpu = Recorded::new(unsafe { Cpu::new(Window::Linear { offset }) }, recording);
@@ -319,7 +319,7 @@ fn paint_tree(
 /// Starts the account of frames, with what is in use already.
 fn frames(
     memory: &MemoryMap,
-    aside: SetAside,
+    (aside, facts): (SetAside, &Facts),
     tables: Option<PhysRange>,
 ) -> Result<Frames<'static>, StartError<'static>> {
     let address = usize::try_from(FRAME_STATES.value()).unwrap_or(0);
@@ -329,6 +329,10 @@ fn frames(
     // numbers.
     let storage = unsafe { core::slice::from_raw_parts(storage, words) };
     let frames = Frames::new(storage, memory.banks())?.waiting_by(pause);
+    let frames = match facts.policy.inputs.debug_pagealloc {
+        DebugPagealloc::On => frames.watched_by(pagealloc::watch),
+        DebugPagealloc::Off => frames,
+    };
     if let Some(tables) = tables {
         frames.claim(Purpose::Table, tables)?;
     }

@@ -241,6 +241,7 @@ impl<'a> System<'a> {
     }
 
     fn protect_pages(&self, range: VirtRange, change: Change) -> Result<(), ChangeError> {
+        self.refuse_free_pages(range)?;
         let (space, may_park) = (self.space(), MayPark::check());
         let ready = match &may_park {
             Ok(may_park) => space.ready_to_protect(range, change, may_park)?,

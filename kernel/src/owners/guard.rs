@@ -4,6 +4,8 @@
 //! Its pages change from any context: taking and giving back is done in an interrupt handler here,
 //! wherever there is an interrupt controller.
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
 use blockmap::machine::{PhysRange, VirtAddr};
 use blockmap::vmsa::Change;
 use blockmap::{CarveError, Grain, PartError};
@@ -11,6 +13,7 @@ use blockmap_hw::ticks;
 use blockmap_kernel::cmdline::GuardPool;
 use blockmap_kernel::frames::Purpose;
 use blockmap_kernel::guard::{GiveError, Moment, OBJECTS, POOL_BYTES, Pool, Story, TakeError};
+use blockmap_kernel::trace::Edge;
 use thiserror::Error;
 
 use crate::arch::gic::{self, Ipi};
@@ -18,6 +21,7 @@ use crate::arch::interrupts;
 use crate::cpus;
 use crate::lock::Lock;
 use crate::memory::{Owned, System};
+use crate::run::witness;
 
 /// Log2 of the pages of a pool.
 const POOL_ORDER: u32 = 9;
@@ -81,10 +85,11 @@ pub(crate) enum Request {
 #[derive(Clone, Copy, Debug)]
 enum Exchange {
     Idle,
-    Asked(u32, Request),
+    Asked(u32, (Request, u64)),
     Answered(Result<VirtAddr, GuardError>),
 }
 
+static NUMBER: AtomicU64 = AtomicU64::new(0);
 static POOL: Pool = Pool::new();
 /// Held with interrupts masked, and never for long: interrupt handlers wait for it.
 static GROUND: Lock<Option<Ground>> = Lock::new(None);
@@ -151,12 +156,18 @@ pub(crate) fn ask(cpu: u32, request: Request) -> Result<VirtAddr, GuardError> {
     if !cpus::admitted().any(|one| one == cpu) {
         return Err(GuardError::NoAnswer(cpu));
     }
-    with(&EXCHANGE, |exchange| *exchange = Exchange::Asked(cpu, request));
+    // Two numbers for each request: one for the request, one for its answer.
+    let number = NUMBER.fetch_add(2, Ordering::Relaxed);
+    witness(Edge::Tells(number));
+    with(&EXCHANGE, |exchange| *exchange = Exchange::Asked(cpu, (request, number)));
     gic::send(Ipi::Guard, cpu);
     let is_answered = || with(&EXCHANGE, |exchange| matches!(exchange, Exchange::Answered(_)));
     cpus::wait_until(is_answered);
     match with(&EXCHANGE, |exchange| core::mem::replace(exchange, Exchange::Idle)) {
-        Exchange::Answered(result) => result,
+        Exchange::Answered(result) => {
+            witness(Edge::IsTold(number + 1));
+            result
+        }
         Exchange::Idle | Exchange::Asked(..) => Err(GuardError::NoAnswer(cpu)),
     }
 }
@@ -167,8 +178,10 @@ pub(crate) fn interrupted() {
         Exchange::Asked(cpu, request) if cpu == cpus::own() => Some(request),
         Exchange::Idle | Exchange::Asked(..) | Exchange::Answered(_) => None,
     });
-    if let Some(request) = asked {
+    if let Some((request, number)) = asked {
+        witness(Edge::IsTold(number));
         let answer = carry_out(request);
+        witness(Edge::Tells(number + 1));
         with(&EXCHANGE, |exchange| *exchange = Exchange::Answered(answer));
     }
 }

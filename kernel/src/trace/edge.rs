@@ -46,6 +46,10 @@ pub enum Edge {
     StepsOut,
     /// It uses them again.
     StepsIn,
+    /// The CPU that adds it is about to tell another something: a number that is used once.
+    Tells(u64),
+    /// The CPU that adds it has been told it.
+    IsTold(u64),
 }
 
 /// Who uses the tables.
@@ -84,6 +88,8 @@ impl Edge {
     const LETS_GO: u8 = 12;
     const STEPS_OUT: u8 = 13;
     const STEPS_IN: u8 = 14;
+    const TELLS: u8 = 15;
+    const IS_TOLD: u8 = 16;
 
     /// Who it says uses the tables, if it does.
     #[must_use]
@@ -102,7 +108,9 @@ impl Edge {
             | Self::Takes(_)
             | Self::LetsGo(_)
             | Self::StepsOut
-            | Self::StepsIn => None,
+            | Self::StepsIn
+            | Self::Tells(_)
+            | Self::IsTold(_) => None,
         }
     }
 
@@ -124,6 +132,8 @@ impl Edge {
             Self::LetsGo(locks) => (Self::LETS_GO, [locks, 0, 0]),
             Self::StepsOut => (Self::STEPS_OUT, [0; 3]),
             Self::StepsIn => (Self::STEPS_IN, [0; 3]),
+            Self::Tells(number) => (Self::TELLS, [number, 0, 0]),
+            Self::IsTold(number) => (Self::IS_TOLD, [number, 0, 0]),
         }
     }
 
@@ -146,6 +156,8 @@ impl Edge {
             Self::LETS_GO => Self::LetsGo(first),
             Self::STEPS_OUT => Self::StepsOut,
             Self::STEPS_IN => Self::StepsIn,
+            Self::TELLS => Self::Tells(first),
+            Self::IS_TOLD => Self::IsTold(first),
             _ => return None,
         })
     }

@@ -4,8 +4,11 @@
 
 mod guard;
 mod hotplug;
+mod judged;
+mod pagealloc;
 mod secret;
 mod share;
+mod short;
 
 use blockmap_verify::console::{Dump, Stat};
 use blockmap_verify::machine::{Booted, Config};

@@ -27,6 +27,8 @@ fn every_edge_is_kept() {
         Edge::LetsGo(1 << 63 | 5),
         Edge::StepsOut,
         Edge::StepsIn,
+        Edge::Tells(7),
+        Edge::IsTold(1 << 40),
     ] {
         let record = Record::Edge(edge);
         assert_eq!(Record::of_words(record.words()), Some(record));

@@ -183,6 +183,8 @@ impl<'a> Steps<'a> {
             Edge::AllIn { generation, cpus } => write!(f, "wait in{generation} {cpus}"),
             Edge::Opens(generation) => write!(f, "signal go{generation}"),
             Edge::Returns(generation) => write!(f, "wait go{generation} 1\n{ON}"),
+            Edge::Tells(number) => write!(f, "signal told{number}"),
+            Edge::IsTold(number) => write!(f, "wait told{number} 1"),
             Edge::Takes(locks) if self.among == Among::Others => {
                 progress.turns.count(self.recording, number);
                 write!(f, "{}", progress.turns.taking(locks))
