@@ -113,7 +113,7 @@ fn the_device_tree_may_lie_anywhere_in_memory() {
     let blob = tree("stat; poweroff", write);
     let bytes = u64::try_from(blob.len()).unwrap().next_multiple_of(8);
     // Behind the image; across the edge of a 2 MiB block, of a GiB; up to the last byte.
-    for at in [IMAGE + MIB, RAM + 64 * MIB - 8, RAM + GIB - 8, RAM + 2 * GIB - bytes] {
+    for at in [IMAGE + 3 * MIB, RAM + 64 * MIB - 8, RAM + GIB - 8, RAM + 2 * GIB - bytes] {
         let by_hand = ByHand { image: IMAGE, tree: at, blob: blob.clone() };
         let booted = Booted::run(&Config::new("2G").by_hand(by_hand)).succeeded();
         booted.says(&format!("device tree at {at:#x}"));
