@@ -18,6 +18,7 @@ mod free;
 mod hot;
 mod lane;
 mod place;
+mod take;
 #[cfg(test)]
 mod tests;
 mod tier;
@@ -28,7 +29,8 @@ use thiserror::Error;
 
 use crate::sync::{AtomicU64, Ordering};
 use bank::{Banks, Numbers, Part, address};
-use lane::{FRAMES_PER_WORD, Lanes, WORD_ORDER, free_run, lanes_in, lowest, state_of};
+use chunk::is_none_in;
+use lane::{FRAMES_PER_WORD, Lanes, WORD_ORDER, lanes_in, lowest, state_of};
 use tier::Tier;
 
 pub use free::{FreeError, ReserveError};
@@ -45,8 +47,6 @@ pub const MAX_ORDER: u32 = if cfg!(loom) { 6 } else { 15 };
 
 /// Frames whose states one chunk holds.
 const CHUNK_FRAMES: u64 = 1 << MAX_ORDER;
-/// Words of a chunk.
-const CHUNK_WORDS: u64 = CHUNK_FRAMES / 32;
 
 /// What a frame of memory is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -145,7 +145,7 @@ pub struct Frames<'a> {
     summaries: &'a [AtomicU64],
     /// The words of each tier, from the frames up.
     tiers: [&'a [AtomicU64]; 3],
-    /// The word of frames, counted over all chunks, at which the last allocation was served.
+    /// The first frame of the word at which the last allocation was served.
     hint: AtomicU64,
     used: AtomicU64,
     table: AtomicU64,
@@ -249,9 +249,18 @@ impl<'a> Frames<'a> {
         if order > MAX_ORDER {
             return None;
         }
+        let hint = self.banks.part_of(self.hint.load(Ordering::Relaxed));
+        if let Some(found) = hint.and_then(|part| self.claim_near(part, order, purpose)) {
+            self.tell(Numbers::touched(found), Passing::Taken);
+            return Some(found);
+        }
+        self.search(hint, order, purpose)
+    }
+
+    /// Takes frames wherever they are, from where the last were taken on.
+    fn search(&self, hint: Option<Part>, order: u32, purpose: Purpose) -> Option<PhysRange> {
         let chunks = self.banks.chunks();
-        let hint = self.hint.load(Ordering::Relaxed);
-        let (mut chunk, mut from) = (hint / CHUNK_WORDS, hint % CHUNK_WORDS);
+        let (mut chunk, mut from) = hint.map_or((0, 0), |part| (part.chunk, part.frames.first));
         // The chunk that the search starts in is searched last as well, from its beginning.
         for _ in 0..=chunks {
             let found = self.part_of_chunk(chunk).and_then(|part| {
@@ -279,7 +288,15 @@ impl<'a> Frames<'a> {
     /// It reads a word for each 128 MiB of `range`, and of those that were split the words below.
     #[must_use]
     pub fn first_in(&self, state: State, range: PhysRange) -> Option<PhysAddr> {
-        let mut parts = self.banks.parts(Numbers::touched(range));
+        let frames = Numbers::touched(range);
+        if frames.first == frames.last {
+            let part = self.banks.part_of(frames.first)?;
+            return (self.state_in(part) == state).then(|| address(frames.first));
+        }
+        if self.tops(frames).is_some_and(|tops| tops.iter().all(|top| is_none_in(top, state))) {
+            return None;
+        }
+        let mut parts = self.banks.parts(frames);
         parts.find_map(|part| self.first_of(part, state)).map(address)
     }
 

@@ -70,11 +70,15 @@ impl SlotLocks {
 }
 
 /// The locks of `scope`.
+#[inline]
 fn bits(scope: Scope) -> u64 {
     let root = match scope.root {
         Root::Untouched => 0,
         Root::Changes => ROOT,
     };
+    if scope.first_slot == scope.last_slot {
+        return root | 1 << (scope.first_slot % SLOT_LOCKS);
+    }
     let count = scope.last_slot.saturating_sub(scope.first_slot).saturating_add(1);
     if count >= SLOT_LOCKS {
         return root | (ROOT - 1);

@@ -204,10 +204,23 @@ impl<P: Platform> Space<'_, P> {
         parking: Parking<'s, P>,
     ) -> (Hold<'s, P>, Place, Cuts) {
         let hold = Hold::new(self, range, root, parking);
-        let (first, cuts) = self.find_cuts(range);
+        let first = self.find(range.start());
+        self.widen_for_cuts(hold, first, range)
+    }
+
+    /// The same, where the locks of `range` are taken and its start was found at `first`.
+    #[inline]
+    pub(crate) fn widen_for_cuts<'s>(
+        &'s self,
+        hold: Hold<'s, P>,
+        first: Place,
+        range: VirtRange,
+    ) -> (Hold<'s, P>, Place, Cuts) {
+        let cuts = self.cuts_from(first, range);
         match self.beyond_slots(range, cuts) {
             None => (hold, first, cuts),
             Some(wider) => {
+                let parking = hold.permit.parking;
                 drop(hold);
                 let hold = Hold::new(self, wider, Root::Changes, parking);
                 let (first, cuts) = self.find_cuts(range);
@@ -238,6 +251,12 @@ impl<P: Platform> Space<'_, P> {
     #[inline]
     pub(crate) fn find_cuts(&self, range: VirtRange) -> (Place, Cuts) {
         let first = self.find(range.start());
+        (first, self.cuts_from(first, range))
+    }
+
+    /// Which ends of a range lie within a leaf, where the walk of its start ends at `first`.
+    #[inline]
+    fn cuts_from(&self, first: Place, range: VirtRange) -> Cuts {
         let (unit, entry) = (self.unit_bytes(first), self.geometry().span_bytes(first.level));
         let left_in = |bytes: u64| bytes - (range.start().value() & (bytes - 1));
         let end = range.end();
@@ -248,7 +267,7 @@ impl<P: Platform> Space<'_, P> {
         } else {
             self.cut(self.find(end), end)
         };
-        (first, Cuts { start: self.cut(first, range.start()), end: end_cut })
+        Cuts { start: self.cut(first, range.start()), end: end_cut }
     }
 
     /// The cut through the leaf or run of `place` at `at`, unless `at` is where it starts.
@@ -279,7 +298,7 @@ impl<P: Platform> Space<'_, P> {
 
     /// Bytes that `place` translates as one: its run's, or its own.
     #[inline]
-    fn unit_bytes(&self, place: Place) -> u64 {
+    pub(crate) fn unit_bytes(&self, place: Place) -> u64 {
         self.geometry().span_bytes(place.level) * u64::from(self.run_entries(place).unwrap_or(1))
     }
 
@@ -308,6 +327,7 @@ impl<P: Platform> Space<'_, P> {
 
 /// The contiguous run that new leaves at `level` are put in: of blocks of level 1 none, see
 /// [`Leaves::Largest`](blockmap_vmsa::Leaves).
+#[inline]
 pub(crate) fn used_run(geometry: Geometry, level: Level) -> Option<LeafSize> {
     match level {
         Level::L2 | Level::L3 => geometry.run_size(level),

@@ -1,4 +1,8 @@
 //! A checked operation that owns what it needs, and its commit.
+#![expect(
+    clippy::inline_always,
+    reason = "a plan that is made in one place and committed there is not moved"
+)]
 
 use core::cell::Cell;
 use core::{fmt, mem};
@@ -65,6 +69,7 @@ pub(crate) enum Work<'k> {
 }
 
 impl<'s, P: Platform> Plan<'s, P> {
+    #[inline(always)]
     pub(crate) fn new(hold: Hold<'s, P>, work: Work<'s>, tables: u32) -> Self {
         Self { hold, work, tables }
     }
@@ -79,6 +84,7 @@ impl<'s, P: Platform> Plan<'s, P> {
     ///
     /// # Errors
     /// [`OutOfTables`]; the locks are free again and the tables as they were.
+    #[inline(always)]
     pub fn reserve(self) -> Result<Ready<'s, P>, OutOfTables> {
         let needed = self.tables;
         if needed > 0 {
@@ -99,6 +105,7 @@ impl<P: Platform> Ready<'_, P> {
     /// [`Strategy::Quiesce`](blockmap_layout::Strategy::Quiesce), or is repainted, and so never of a
     /// mapping or of what was planned without a [`Platform::MayPark`]: a CPU did not come to be parked. The tables
     /// are as they were.
+    #[inline(always)]
     pub fn commit(mut self) -> Result<(), NotParked> {
         let mut left = mem::take(&mut self.left);
         let committed = self.perform(&mut left);
@@ -198,6 +205,7 @@ impl<'s, P: Platform> Hold<'s, P> {
     ///
     /// Whoever leaves the tables above the slots alone walks them, and so is a reader of them: an
     /// operation on other slots may unlink and free one. Whoever may free them is alone with them.
+    #[inline]
     pub(crate) fn new(
         space: &'s Space<'s, P>,
         range: VirtRange,
@@ -234,6 +242,7 @@ impl<'s, P: Platform> Hold<'s, P> {
 }
 
 impl<P: Platform> Drop for Hold<'_, P> {
+    #[inline]
     fn drop(&mut self) {
         match self.scope.root {
             Root::Untouched => self.space.platform().leave_reader(),
@@ -254,11 +263,13 @@ fn scope_of(geometry: Geometry, range: VirtRange, root: Root) -> Scope {
 }
 
 /// The level whose entries are the slots.
+#[inline]
 pub(crate) fn slot_level(geometry: Geometry) -> Level {
     geometry.root_level().max(Level::L1)
 }
 
 /// The number of the slot of `address`: of the level 1 entry, or the root entry below level 1.
+#[inline]
 fn slot(geometry: Geometry, address: VirtAddr) -> u32 {
     let level = slot_level(geometry);
     let above_start = address.value() - geometry.inputs().0.value();

@@ -23,9 +23,11 @@ use thiserror::Error;
 
 use crate::complete::Extent;
 use crate::cut::{Cuts, SizeChangeRefused};
-use crate::plan::{Parking, Permit, Work};
+use crate::plan::{Hold, Parking, Permit, Work};
 use crate::space::Place;
-use crate::{NotParked, OutOfTables, Plan, Platform, RangeError, Refusal, Root, Space};
+use crate::{
+    NotParked, OutOfTables, Plan, Platform, RangeError, Ready, Refusal, Root, Space, Terms, TopUp,
+};
 
 /// Why no permission was changed. The tables are as they were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -70,6 +72,18 @@ pub enum ProtectError {
     OutOfTables(#[from] OutOfTables),
 }
 
+/// How far a change of permissions has come.
+#[derive(Debug)]
+#[must_use = "a change that is only ready is still to be committed"]
+#[expect(clippy::large_enum_variant, reason = "no library allocates")]
+pub enum Begun<'s, P: Platform> {
+    /// It is in force on every CPU: its leaves were neighbours in one table, and nothing had to be
+    /// split.
+    Made,
+    /// All that can fail is done, but for parking: what is left is to commit.
+    Ready(Ready<'s, P>),
+}
+
 /// A checked change of permissions.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Protection {
@@ -108,6 +122,86 @@ impl<P: Platform> Space<'_, P> {
         self.plan_change(range, change, Parking::Never)
     }
 
+    /// Begins to [`Space::protect`]: makes the change at once where nothing has to be reserved or
+    /// split, and otherwise does all that can fail. `before` is done where it is made at once, when
+    /// nothing can fail any more and before the first effect; else it is the caller's to do before it
+    /// commits.
+    ///
+    /// # Errors
+    /// See [`ProtectError`]; the tables are as they were.
+    #[inline]
+    pub fn begin_protect<'s>(
+        &'s self,
+        range: VirtRange,
+        change: Change,
+        may_park: Option<&'s P::MayPark>,
+        before: &dyn Fn(),
+    ) -> Result<Begun<'s, P>, ProtectError> {
+        let parking = may_park.map_or(Parking::Never, Parking::Allowed);
+        let mut supply = TopUp::Enough;
+        loop {
+            let Some(plan) = self.change_or_plan((range, change), parking, before)? else {
+                return Ok(Begun::Made);
+            };
+            let short = match plan.reserve() {
+                Ok(ready) => return Ok(Begun::Ready(ready)),
+                Err(short) => short,
+            };
+            supply = match supply {
+                TopUp::Enough => self.platform().top_up(short.needed),
+                TopUp::Short => return Err(short.into()),
+            };
+        }
+    }
+
+    /// Makes the change if its leaves are neighbours in one table, and no leaf or run reaches beyond;
+    /// else plans it. Either takes one walk of the range's start.
+    #[inline]
+    fn change_or_plan<'s>(
+        &'s self,
+        (range, change): (VirtRange, Change),
+        parking: Parking<'s, P>,
+        before: &dyn Fn(),
+    ) -> Result<Option<Plan<'s, P>>, ProtectError> {
+        self.check(range)?;
+        let hold = Hold::new(self, range, Root::Untouched, parking);
+        let first = self.find(range.start());
+        let Some(span) = self.whole_leaves(first, range) else {
+            return self.plan_from((hold, first), range, change).map(Some);
+        };
+        self.is_let(range)?;
+        let pattern = self.changeable(first, range.start(), (change, Asker::Anybody))?;
+        // What is wrong with another leaf is found by the plan.
+        if span.count > 1 && self.machine().scan(span, pattern) < span.count {
+            return self.plan_from((hold, first), range, change).map(Some);
+        }
+        before();
+        self.update(span, self.masks(change));
+        self.complete_change((range, change), Some(span), hold.permit.terms);
+        Ok(None)
+    }
+
+    /// The entries of `range`, whose start was found at `first`, if they are in one table and no leaf
+    /// or run of them reaches beyond it.
+    #[inline]
+    fn whole_leaves(&self, first: Place, range: VirtRange) -> Option<Span> {
+        let geometry = self.geometry();
+        let bytes = geometry.span_bytes(first.level);
+        let unit = self.unit_bytes(first);
+        let left = geometry.entries(first.level) - first.entry.index;
+        let is_apart = |at: VirtAddr, unit: u64| at.is_aligned(unit);
+        if !is_apart(range.start(), unit) || !is_apart(range.end(), bytes) {
+            return None;
+        }
+        if range.bytes() == bytes && unit == bytes {
+            return Some(first.entry.span(1));
+        }
+        let count = u16::try_from(range.bytes() / bytes).ok().filter(|count| *count <= left)?;
+        let span = first.entry.span(count);
+        let last = self.look(first.level, first.entry.table, range.last());
+        is_apart(range.end(), self.unit_bytes(last)).then_some(span)
+    }
+
     #[inline]
     fn plan_change<'s>(
         &'s self,
@@ -116,10 +210,21 @@ impl<P: Platform> Space<'_, P> {
         parking: Parking<'s, P>,
     ) -> Result<Plan<'s, P>, ProtectError> {
         self.check(range)?;
-        let (hold, first, cuts) = self.hold_cuts(range, Root::Untouched, parking);
-        if let Some(why) = self.platform().refusal(range) {
-            return Err(ProtectError::Refused { range, why });
-        }
+        let hold = Hold::new(self, range, Root::Untouched, parking);
+        let first = self.find(range.start());
+        self.plan_from((hold, first), range, change)
+    }
+
+    /// Plans a change of `range`, whose locks are held and whose start was found at `first`.
+    #[inline]
+    fn plan_from<'s>(
+        &'s self,
+        (hold, first): (Hold<'s, P>, Place),
+        range: VirtRange,
+        change: Change,
+    ) -> Result<Plan<'s, P>, ProtectError> {
+        let (hold, first, cuts) = self.widen_for_cuts(hold, first, range);
+        self.is_let(range)?;
         let direct =
             self.check_leaves(range, first, (change, Asker::Anybody))?.filter(|_| cuts.is_empty());
         cuts.check(hold.permit)?;
@@ -136,14 +241,10 @@ impl<P: Platform> Space<'_, P> {
         first: Place,
         (change, asker): (Change, Asker),
     ) -> Result<Option<Span>, ProtectError> {
-        let (regime, asids) = (self.geometry().regime(), self.platform().asids());
         let (mut at, mut place) = (range.start(), first);
         let mut is_one_table = true;
         loop {
-            let pattern = asked_by(asker, allowed(change, (regime, asids), place, at)?);
-            if !pattern.matches(place.word) {
-                return Err(ProtectError::Held(at));
-            }
+            let pattern = self.changeable(place, at, (change, asker))?;
             let span = self.span_up_to(place.table(), at, range.last());
             // The first has been looked at; most ranges end with it.
             let count = if span.count == 1 { 1 } else { self.machine().scan(span, pattern).max(1) };
@@ -157,6 +258,28 @@ impl<P: Platform> Space<'_, P> {
             place = self.find(at);
             is_one_table &= place.entry.table == first.entry.table;
         }
+    }
+
+    /// Asks the platform.
+    #[inline]
+    fn is_let(&self, range: VirtRange) -> Result<(), ProtectError> {
+        if let Some(why) = self.platform().refusal(range) {
+            return Err(ProtectError::Refused { range, why });
+        }
+        Ok(())
+    }
+
+    /// The entries that `change` is possible for as it is for `place`, which translates `at`.
+    #[inline]
+    fn changeable(
+        &self,
+        place: Place,
+        at: VirtAddr,
+        (change, asker): (Change, Asker),
+    ) -> Result<Pattern, ProtectError> {
+        let (regime, asids) = (self.geometry().regime(), self.platform().asids());
+        let pattern = asked_by(asker, allowed(change, (regime, asids), place, at)?);
+        if pattern.matches(place.word) { Ok(pattern) } else { Err(ProtectError::Held(at)) }
     }
 
     /// Performs a checked change.
@@ -173,16 +296,27 @@ impl<P: Platform> Space<'_, P> {
             Some(span) => self.update(span, self.masks(change)),
             None => self.update_range(range, self.masks(change)),
         }
+        self.complete_change((range, change), direct, permit.terms);
+        Ok(())
+    }
+
+    /// Makes a change of `range` take effect, whose entries are `direct` if all are in one table.
+    #[inline]
+    fn complete_change(
+        &self,
+        (range, change): (VirtRange, Change),
+        direct: Option<Span>,
+        terms: Terms,
+    ) {
         if change.needs_invalidation() {
             let extent = match direct {
                 Some(Span { count: 1, .. }) => Extent::OneLeaf,
                 Some(_) | None => Extent::Leaves,
             };
-            self.complete(range, Reach::LastLevel, extent, permit.terms);
+            self.complete(range, Reach::LastLevel, extent, terms);
         } else {
             self.complete_new();
         }
-        Ok(())
     }
 
     /// The entries of `range` in the table of pages that a cut made, if all are there.

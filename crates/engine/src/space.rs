@@ -1,4 +1,8 @@
 //! A table tree under one root, and the operations on it.
+#![expect(
+    clippy::inline_always,
+    reason = "a plan that is made in one place and committed there is not moved"
+)]
 
 use blockmap_machine::{Entry, Machine, Pattern, PhysAddr, Span, VirtAddr, VirtRange};
 use blockmap_vmsa::{Change, Geometry, Kind, Level, Masks, bits};
@@ -6,8 +10,8 @@ use thiserror::Error;
 
 use crate::plan::{OutOfTables, Plan, Ready};
 use crate::{
-    MapError, Mapping, NotParked, Platform, ProtectError, Reader, RepaintError, SplitError, TopUp,
-    UnmapError,
+    Begun, MapError, Mapping, NotParked, Platform, ProtectError, Reader, RepaintError, SplitError,
+    TopUp, UnmapError,
 };
 
 /// The translation tables under one root: holding one tells that its platform reaches them.
@@ -136,6 +140,31 @@ impl<'p, P: Platform> Space<'p, P> {
         geometry.leaf_output(place.level, place.word).checked_add(within)
     }
 
+    /// Whether a valid leaf of `range` lets the privileged level execute, as far as leaves say: what
+    /// table entries keep from it is not looked at.
+    #[must_use]
+    pub fn may_execute(&self, range: VirtRange) -> bool {
+        let _reader = self.reader();
+        let never = bits::privileged_execute_never(self.geometry().regime());
+        let never = Pattern { mask: never, value: never };
+        let mut next = Some(range.start()).filter(|_| self.geometry().translates(range));
+        while let Some(at) = next {
+            let place = self.find(at);
+            let count = if place.kind == Kind::Leaf {
+                let leaves =
+                    self.leaves_of(place.level, self.span_up_to(place.table(), at, range.last()));
+                if self.machine().scan(leaves, never) < leaves.count {
+                    return true;
+                }
+                leaves.count
+            } else {
+                1
+            };
+            next = self.after((place.level, at), count, range.last());
+        }
+        false
+    }
+
     /// Maps memory in the largest leaves that fit, where nothing is mapped yet.
     ///
     /// # Errors
@@ -166,32 +195,10 @@ impl<'p, P: Platform> Space<'p, P> {
         change: Change,
         may_park: &P::MayPark,
     ) -> Result<(), ProtectError> {
-        Ok(self.carry_out(|| self.plan_protect(range, change, may_park))??)
-    }
-
-    /// Does of [`Space::protect`] all that can fail, but for parking; what is left is to commit.
-    ///
-    /// # Errors
-    /// See [`ProtectError`]; the tables are as they were.
-    pub fn ready_to_protect<'s>(
-        &'s self,
-        range: VirtRange,
-        change: Change,
-        may_park: &'s P::MayPark,
-    ) -> Result<Ready<'s, P>, ProtectError> {
-        self.get_ready(|| self.plan_protect(range, change, may_park))
-    }
-
-    /// As [`Space::ready_to_protect`], for a caller that may park nobody: no leaf is split.
-    ///
-    /// # Errors
-    /// See [`ProtectError`]; the tables are as they were.
-    pub fn ready_to_protect_leaves(
-        &self,
-        range: VirtRange,
-        change: Change,
-    ) -> Result<Ready<'_, P>, ProtectError> {
-        self.get_ready(|| self.plan_protect_leaves(range, change))
+        match self.begin_protect(range, change, Some(may_park), &|| ())? {
+            Begun::Made => Ok(()),
+            Begun::Ready(ready) => Ok(ready.commit()?),
+        }
     }
 
     /// As [`Space::protect`], from any context: nobody is parked, so no leaf can be split, whatever
@@ -200,7 +207,10 @@ impl<'p, P: Platform> Space<'p, P> {
     /// # Errors
     /// See [`ProtectError`]; the tables are as they were.
     pub fn protect_leaves(&self, range: VirtRange, change: Change) -> Result<(), ProtectError> {
-        Ok(self.carry_out(|| self.plan_protect_leaves(range, change))??)
+        match self.begin_protect(range, change, None, &|| ())? {
+            Begun::Made => Ok(()),
+            Begun::Ready(ready) => Ok(ready.commit()?),
+        }
     }
 
     /// Splits leaves and contiguous runs until both ends of `range` lie between two: no deeper than
@@ -256,6 +266,7 @@ impl<'p, P: Platform> Space<'p, P> {
     ///
     /// Others may be faster and set aside what was topped up. It goes on as long as there is memory:
     /// each time somebody was served.
+    #[inline(always)]
     fn get_ready<'s, E: From<OutOfTables>>(
         &'s self,
         plan: impl Fn() -> Result<Plan<'s, P>, E>,
@@ -265,11 +276,15 @@ impl<'p, P: Platform> Space<'p, P> {
     {
         let mut supply = TopUp::Enough;
         loop {
-            match (plan()?.reserve(), supply) {
-                (Ok(ready), _) => return Ok(ready),
-                (Err(short), TopUp::Enough) => supply = self.platform.top_up(short.needed),
-                (Err(short), TopUp::Short) => return Err(short.into()),
-            }
+            let plan = plan()?;
+            let short = match plan.reserve() {
+                Ok(ready) => return Ok(ready),
+                Err(short) => short,
+            };
+            supply = match supply {
+                TopUp::Enough => self.platform.top_up(short.needed),
+                TopUp::Short => return Err(short.into()),
+            };
         }
     }
 
@@ -306,17 +321,17 @@ impl<'p, P: Platform> Space<'p, P> {
     /// The entry at which a walk of `address` that starts in `table`, of `level`, ends.
     #[inline]
     pub(crate) fn find_below(&self, level: Level, table: PhysAddr, address: VirtAddr) -> Place {
-        let (mut level, mut table) = (level, table);
-        loop {
-            let place = self.look(level, table, address);
-            match (place.kind, level.next()) {
-                (Kind::Table, Some(next)) => {
-                    table = self.geometry().table_address(place.word);
-                    level = next;
+        let mut place = self.look(level, table, address);
+        // Each level by itself: of a geometry that is constant a few instructions are left of it.
+        for below in [Level::L0, Level::L1, Level::L2, Level::L3] {
+            if below > level {
+                if place.kind != Kind::Table {
+                    break;
                 }
-                _ => return place,
+                place = self.look(below, self.geometry().table_address(place.word), address);
             }
         }
+        place
     }
 
     /// The entry of one table that a walk of `address` goes through.

@@ -11,7 +11,7 @@ use blockmap_machine::Pattern;
 const ENTRY_BYTES: u64 = 8;
 
 /// Entries that one turn of a bulk loop writes.
-const UNROLLED: u16 = 8;
+const UNROLLED: u16 = 32;
 
 /// Reads one entry.
 ///
@@ -49,16 +49,28 @@ pub(crate) unsafe fn store(entry: u64, value: u64) {
 pub(crate) unsafe fn fill(mut entry: u64, mut value: u64, step: u64, mut count: u16) {
     let two = step.wrapping_mul(2);
     while let Some(left) = count.checked_sub(UNROLLED) {
-        // SAFETY: the caller vouches for `count` entries, of which at least eight are left.
+        // SAFETY: the caller vouches for `count` entries, of which at least thirty-two are left.
         unsafe {
             asm!(
-                "stp {a}, {b}, [{entry}], #64",
+                ".rept 16",
+                "stp {a}, {b}, [{entry}], #16",
                 "add {a}, {a}, {two}",
                 "add {b}, {b}, {two}",
-                "stp {a}, {b}, [{entry}, #-48]",
-                "add {a}, {a}, {two}",
-                "add {b}, {b}, {two}",
-                "stp {a}, {b}, [{entry}, #-32]",
+                ".endr",
+                entry = inout(reg) entry,
+                a = inout(reg) value,
+                b = inout(reg) value.wrapping_add(step) => _,
+                two = in(reg) two,
+                options(nostack, preserves_flags),
+            );
+        }
+        count = left;
+    }
+    while let Some(left) = count.checked_sub(4) {
+        // SAFETY: the caller vouches for `count` entries, of which at least four are left.
+        unsafe {
+            asm!(
+                "stp {a}, {b}, [{entry}], #32",
                 "add {a}, {a}, {two}",
                 "add {b}, {b}, {two}",
                 "stp {a}, {b}, [{entry}, #-16]",
@@ -87,26 +99,40 @@ pub(crate) unsafe fn fill(mut entry: u64, mut value: u64, step: u64, mut count: 
 /// As [`store`], for each of them; nobody else writes them meanwhile.
 #[inline]
 pub(crate) unsafe fn update(mut entry: u64, clear: u64, set: u64, mut count: u16) {
-    while let Some(left) = count.checked_sub(4) {
+    while let Some(left) = count.checked_sub(8) {
         // Single stores: these entries are live, and a store of a pair tells a hypervisor that
         // traps it neither registers nor size.
-        // SAFETY: the caller vouches for `count` entries, of which at least four are left.
+        // SAFETY: the caller vouches for `count` entries, of which at least eight are left.
         unsafe {
             asm!(
-                "ldp {a}, {b}, [{entry}]",
+                "ldp {a}, {b}, [{entry}, #0]",
                 "ldp {c}, {d}, [{entry}, #16]",
+                "ldp {e}, {f}, [{entry}, #32]",
+                "ldp {g}, {h}, [{entry}, #48]",
                 "bic {a}, {a}, {clear}",
                 "bic {b}, {b}, {clear}",
                 "bic {c}, {c}, {clear}",
                 "bic {d}, {d}, {clear}",
+                "bic {e}, {e}, {clear}",
+                "bic {f}, {f}, {clear}",
+                "bic {g}, {g}, {clear}",
+                "bic {h}, {h}, {clear}",
                 "orr {a}, {a}, {set}",
                 "orr {b}, {b}, {set}",
                 "orr {c}, {c}, {set}",
                 "orr {d}, {d}, {set}",
-                "str {a}, [{entry}], #32",
-                "str {b}, [{entry}, #-24]",
-                "str {c}, [{entry}, #-16]",
-                "str {d}, [{entry}, #-8]",
+                "orr {e}, {e}, {set}",
+                "orr {f}, {f}, {set}",
+                "orr {g}, {g}, {set}",
+                "orr {h}, {h}, {set}",
+                "str {a}, [{entry}], #64",
+                "str {b}, [{entry}, #-56]",
+                "str {c}, [{entry}, #-48]",
+                "str {d}, [{entry}, #-40]",
+                "str {e}, [{entry}, #-32]",
+                "str {f}, [{entry}, #-24]",
+                "str {g}, [{entry}, #-16]",
+                "str {h}, [{entry}, #-8]",
                 entry = inout(reg) entry,
                 clear = in(reg) clear,
                 set = in(reg) set,
@@ -114,6 +140,10 @@ pub(crate) unsafe fn update(mut entry: u64, clear: u64, set: u64, mut count: u16
                 b = out(reg) _,
                 c = out(reg) _,
                 d = out(reg) _,
+                e = out(reg) _,
+                f = out(reg) _,
+                g = out(reg) _,
+                h = out(reg) _,
                 options(nostack, preserves_flags),
             );
         }
@@ -137,20 +167,30 @@ pub(crate) unsafe fn update(mut entry: u64, clear: u64, set: u64, mut count: u16
 pub(crate) unsafe fn scan(mut entry: u64, pattern: Pattern, count: u16) -> u16 {
     let Pattern { mask, value } = pattern;
     let mut left = count;
-    while left >= 4 {
+    while left >= 8 {
         let differing: u64;
-        // SAFETY: the caller vouches for `count` entries, of which at least four are left.
+        // SAFETY: the caller vouches for `count` entries, of which at least eight are left.
         unsafe {
             asm!(
-                "ldp {a}, {b}, [{entry}]",
+                "ldp {a}, {b}, [{entry}, #0]",
                 "ldp {c}, {d}, [{entry}, #16]",
+                "ldp {e}, {f}, [{entry}, #32]",
+                "ldp {g}, {h}, [{entry}, #48]",
                 "eor {a}, {a}, {value}",
                 "eor {b}, {b}, {value}",
                 "eor {c}, {c}, {value}",
                 "eor {d}, {d}, {value}",
+                "eor {e}, {e}, {value}",
+                "eor {f}, {f}, {value}",
+                "eor {g}, {g}, {value}",
+                "eor {h}, {h}, {value}",
                 "orr {a}, {a}, {b}",
                 "orr {c}, {c}, {d}",
+                "orr {e}, {e}, {f}",
+                "orr {g}, {g}, {h}",
                 "orr {a}, {a}, {c}",
+                "orr {e}, {e}, {g}",
+                "orr {a}, {a}, {e}",
                 "and {a}, {a}, {mask}",
                 entry = in(reg) entry,
                 mask = in(reg) mask,
@@ -159,14 +199,18 @@ pub(crate) unsafe fn scan(mut entry: u64, pattern: Pattern, count: u16) -> u16 {
                 b = out(reg) _,
                 c = out(reg) _,
                 d = out(reg) _,
+                e = out(reg) _,
+                f = out(reg) _,
+                g = out(reg) _,
+                h = out(reg) _,
                 options(nostack, preserves_flags, readonly),
             );
         }
         if differing != 0 {
             break;
         }
-        entry = entry.wrapping_add(4 * ENTRY_BYTES);
-        left = left.wrapping_sub(4);
+        entry = entry.wrapping_add(8 * ENTRY_BYTES);
+        left = left.wrapping_sub(8);
     }
     while left > 0 {
         // SAFETY: the caller vouches for `count` entries, of which at least one is left.

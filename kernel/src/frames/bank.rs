@@ -142,6 +142,17 @@ impl Banks {
         self.parts(Numbers { first: number, last: number }).next()
     }
 
+    /// The numbers of the first and last of neighbouring chunks whose frames are `frames`, if these
+    /// are all of them.
+    #[inline]
+    pub(super) fn whole_chunks(&self, frames: Numbers) -> Option<(u64, u64)> {
+        let is_whole = (frames.first | frames.last.wrapping_add(1)) & (CHUNK_FRAMES - 1) == 0;
+        let covers = |bank: &&Bank| bank.first <= frames.first && frames.last <= bank.last;
+        let bank = self.all().iter().find(covers).filter(|_| is_whole)?;
+        let chunk = |number: u64| bank.chunk + (number / CHUNK_FRAMES - bank.first / CHUNK_FRAMES);
+        Some((chunk(frames.first), chunk(frames.last)))
+    }
+
     /// `frames`, as far as they are memory, chunk by chunk from the lowest up.
     #[inline]
     pub(super) fn parts(&self, frames: Numbers) -> Parts<'_> {

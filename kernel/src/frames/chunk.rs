@@ -1,12 +1,10 @@
-//! A chunk's tree: finding a frame's state, changing it, and taking frames.
-
-use blockmap::machine::PhysRange;
+//! A chunk's tree: finding a frame's state, and changing it.
+#![expect(clippy::inline_always, reason = "of a tier that is constant little is left")]
 
 use crate::sync::{AtomicU64, Ordering};
 
 use super::{
-    CHUNK_WORDS, FRAME_BYTES, FRAMES_PER_WORD, Frames, Lanes, Numbers, Part, Purpose, State, Tier,
-    WORD_ORDER, address, free_run, lanes_in, lowest, state_of,
+    FRAMES_PER_WORD, Frames, Lanes, Numbers, Part, State, Tier, lanes_in, lowest, state_of,
 };
 
 /// What a lane above the frames says where the word below it says more.
@@ -37,12 +35,12 @@ impl Frames<'_> {
     }
 
     #[inline]
-    fn summary(&self, part: Part) -> Option<&AtomicU64> {
+    pub(super) fn summary(&self, part: Part) -> Option<&AtomicU64> {
         self.summaries.get(usize::try_from(part.chunk).ok()?)
     }
 
     /// The word of `tier` that has a lane for the first frame of `part`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn word(&self, part: Part, tier: Tier) -> Option<&AtomicU64> {
         let [frames, words, lines] = self.tiers;
         let tiers = match tier {
@@ -52,6 +50,38 @@ impl Frames<'_> {
         };
         let within = part.frames.first >> tier.word_bits() & (tier.words_of_chunk() - 1);
         tiers.get(usize::try_from(part.chunk * tier.words_of_chunk() + within).ok()?)
+    }
+
+    /// The topmost words of the chunks whose frames are `frames`, if these are all of them.
+    #[inline]
+    pub(super) fn tops(&self, frames: Numbers) -> Option<&[AtomicU64]> {
+        let (first, last) = self.banks.whole_chunks(frames)?;
+        let [.., lines] = self.tiers;
+        lines.get(usize::try_from(first).ok()?..=usize::try_from(last).ok()?)
+    }
+
+    /// The word of frames that has a lane for the first frame of `part`, if the lanes above are
+    /// split.
+    #[inline]
+    pub(super) fn bottom(&self, part: Part) -> Option<&AtomicU64> {
+        let is_split =
+            self.lane(part, Tier::Lines) == SPLIT && self.lane(part, Tier::Words) == SPLIT;
+        if is_split { self.word(part, Tier::Frames) } else { None }
+    }
+
+    /// Takes the first frame of `part`, if it is free, as data of whoever calls; `None` if no lane
+    /// says so of it alone.
+    #[inline]
+    pub(super) fn claim_one(&self, part: Part) -> Option<u64> {
+        let (word, summary) = (self.bottom(part)?, self.summary(part)?);
+        let lane = Lanes { first: Tier::Frames.lane(part.frames.first), count: 1 };
+        let used = lane.in_state(State::Used);
+        let free = |found: u64| (found & lane.mask() == 0).then_some(found | used);
+        let taken = word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, free).is_ok();
+        if taken {
+            summary.fetch_sub(1, Ordering::Relaxed);
+        }
+        Some(u64::from(taken))
     }
 
     /// How many frames of a chunk are free: never too few.
@@ -79,17 +109,24 @@ impl Frames<'_> {
     /// The lowest tier that has a lane for the first frame of `part`, and what the lane says.
     #[inline]
     pub(super) fn look(&self, part: Part) -> (Tier, State) {
-        let mut found = (Tier::Lines, State::Reserved);
-        for tier in Tier::DOWN {
-            let Some(word) = self.word(part, tier) else { break };
-            // Acquire: who sees a lane split sees the word below it.
-            let state = state_of(word.load(Ordering::Acquire), tier.lane(part.frames.first));
-            found = (tier, state);
-            if state != SPLIT {
-                break;
-            }
+        // The tiers one by one, so that each is made of constants.
+        let lines = self.lane(part, Tier::Lines);
+        if lines != SPLIT {
+            return (Tier::Lines, lines);
         }
-        found
+        let words = self.lane(part, Tier::Words);
+        if words != SPLIT {
+            return (Tier::Words, words);
+        }
+        (Tier::Frames, self.lane(part, Tier::Frames))
+    }
+
+    /// What the lane of `tier` says that the first frame of `part` is in.
+    #[inline(always)]
+    fn lane(&self, part: Part, tier: Tier) -> State {
+        // Acquire: who sees a lane split sees the word below it.
+        let word = self.word(part, tier).map_or(u64::MAX, |word| word.load(Ordering::Acquire));
+        state_of(word, tier.lane(part.frames.first))
     }
 
     /// The state of the first frame of `part`.
@@ -112,65 +149,85 @@ impl Frames<'_> {
 
     /// The lowest frame of `part` that is in `state`, if there is one by the words that say the
     /// first frame's; or else from where on to look.
-    #[inline]
+    #[inline(always)]
     fn first_near(&self, part: Part, state: State) -> Result<Option<u64>, u64> {
-        for tier in Tier::DOWN {
-            let Some(word) = self.word(part, tier) else { return Ok(None) };
-            let found = word.load(Ordering::Acquire);
-            let first = part.frames.first;
-            let lane = tier.lane(first);
-            let wanted = if tier.can_say(state) { lanes_in(found, state) } else { 0 };
-            let split = if tier == Tier::Frames { 0 } else { lanes_in(found, SPLIT) };
-            let Some(next) = lowest((wanted | split) & Lanes::from(lane).mask()) else {
-                return Err(((first >> tier.word_bits()) + 1) << tier.word_bits());
-            };
-            if next != lane {
-                let lanes = u64::try_from(next - lane).unwrap_or(0);
-                return Err(tier.lane_start(first) + (lanes << tier.lane_bits()));
-            }
-            if split >> (2 * lane) & 1 == 0 {
-                return Ok(Some(first));
-            }
+        if let Some(found) = self.first_at(part, Tier::Lines, state) {
+            return found;
         }
-        Ok(None)
+        if let Some(found) = self.first_at(part, Tier::Words, state) {
+            return found;
+        }
+        self.first_at(part, Tier::Frames, state).unwrap_or(Ok(None))
+    }
+
+    /// The same by the word of one tier; `None` if a word below says it.
+    #[inline(always)]
+    fn first_at(&self, part: Part, tier: Tier, state: State) -> Option<Result<Option<u64>, u64>> {
+        let found = self.word(part, tier).map_or(u64::MAX, |word| word.load(Ordering::Acquire));
+        let first = part.frames.first;
+        let lane = tier.lane(first);
+        let wanted = if tier.can_say(state) { lanes_in(found, state) } else { 0 };
+        let split = if tier == Tier::Frames { 0 } else { lanes_in(found, SPLIT) };
+        let Some(next) = lowest((wanted | split) & Lanes::from(lane).mask()) else {
+            return Some(Err(((first >> tier.word_bits()) + 1) << tier.word_bits()));
+        };
+        if next != lane {
+            let lanes = u64::try_from(next - lane).unwrap_or(0);
+            return Some(Err(tier.lane_start(first) + (lanes << tier.lane_bits())));
+        }
+        (split >> (2 * lane) & 1 == 0).then_some(Ok(Some(first)))
     }
 
     /// Puts the first frames of `part` from one state into another, as many as one word has lanes
     /// for. Returns the first frame after them.
-    #[inline]
+    #[inline(always)]
     pub(super) fn step(&self, part: Part, from: State, to: State) -> Result<u64, Halt> {
-        for tier in Tier::DOWN {
-            let Some(word) = self.word(part, tier) else { return Err(Halt::Other) };
-            let lane = tier.lane(part.frames.first);
-            let most = if tier.can_say(from) && tier.can_say(to) { tier.lanes(part) } else { 0 };
-            loop {
-                let found = word.load(Ordering::Acquire);
-                let count = run_of(found, from, lane).min(most);
-                if count > 0 {
-                    let lanes = Lanes { first: lane, count };
-                    match self.change((part, tier), (word, found), lanes, (from, to)) {
-                        Some(next) => return Ok(next),
-                        None => continue,
-                    }
-                }
-                let state = state_of(found, lane);
-                if tier == Tier::Frames || state != SPLIT && state != from {
-                    return Err(Halt::Other);
-                }
-                if state == SPLIT {
-                    break;
-                }
-                if !self.split(part, tier, from) {
-                    return Err(Halt::Splitting);
+        if let Some(done) = self.step_at(part, Tier::Lines, (from, to)) {
+            return done;
+        }
+        if let Some(done) = self.step_at(part, Tier::Words, (from, to)) {
+            return done;
+        }
+        self.step_at(part, Tier::Frames, (from, to)).unwrap_or(Err(Halt::Other))
+    }
+
+    /// The same in the word of one tier; `None` if the word below says the first frame's state.
+    #[inline(always)]
+    fn step_at(
+        &self,
+        part: Part,
+        tier: Tier,
+        (from, to): (State, State),
+    ) -> Option<Result<u64, Halt>> {
+        let word = self.word(part, tier)?;
+        let lane = tier.lane(part.frames.first);
+        let most = if tier.can_say(from) && tier.can_say(to) { tier.lanes(part) } else { 0 };
+        loop {
+            let found = word.load(Ordering::Acquire);
+            let count = run_of(found, from, lane).min(most);
+            if count > 0 {
+                let lanes = Lanes { first: lane, count };
+                match self.change((part, tier), (word, found), lanes, (from, to)) {
+                    Some(next) => return Some(Ok(next)),
+                    None => continue,
                 }
             }
+            let state = state_of(found, lane);
+            if tier == Tier::Frames || state != SPLIT && state != from {
+                return Some(Err(Halt::Other));
+            }
+            if state == SPLIT {
+                return None;
+            }
+            if !self.split(part, tier, from) {
+                return Some(Err(Halt::Splitting));
+            }
         }
-        Err(Halt::Other)
     }
 
     /// Changes lanes of a word that was found as told, and counts it. Returns the first frame after
     /// theirs; `None` if the word was changed meanwhile.
-    #[inline]
+    #[inline(always)]
     fn change(
         &self,
         (part, tier): (Part, Tier),
@@ -202,7 +259,7 @@ impl Frames<'_> {
     /// Splits the lane of `tier` that the first frame of `part` is in, if it says `state`. Tells
     /// whether another CPU kept it from that.
     #[cold]
-    fn split(&self, part: Part, tier: Tier, state: State) -> bool {
+    pub(super) fn split(&self, part: Part, tier: Tier, state: State) -> bool {
         let Some((summary, below)) = self.summary(part).zip(tier.below()) else { return false };
         let Some((word, child)) = self.word(part, tier).zip(self.word(part, below)) else {
             return false;
@@ -236,81 +293,6 @@ impl Frames<'_> {
             }
         }
         summary.fetch_and(!SPLITTING, Ordering::Release);
-        true
-    }
-
-    /// Takes 2^`order` frames from a chunk, from its word `from` on.
-    pub(super) fn claim_in(
-        &self,
-        chunk: Part,
-        from: u64,
-        order: u32,
-        purpose: Purpose,
-    ) -> Option<PhysRange> {
-        let base = chunk.memory.first >> super::MAX_ORDER << super::MAX_ORDER;
-        let from = (base + (from << WORD_ORDER)).max(chunk.memory.first);
-        let first = if order <= WORD_ORDER {
-            self.claim_in_word(chunk.from(from)?, order, purpose)?
-        } else {
-            self.claim_words(chunk.from(from)?, order, purpose)?
-        };
-        let frames = 1_u64 << order;
-        self.counter(purpose).fetch_add(frames, Ordering::Relaxed);
-        let last_word = (first + (frames - 1)) >> WORD_ORDER & (CHUNK_WORDS - 1);
-        self.hint.store(chunk.chunk * CHUNK_WORDS + last_word, Ordering::Relaxed);
-        PhysRange::new(address(first), frames * FRAME_BYTES)
-    }
-
-    /// Takes frames within one word, from the first frame of `part` on. Returns the first of them.
-    #[inline]
-    fn claim_in_word(&self, part: Part, order: u32, purpose: Purpose) -> Option<u64> {
-        let mut rest = Some(part);
-        while let Some(part) = rest {
-            let first = part.frames.first;
-            let (tier, state) = self.look(part);
-            if tier == Tier::Frames {
-                let word = self.word(part, tier)?;
-                if let Some(lanes) = claim_run(word, order, purpose) {
-                    self.summary(part)?.fetch_sub(1 << order, Ordering::Relaxed);
-                    let base = first >> WORD_ORDER << WORD_ORDER;
-                    return Some(base + u64::try_from(lanes.first).ok()?);
-                }
-                rest = part.from(((first >> WORD_ORDER) + 1) << WORD_ORDER);
-                continue;
-            }
-            // Where another CPU splits a lane, the search goes on beyond this one.
-            if state == State::Free && self.split(part, tier, state) {
-                continue;
-            }
-            rest = part.from(tier.lane_end(first));
-        }
-        None
-    }
-
-    /// Takes whole words, from the first frame of `part` on. Returns the first frame of them.
-    fn claim_words(&self, part: Part, order: u32, purpose: Purpose) -> Option<u64> {
-        let block = |first: u64| Numbers { first, last: first + ((1 << order) - 1) };
-        let mut first = part.frames.first.next_multiple_of(1 << order);
-        while block(first).last <= part.frames.last {
-            let wanted = Part { frames: block(first), ..part };
-            if self.is_all_free(wanted) && self.put(wanted, State::Free, purpose.state()).is_ok() {
-                return Some(first);
-            }
-            first += 1 << order;
-        }
-        None
-    }
-
-    /// Whether all frames of `part` are free, one after the other.
-    fn is_all_free(&self, part: Part) -> bool {
-        let mut rest = Some(part);
-        while let Some(part) = rest {
-            let (tier, state) = self.look(part);
-            if state != State::Free {
-                return false;
-            }
-            rest = part.from(tier.lane_end(part.frames.first));
-        }
         true
     }
 
@@ -349,6 +331,14 @@ impl Frames<'_> {
     }
 }
 
+/// Whether a topmost word tells that no frame of its chunk is in `state`.
+#[inline]
+pub(super) fn is_none_in(top: &AtomicU64, state: State) -> bool {
+    let found = top.load(Ordering::Acquire);
+    let wanted = if Tier::Lines.can_say(state) { lanes_in(found, state) } else { 0 };
+    wanted | lanes_in(found, SPLIT) == 0
+}
+
 /// A word of `tier` of whose frames all that are memory are in `state`: those of the word that has a
 /// lane for the first frame of `part`. The others are reserved.
 fn fresh(part: Part, tier: Tier, state: State) -> u64 {
@@ -365,19 +355,4 @@ fn fresh(part: Part, tier: Tier, state: State) -> u64 {
 fn run_of(word: u64, state: State, lane: usize) -> usize {
     let others = !lanes_in(word, state) & Lanes::from(lane).lows();
     lowest(others).unwrap_or(FRAMES_PER_WORD) - lane
-}
-
-/// Takes a run of 2^`order` free lanes of a word.
-#[inline]
-fn claim_run(word: &AtomicU64, order: u32, purpose: Purpose) -> Option<Lanes> {
-    let mut found = word.load(Ordering::Relaxed);
-    loop {
-        let lanes = free_run(found, order)?;
-        // Free lanes are zero, so that setting bits is all.
-        let new = found | lanes.in_state(purpose.state());
-        match word.compare_exchange_weak(found, new, Ordering::Acquire, Ordering::Relaxed) {
-            Ok(_) => return Some(lanes),
-            Err(now) => found = now,
-        }
-    }
 }

@@ -2,11 +2,11 @@
 
 use blockmap::machine::PhysRange;
 
-use crate::sync::Ordering;
+use crate::sync::{AtomicU64, Ordering};
 
 use super::chunk::Halt;
 use super::free::ReserveError;
-use super::{Frames, Numbers, Part, Passing, Purpose, State, address};
+use super::{CHUNK_FRAMES, Frames, Lanes, Numbers, Part, Passing, Purpose, State, address};
 
 impl Frames<'_> {
     /// Takes the frames that `range` touches, as if they had been allocated for `purpose`: they may
@@ -36,13 +36,40 @@ impl Frames<'_> {
     /// Takes every free frame that `range` touches, as data of whoever calls: the allocator won't
     /// hand them out. Frames that have an owner keep it.
     pub fn claim_free(&self, range: PhysRange) {
-        let parts = self.banks.parts(Numbers::touched(range));
-        let taken = parts.map(|part| self.claim_part(part)).sum();
+        let frames = Numbers::touched(range);
+        // Who is told of frames is told by the way of any frames.
+        let at_once = if self.watch.is_some() {
+            None
+        } else if frames.first == frames.last {
+            self.banks.part_of(frames.first).and_then(|part| self.claim_one(part))
+        } else {
+            self.claim_chunks(frames)
+        };
+        let taken = at_once
+            .unwrap_or_else(|| self.banks.parts(frames).map(|part| self.claim_part(part)).sum());
         self.counter(Purpose::Data).fetch_add(taken, Ordering::Relaxed);
     }
 
-    /// Takes every free frame of `part`, and tells how many there were.
+    /// Takes all frames of `frames`, if these are all of neighbouring chunks, and all are free; or
+    /// some of the chunks, and `None`: of the others each frame is to be looked at.
     #[inline]
+    fn claim_chunks(&self, frames: Numbers) -> Option<u64> {
+        let tops = self.tops(frames)?;
+        let (free, used) = (0, Lanes::from(0).in_state(State::Used));
+        let take = |top: &AtomicU64| {
+            top.compare_exchange(free, used, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        };
+        let taken =
+            tops.iter().take_while(|top| take(top)).fold(0, |taken, _| taken + CHUNK_FRAMES);
+        if taken == frames.count() {
+            return Some(taken);
+        }
+        self.counter(Purpose::Data).fetch_add(taken, Ordering::Relaxed);
+        None
+    }
+
+    /// Takes every free frame of `part`, and tells how many there were.
+    #[inline(never)]
     fn claim_part(&self, part: Part) -> u64 {
         let mut taken = 0;
         let mut rest = Some(part);

@@ -87,7 +87,7 @@ impl Owned {
         self.change(part, change)?;
         // While a page is invalid nothing can be done to its lines; nobody runs it before this
         // returns.
-        if change == Change::Valid && system.may_execute(part) {
+        if change == Change::Valid && system.space().may_execute(part) {
             system.publish_view(part);
         }
         Ok(())

@@ -10,7 +10,7 @@ use blockmap::layout::{LinearMap, MemoryMap};
 use blockmap::machine::{PhysAddr, PhysRange, VirtRange};
 use blockmap::vmsa::Change;
 use blockmap::vmsa::descriptor::Asids;
-use blockmap::{Platform, Reader, Space, publish_code};
+use blockmap::{Begun, Platform, Reader, Space, publish_code};
 use blockmap_hw::Window;
 use blockmap_kernel::areas::Areas;
 use blockmap_kernel::frames::{Counts, FRAME_BYTES, Frames, Purpose};
@@ -234,7 +234,9 @@ impl<'a> System<'a> {
     /// allocator would hand them out as if they could be written. Code that becomes executable, or
     /// valid while it is, is made fetchable first. [code-clean-before-run]
     pub(crate) fn protect(&self, range: VirtRange, change: Change) -> Result<(), ChangeError> {
-        self.recording().intend_change(self.tree(&self.space().reader()), range, change);
+        if self.recording().is_on() {
+            self.recording().intend_change(self.tree(&self.space().reader()), range, change);
+        }
         let result = self.protect_pages(range, change);
         self.recording().ended(&result);
         result
@@ -243,11 +245,28 @@ impl<'a> System<'a> {
     fn protect_pages(&self, range: VirtRange, change: Change) -> Result<(), ChangeError> {
         self.refuse_free_pages(range)?;
         let (space, may_park) = (self.space(), MayPark::check());
-        let ready = match &may_park {
-            Ok(may_park) => space.ready_to_protect(range, change, may_park)?,
-            Err(MayParkError::Locks(_)) => space.ready_to_protect_leaves(range, change)?,
-            Err(why @ MayParkError::Masked) => return Err(ChangeError::NotHere(*why)),
-        };
+        if let Err(why @ MayParkError::Masked) = may_park {
+            return Err(ChangeError::NotHere(why));
+        }
+        let before = || self.before_change(range, change);
+        match space.begin_protect(range, change, may_park.as_ref().ok(), &before)? {
+            Begun::Made => {}
+            Begun::Ready(ready) => {
+                before();
+                ready.commit()?;
+            }
+        }
+        // While a page is invalid nothing can be done to its lines; nobody runs it before this
+        // returns.
+        if change == Change::Valid && space.may_execute(range) {
+            self.publish(range);
+        }
+        Ok(())
+    }
+
+    /// What is to be done before leaves of `range` change, when nothing but parking can fail.
+    #[inline]
+    fn before_change(&self, range: VirtRange, change: Change) {
         match change {
             Change::ReadOnly | Change::Invalid => {
                 if let Some(memory) = self.memory_of(range) {
@@ -257,13 +276,6 @@ impl<'a> System<'a> {
             Change::Execute => self.publish(range),
             Change::ReadWrite | Change::NoExecute | Change::Valid => {}
         }
-        ready.commit()?;
-        // While a page is invalid nothing can be done to its lines; nobody runs it before this
-        // returns.
-        if change == Change::Valid && self.may_execute(range) {
-            self.publish(range);
-        }
-        Ok(())
     }
 
     /// Makes what was written to the valid pages of `range` what is fetched from there: at once if
@@ -286,15 +298,6 @@ impl<'a> System<'a> {
         } else {
             pages().filter(is_valid).for_each(publish);
         }
-    }
-
-    /// Whether anything in `range` may be executed by the kernel.
-    pub(super) fn may_execute(&self, range: VirtRange) -> bool {
-        let reader = self.space().reader();
-        let mut runs = self.tree(&reader).within(range).runs();
-        runs.any(|run| {
-            run.mapped().is_some_and(|mapped| mapped.rights(self.geometry()).privileged.executes)
-        })
     }
 
     pub(super) fn tree<'r>(&self, reader: &'r Reader<'r, Self>) -> Tree<'r, Reader<'r, Self>> {
