@@ -14,9 +14,16 @@ pub(super) fn page(rows: &[(&Row, Figures)]) -> String {
          more on silicon, so they are counted by themselves. Linux's figures, of 7.3.4, were counted in\n\
          the same way; they have the change of a view in vmalloc's range as well, which these have not.\n\
          What the frame allocator does is part of each row: taking tables, and, where free frames lose\n\
-         rights, noting that they are not free. The first such change in a part of memory that nobody\n\
-         has used yet has the allocator make its record of that part, which is most of what such rows\n\
-         cost.\n",
+         rights, noting that they are not free.\n\n\
+         Of 914 instructions for a page that is a page, about 200 are the allocator's (seeing that the\n\
+         page holds no table, and noting that it is not free), 310 terms, locks and readers, 95 the walk,\n\
+         70 the question whether the range may change, 60 the store, barriers and invalidation with the\n\
+         look whether they are recorded, and the rest checks. Of 8,900 for a page out of 1 GiB, 2,100 fill\n\
+         two tables, 2,500 plan and check, 1,800 move plans, which are 200 bytes, from function to\n\
+         function, 1,500 are the allocator's, two tables included, and the rest is the commit. The change\n\
+         is planned twice there, because the first plan finds no tables in reserve. What stands between\n\
+         these rows and what is aimed for (300 and 2,000) is the moving and the second plan in the one,\n\
+         and in the other that terms, locks and readers are three atomic words, each taken and given back.\n",
     );
     let mut rest = rows;
     for boot in &BOOTS {
