@@ -342,6 +342,23 @@ fn what_is_beside_a_page_that_is_held_is_repainted_in_its_table() {
 }
 
 #[test]
+fn what_is_given_back_while_its_neighbours_are_to_be_repainted_loses_no_table() {
+    for whole in [range(LINEAR, GIB), range(LINEAR, 2 * GIB)] {
+        with_map(Strategy::Quiesce, |space, _| {
+            let before = Tree::read(space);
+            let page = range(LINEAR + 0x1555_5000, PAGE);
+            let carve = space.carve(page, Grain::Whole, &MAY_PARK).unwrap();
+            let ready = space.plan_repaint(whole, &[], &MAY_PARK).unwrap().reserve().unwrap();
+            // As owners do, without the lock that the plan holds.
+            carve.restore();
+            ready.commit().unwrap();
+            space.platform().assert_idle();
+            assert!(means_the_same(&Tree::read(space), &before));
+        });
+    }
+}
+
+#[test]
 fn a_carve_beside_another_changes_nothing_in_its_entries() {
     with_map(Strategy::Quiesce, |space, events| {
         let before = Tree::read(space);

@@ -6,7 +6,7 @@ use blockmap_machine::{Barrier, Entry, Invalidate, Machine, PhysAddr, VirtAddr, 
 use blockmap_vmsa::{LeafSize, Level, Reach, TlbiForm, bits};
 
 use super::renew::{Old, Renewal};
-use super::{Job, Repainting, Slots};
+use super::{Job, Repainting, STAGES, Slots};
 use crate::cut::used_run;
 use crate::fill::Progression;
 use crate::plan::{Parking, Permit};
@@ -16,6 +16,10 @@ use crate::{NotParked, Platform, Space, Switch};
 impl<P: Platform> Space<'_, P> {
     /// Performs a checked repaint. Returns how many tables were given back; of the tables set aside,
     /// those in `left` are not taken when it fails.
+    ///
+    /// Owners give memory back without the slots' locks. A table that was to stay because of what
+    /// somebody owned there may be nobody's by now: what is beside that is exchanged with its slot
+    /// or stays, and the tables set aside for it are given back.
     ///
     /// # Errors
     /// A CPU did not come to be parked: what is stored by that parking was not, and what was filled for
@@ -28,35 +32,43 @@ impl<P: Platform> Space<'_, P> {
     ) -> Result<u32, NotParked> {
         let Repainting { job, slots, apart } = repainting;
         let mut freed = 0;
-        if let Some((all, count)) = apart {
-            for _ in 0..count {
-                // INVARIANT: as many were found when it was planned, and each is done once.
-                let Some((slots, tables)) = self.next_apart(job, all) else { break };
-                freed += self.exchange(job, slots, permit)?;
-                *left = left.saturating_sub(tables);
-            }
+        let Some((all, count)) = apart else {
+            return slots.map_or(Ok(0), |slots| self.exchange(job, slots, permit, None));
+        };
+        for _ in 0..count {
+            let Some(slots) = self.next_apart(job, all) else { break };
+            freed += self.exchange(job, slots, permit, Some(left))?;
         }
-        match slots {
-            Some(slots) => Ok(freed + self.exchange(job, slots, permit)?),
-            None => Ok(freed),
+        if let Some(slots) = slots {
+            freed += self.exchange(job, slots, permit, Some(left))?;
         }
+        if *left > 0 {
+            self.platform().unreserve(*left);
+        }
+        Ok(freed)
     }
 
     /// Exchanges entries of one table, with all other CPUs parked. Returns how many tables below them
-    /// were given back.
+    /// were given back. Those that it took are counted off `left`, if anybody asks.
     fn exchange(
         &self,
         job: Job<'_>,
         slots: Slots,
         permit: Permit<'_, P>,
+        left: Option<&mut u32>,
     ) -> Result<u32, NotParked> {
         // INVARIANT: a repaint is planned with leave to park.
         let Parking::Allowed(may_park) = permit.parking else { return Ok(0) };
         let stages = self.stage(slots, |old| self.renew(job, old));
         let [_, after] = stages;
+        let taken = left.as_ref().map_or(0, |_| STAGES + self.built(slots, stages));
         let exchange = Exchange { live: slots.span, after, range: self.slots_range(slots) };
         let switch = Switch::exchange(exchange, self.trains(slots, permit.terms.tlbi));
-        self.switch_over(slots, stages, may_park, &switch)
+        let freed = self.switch_over(slots, stages, may_park, &switch)?;
+        if let Some(left) = left {
+            *left = left.saturating_sub(taken);
+        }
+        Ok(freed)
     }
 
     /// Makes the switch, and gives back the tables that then lead nowhere. Returns how many of those
@@ -96,6 +108,17 @@ impl<P: Platform> Space<'_, P> {
         give_back(before);
         give_back(after);
         parked.map(|()| freed)
+    }
+
+    /// How many tables are below what slots will be, and not below what they were.
+    fn built(&self, slots: Slots, [before, after]: [PhysAddr; 2]) -> u32 {
+        let built = Cell::new(0);
+        for index in slots.span.first..slots.span.first + slots.span.count {
+            let word = |table| self.machine().load(Entry { table, index });
+            let count = |_| built.set(built.get() + 1);
+            self.only_below(slots.level, (word(after), word(before)), &count);
+        }
+        built.get()
     }
 
     /// Makes tables that hold what the slots that change were, and what `renew` makes of them.

@@ -156,15 +156,13 @@ impl<P: Platform> Space<'_, P> {
     }
 
     /// The entries that change in the first table below `slots` that stays although something in it
-    /// changes, and how many tables that takes.
-    pub(super) fn next_apart(&self, job: Job<'_>, slots: Slots) -> Option<(Slots, u32)> {
+    /// changes.
+    pub(super) fn next_apart(&self, job: Job<'_>, slots: Slots) -> Option<Slots> {
         self.old_slots(slots).find_map(|old| {
             let Renewal::Table(level, table) = self.renewal(job, old)? else { return None };
             let all = self.every_entry((level, table), old.at);
             if self.has_held((level, table)) && self.changes(job, (level, table), old.at) {
-                let mut survey = Survey::default();
-                let changing = self.narrow(job, all, &mut survey)?;
-                return Some((changing, survey.tables.saturating_add(STAGES)));
+                return self.narrow(job, all, &mut Survey::default());
             }
             self.next_apart(job, all)
         })
