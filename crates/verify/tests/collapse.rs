@@ -112,6 +112,8 @@ fn a_range_that_ends_within_leaves_leaves_those_alone() {
         space.split(range(LINEAR + 0x1555_5000, 0x1000), &MAY_PARK).unwrap();
     };
     after(split, |space, before| {
+        let end = range(LINEAR + 0x1555_6000, 0x1000);
+        assert_eq!(collapse(space, end), (0, 0), "a run is not made of what is in part asked for");
         let part = range(LINEAR + 0x1540_1000, 0x3f_f000);
         assert_eq!(collapse(space, part), (0, 1), "of 2 MiB only the run that was cut is in it");
         assert_eq!(collapse(space, range(LINEAR, GIB - 0x1000)), (1, 1));
@@ -138,6 +140,23 @@ fn a_leaf_that_is_held_stays_as_it_is() {
         assert_eq!(collapse(space, range(LINEAR, 2 * GIB)), (2, 0));
         is_as_before(space, before);
     });
+}
+
+#[test]
+fn leaves_that_are_all_held_stay_as_small_as_their_owner_has_them() {
+    after(
+        |_| (),
+        |space, before| {
+            let all = range(LINEAR + (4 << 20), 2 << 20);
+            let carve = space.carve(all, Grain::Bytes(0x1000), &MAY_PARK).unwrap();
+            let carved = Tree::read(space);
+            assert_eq!(collapse(space, range(LINEAR, 2 * GIB)), (0, 0));
+            assert_eq!(Tree::read(space), carved);
+            carve.restore();
+            assert_eq!(collapse(space, range(LINEAR, 2 * GIB)), (2, 0));
+            is_as_before(space, before);
+        },
+    );
 }
 
 #[test]
