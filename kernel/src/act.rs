@@ -4,9 +4,11 @@ mod areas;
 mod code;
 mod count;
 mod cpus;
+mod cycles;
 mod heal;
 mod owners;
 mod referee;
+mod tour;
 mod trace;
 
 use core::fmt;
@@ -92,6 +94,8 @@ impl Monitor<'_> {
             Command::Churn(changes, accesses) => self.churn(changes, accesses),
             Command::Writers(changes, spread) => self.writers(changes, spread),
             Command::Kpti => say(self.counted(|| self.system.make_non_global())),
+            Command::Cycles(steps, seed) => self.cycles(steps, seed),
+            Command::Tour => self.tour(),
             Command::Repaint => say(self.counted(|| self.system.repaint_pages())),
             Command::Heal(what) => self.heal(what),
             Command::Idle(seconds) => self.idle(seconds),

@@ -107,6 +107,11 @@ pub enum Command<'a> {
     /// `writers CHANGES [same]`: have every CPU that is not loaded split, narrow and restore pages so
     /// often, all at once, each in slots of its own or all in the same.
     Writers(u64, Spread),
+    /// `cycles STEPS [SEED]`: take, use and give back modules, packs, slots, secrets, areas and objects at
+    /// random, and give all back at the end.
+    Cycles(u64, u64),
+    /// `tour`: show what becomes of the linear map while a module comes, runs and goes.
+    Tour,
     /// `repaint pages`: make pages of the linear map's blocks, with all other CPUs parked.
     Repaint,
     /// `heal [all]`: make leaves large again that were made small.
@@ -130,6 +135,8 @@ impl Command<'_> {
     pub const fn changes_tables(&self) -> bool {
         match self {
             Self::Churn(..)
+            | Self::Cycles(..)
+            | Self::Tour
             | Self::Writers(..)
             | Self::Repaint
             | Self::Heal(_)

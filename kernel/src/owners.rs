@@ -3,6 +3,7 @@
 //! All of them carve their memory out of the linear map, change its rights as they please, and give
 //! it back as it was.
 
+pub(crate) mod cycles;
 mod exports;
 pub(crate) mod guard;
 pub(crate) mod hotplug;

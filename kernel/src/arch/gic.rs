@@ -163,10 +163,14 @@ pub(crate) fn send(ipi: Ipi, cpu: u32) {
     unsafe { asm!("dsb ishst", options(nostack, preserves_flags)) };
     match VERSION.load(Ordering::Relaxed) {
         2 => {
-            let target = gicv2::SgiTarget::List {
-                target_list_filter: gicv2::SgiTargetListFilter::CPUTargetList,
-                target_list: data.interface(),
+            // The only CPU of a machine has no bit: there the targets read as zero.
+            let target_list_filter = if cpu == per_cpu::this().number() {
+                gicv2::SgiTargetListFilter::ForwardSelfOnly
+            } else {
+                gicv2::SgiTargetListFilter::CPUTargetList
             };
+            let target_list = data.interface();
+            let target = gicv2::SgiTarget::List { target_list_filter, target_list };
             v2().send_sgi(ipi.id(), target);
         }
         3 => {

@@ -67,6 +67,10 @@ pub enum Operand {
     Changes,
     /// Whether several CPUs change pages of the same slot; may be left out.
     Spread,
+    /// A number of steps.
+    Steps,
+    /// What steps are drawn from; may be left out.
+    Seed,
     /// A number of accesses; may be left out.
     Accesses,
     /// A file of the host; may be left out.
@@ -93,6 +97,8 @@ impl Operand {
             Self::Heal => "all",
             Self::Seconds => "a number of seconds",
             Self::Changes => "a number of changes",
+            Self::Steps => "a number of steps",
+            Self::Seed => "a number to draw from",
             Self::Spread => "same",
             Self::Accesses => "a number of accesses",
             Self::Scope => "linear or all",
@@ -143,6 +149,8 @@ impl Operand {
             Self::Heal => "[all]",
             Self::Seconds => "SECONDS",
             Self::Changes => "CHANGES",
+            Self::Steps => "STEPS",
+            Self::Seed => "[SEED]",
             Self::Spread => "[same]",
             Self::Accesses => "[ACCESSES]",
             Self::File => "[FILE]",
@@ -203,6 +211,8 @@ pub(super) enum Verb {
     Reader,
     Churn,
     Writers,
+    Cycles,
+    Tour,
     Repaint,
     Heal,
     Idle,
@@ -235,6 +245,7 @@ const SEEN: &[Operand] = &[Operand::Dump, Operand::File];
 const CONFLICT: &[Operand] = &[Operand::Address, Operand::Times];
 const CPU_ON_OFF: &[Operand] = &[Operand::OnOff, Operand::Cpu];
 const CHURN: &[Operand] = &[Operand::Changes, Operand::Accesses];
+const CYCLES: &[Operand] = &[Operand::Steps, Operand::Seed];
 const WRITERS: &[Operand] = &[Operand::Changes, Operand::Spread];
 const GUARD: &[Operand] = &[Operand::Guard, Operand::Times, Operand::Number];
 const SHARE: &[Operand] = &[Operand::Share, Operand::Number];
@@ -260,7 +271,7 @@ const fn form(
     Form { name, verb, operands, says }
 }
 
-pub(super) const FORMS: [Form; 55] = [
+pub(super) const FORMS: [Form; 57] = [
     form("help", Verb::Help, NONE, "this list"),
     form("ptdump", Verb::Ptdump, &[Operand::Scope], "the map, in runs of equal leaves"),
     form("stat", Verb::Stat, NONE, "leaves of each size, tables, frames"),
@@ -309,6 +320,8 @@ pub(super) const FORMS: [Form; 55] = [
     form("reader", Verb::Reader, CPU_ON_OFF, "have a CPU read the tables all the time"),
     form("churn", Verb::Churn, CHURN, "split, narrow and restore pages here and there"),
     form("writers", Verb::Writers, WRITERS, "all CPUs change pages, each its own slot's"),
+    form("cycles", Verb::Cycles, CYCLES, "owners take, use and free at random"),
+    form("tour", Verb::Tour, NONE, "a module comes, runs and goes: see the map"),
     form(
         "repaint",
         Verb::Repaint,

@@ -118,6 +118,8 @@ fn command<'a>(
         Verb::Churn => Command::Churn(operands.number()?, operands.accesses()?),
         Verb::Writers => Command::Writers(operands.number()?, operands.spread()?),
         Verb::Kpti => operands.on().map(|()| Command::Kpti)?,
+        Verb::Cycles => Command::Cycles(operands.number()?, operands.seed()?),
+        Verb::Tour => Command::Tour,
         Verb::Repaint => operands.leaves().map(|()| Command::Repaint)?,
         Verb::Heal => Command::Heal(operands.heal()?),
         Verb::Idle => Command::Idle(operands.number()?),
@@ -226,6 +228,10 @@ impl<'a, W: Iterator<Item = &'a str>> Operands<'_, W> {
 
     fn leaves(&mut self) -> Result<(), Wrong<'a>> {
         self.next(|word| (word == "pages").then_some(()), None)
+    }
+
+    fn seed(&mut self) -> Result<u64, Wrong<'a>> {
+        self.next(number, Some(1))
     }
 
     fn spread(&mut self) -> Result<Spread, Wrong<'a>> {

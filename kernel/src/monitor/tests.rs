@@ -179,7 +179,9 @@ fn a_form_has_the_operands_its_command_reads() {
                 | Operand::Cpu
                 | Operand::Changes
                 | Operand::Seconds
+                | Operand::Steps
                 | Operand::Accesses
+                | Operand::Seed
                 | Operand::Secret
                 | Operand::Number
                 | Operand::Module
@@ -232,7 +234,7 @@ fn the_readme_shows_the_same_help() {
 }
 
 /// The commands that may change tables.
-const CHANGING: &str = "ro rw nx atomic x invalid valid split vmap vunmap churn writers \
+const CHANGING: &str = "cycles tour ro rw nx atomic x invalid valid split vmap vunmap churn writers \
                         repaint kpti heal idle secret modload modunload jit jitfree slot slotfree \
                         guard setmem purge share hotadd hotremove dataalias";
 
@@ -259,12 +261,14 @@ fn a_trace_names_the_commands_that_change_tables() {
                 | Operand::Instruction
                 | Operand::Slot
                 | Operand::Seconds
+                | Operand::Steps
                 | Operand::Changes => " 4096",
                 Operand::Scope
                 | Operand::Argument
                 | Operand::Spread
                 | Operand::Heal
                 | Operand::Accesses
+                | Operand::Seed
                 | Operand::Dump
                 | Operand::Times
                 | Operand::Number

@@ -152,6 +152,13 @@ impl Pack {
     }
 }
 
+impl PackSeen {
+    /// Its number.
+    pub(crate) const fn number(&self) -> u32 {
+        self.number
+    }
+}
+
 impl fmt::Display for PackSeen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { number, range, alias, programs } = self;

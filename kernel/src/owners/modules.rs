@@ -60,6 +60,18 @@ pub(crate) enum UseError {
     Fault(Fault),
 }
 
+impl Seen {
+    /// Where it is entered.
+    pub(crate) const fn entry(&self) -> VirtAddr {
+        self.entry
+    }
+
+    /// Where the linear map shows its code.
+    pub(crate) fn alias(&self) -> Option<VirtAddr> {
+        self.alias.map(VirtRange::start)
+    }
+}
+
 /// A name, kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Name {

@@ -187,6 +187,13 @@ impl Page {
     }
 }
 
+impl SlotSeen {
+    /// Its number.
+    pub(crate) const fn number(&self) -> u32 {
+        self.number
+    }
+}
+
 impl fmt::Display for SlotSeen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { number, at, alias } = self;

@@ -58,6 +58,15 @@ fn past(object: &str) -> String {
 }
 
 #[test]
+fn the_only_cpu_of_a_machine_interrupts_itself() {
+    for board in ["virt,gic-version=2", "virt,gic-version=3"] {
+        let config = Config::new("1G").board(board).options("guard-pool=early");
+        let booted = Booted::run(&config.monitor("guard alloc 64")).succeeded();
+        assert!(booted.answer("guard alloc 64").starts_with("0xffff0000"), "{}", booted.console);
+    }
+}
+
+#[test]
 fn a_use_after_free_faults_and_is_told_with_its_history() {
     for way in WAYS {
         misused(&format!("guard-pool=late {way}"), "guard on");
