@@ -85,7 +85,7 @@ fn a_thousand_random_steps_of_all_owners_leave_the_map_of_boot() {
 #[test]
 fn the_same_while_other_cpus_read_the_tables_and_are_loaded() {
     let [meanwhile, afterwards] =
-        ["on", "off"].map(|what| format!("reader {what} 1; reader {what} 2; load {what} 3;"));
+        ["on", "off"].map(|what| format!("reader {what} 1; load {what} 2; load {what} 3;"));
     // An emulator on few processors takes its time: `BLOCKMAP_STEPS=1000` for the whole.
     let steps = std::env::var("BLOCKMAP_STEPS").map_or(200, |steps| steps.parse().unwrap());
     for (cpu, _) in CPUS {
