@@ -1,9 +1,12 @@
 //! Why the rights of a range were not changed.
 
-use blockmap::machine::PhysAddr;
+use blockmap::machine::{PhysAddr, VirtRange};
+use blockmap::vmsa::Change;
 use blockmap::{NotParked, ProtectError};
 use thiserror::Error;
 
+use super::address_map::LINEAR;
+use super::system::System;
 use crate::cpus::MayParkError;
 
 /// Why the rights of a range were not changed. The tables are as they were.
@@ -16,6 +19,10 @@ pub(crate) enum ChangeError {
     /// This frame is free, and pages of free memory come and go with their frames.
     #[error("the frame at {0} is free, and what is free is not mapped: take it first")]
     Free(PhysAddr),
+    /// What areas and modules grant is changed together with what the linear map grants of the same
+    /// memory: nothing is writable by one address and executable by another.
+    #[error("the memory of {0} has a view besides: setmem changes areas and all views of them")]
+    Views(VirtRange),
     /// The engine refused.
     #[error(transparent)]
     Engine(#[from] ProtectError),
@@ -25,4 +32,32 @@ pub(crate) enum ChangeError {
     /// Nothing can be changed in the caller's context.
     #[error("{0}: carve the range beforehand, where it can be changed from anywhere")]
     NotHere(MayParkError),
+}
+
+impl System<'_> {
+    /// Refuses to make something executable that can be written by another address.
+    pub(super) fn refuse_second_view(
+        &self,
+        range: VirtRange,
+        change: Change,
+    ) -> Result<(), ChangeError> {
+        match change {
+            Change::Execute if !LINEAR.covers(range) => Err(ChangeError::Views(range)),
+            Change::Execute => self.refuse_area_memory(range),
+            Change::ReadOnly
+            | Change::ReadWrite
+            | Change::NoExecute
+            | Change::Valid
+            | Change::Invalid => Ok(()),
+        }
+    }
+
+    /// Refuses where an area shows some of the memory that the linear map shows in `view`.
+    fn refuse_area_memory(&self, view: VirtRange) -> Result<(), ChangeError> {
+        let mut shared = None;
+        for area in (0..).map_while(|number| self.area(number)) {
+            self.each_alias(area.range, |alias| shared = shared.or(alias.intersection(view)));
+        }
+        shared.map_or(Ok(()), |view| Err(ChangeError::Views(view)))
+    }
 }

@@ -244,6 +244,7 @@ impl<'a> System<'a> {
 
     fn protect_pages(&self, range: VirtRange, change: Change) -> Result<(), ChangeError> {
         self.refuse_free_pages(range)?;
+        self.refuse_second_view(range, change)?;
         let (space, may_park) = (self.space(), MayPark::check());
         if let Err(why @ MayParkError::Masked) = may_park {
             return Err(ChangeError::NotHere(why));

@@ -178,3 +178,19 @@ fn what_is_no_area_is_refused() {
     refused(&format!("setmem ro {AREA:#x} 1"), "is invalid: make it valid first");
     assert_eq!(booted.answer(&format!("setmem valid {AREA:#x} 1")), "done\n");
 }
+
+/// Were one of two addresses of a page made executable alone, the other could still write it.
+#[test]
+fn an_areas_memory_is_made_executable_by_no_single_address() {
+    let look = format!("vmap 1; walk {AREA:#x}");
+    let alias = alias(boot("", &look).answer(&format!("walk {AREA:#x}")));
+    let script = format!(
+        "{look}; ro {AREA:#x} 1; x {AREA:#x} 1; ro {alias:#x} 1; x {alias:#x} 1; ptdump all"
+    );
+    let booted = boot("", &script);
+    for address in [AREA, alias] {
+        let answer = booted.answer(&format!("x {address:#x} 1"));
+        assert!(answer.contains("has a view besides: setmem changes areas"), "{answer}");
+    }
+    booted.says("Checked W+X mappings: passed, no W+X pages found");
+}

@@ -97,7 +97,7 @@ impl System<'_> {
     }
 
     /// Calls `each` with the aliases in the linear map of what is mapped in `range`, piece by piece.
-    pub(super) fn each_alias(&self, range: VirtRange, mut each: impl FnMut(VirtRange)) {
+    pub(in crate::memory) fn each_alias(&self, range: VirtRange, mut each: impl FnMut(VirtRange)) {
         let reader = self.space().reader();
         for run in self.tree(&reader).within(range).runs() {
             let alias = run.range.intersection(range).and_then(|here| {
