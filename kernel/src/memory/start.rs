@@ -153,7 +153,8 @@ impl Survey {
             text: image::physical(image::text(), boot.load),
             rodata: image::physical(image::rodata(), boot.load),
         });
-        let hot = keep_out(&mut map, firmware.command_line.options().hotplug);
+        let own = [firmware.memory, image::memory(boot.load)];
+        let hot = keep_out(&mut map, own, firmware.command_line.options().hotplug);
         let gic = firmware.tree.interrupt_controller().map_err(StartError::Tree)?;
         Ok(Self {
             firmware: map,
@@ -166,11 +167,15 @@ impl Survey {
     }
 }
 
-/// Keeps so many bytes of the highest memory out of the map, as if they were none; says which.
-fn keep_out(map: &mut FirmwareMap, bytes: Option<u64>) -> Option<PhysRange> {
+/// Keeps so many bytes of the highest memory out of the map, as if they were none; says which. They
+/// are fewer where something lies in them that is reserved, or one of `own`.
+fn keep_out(map: &mut FirmwareMap, own: [PhysRange; 2], bytes: Option<u64>) -> Option<PhysRange> {
     let bank = map.banks().iter().copied().max_by_key(|bank| bank.last())?;
     let start = bank.bytes().checked_sub(bytes?).map(|below| bank.start().wrapping_add(below))?;
-    let start = start.align_up(FRAME_BYTES)?;
+    let taken = map.reserved().iter().chain(map.no_map()).copied().chain(own).chain(map.initrd());
+    let taken = taken.filter(|taken| taken.overlaps(bank)).map(PhysRange::last).max();
+    let above = taken.map_or(Some(start), |last| last.checked_add(1))?;
+    let start = start.max(above).align_up(FRAME_BYTES)?;
     let hot = PhysRange::inclusive(start, bank.last())?;
     map.add_no_map(hot.start(), hot.bytes()).is_ok().then_some(hot)
 }

@@ -161,8 +161,17 @@ pub(crate) fn there_and_back(
     range: VirtRange,
 ) -> Result<(), Error> {
     let owned = system.carve(range, Grain::Whole)?;
-    change(system, &owned, Side::Shared)?;
-    change(system, &owned, Side::Private)?;
+    if let Err(error) = change(system, &owned, Side::Shared) {
+        if matches!(error, ShareError::Lost(_)) {
+            owned.keep();
+        }
+        return Err(error.into());
+    }
+    if let Err(error) = change(system, &owned, Side::Private) {
+        // The other side still has it.
+        owned.keep();
+        return Err(error.into());
+    }
     Ok(())
 }
 
