@@ -302,6 +302,15 @@ impl<P: Platform> Carve<'_, P> {
 
     /// Gives the range back as it was: all leaves grant what they did, and are nobody's. That the
     /// leaves become large again is another step, [`Space::collapse`], which may wait.
+    ///
+    /// What was given back can't be given back again:
+    ///
+    /// ```compile_fail,E0382
+    /// fn twice<P: blockmap::Platform>(carve: blockmap::Carve<'_, P>) {
+    ///     carve.restore();
+    ///     carve.restore();
+    /// }
+    /// ```
     pub fn restore(self) {
         drop(self);
     }
