@@ -53,8 +53,10 @@ fn a_contiguous_run_takes_one_entry_where_its_size_is_held() {
     let run = Leaf { bytes: 64 * KIB, four_alike: true };
     let pages: Vec<u64> = (0..16).map(|page| page * PAGE).collect();
     assert_eq!(walks(&mut tlb(SMALL), &pages, run), 1);
-    let pages_only = Shape { sizes: &[PAGE], ..SMALL };
-    assert_eq!(walks(&mut tlb(pages_only), &pages, run), 16);
+    let pages_only = |shape| Shape { sizes: &[PAGE], ..shape };
+    let (first, second) = (pages_only(NONE), pages_only(SMALL));
+    let mut small = Tlb::new(Core { first, second, ..CORES[0] });
+    assert_eq!(walks(&mut small, &pages, run), 16);
 }
 
 #[test]
