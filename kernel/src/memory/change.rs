@@ -5,9 +5,12 @@ use blockmap::vmsa::Change;
 use blockmap::{NotParked, ProtectError};
 use thiserror::Error;
 
-use super::address_map::LINEAR;
+use super::address_map::{MODULES_RANGE, VMALLOC_RANGE};
 use super::system::System;
 use crate::cpus::MayParkError;
+
+/// Where memory is shown that the linear map shows too.
+const OTHERS: [VirtRange; 2] = [MODULES_RANGE, VMALLOC_RANGE];
 
 /// Why the rights of a range were not changed. The tables are as they were.
 ///
@@ -42,7 +45,9 @@ impl System<'_> {
         change: Change,
     ) -> Result<(), ChangeError> {
         match change {
-            Change::Execute if !LINEAR.covers(range) => Err(ChangeError::Views(range)),
+            Change::Execute if OTHERS.iter().any(|other| other.overlaps(range)) => {
+                Err(ChangeError::Views(range))
+            }
             Change::Execute => self.refuse_area_memory(range),
             Change::ReadOnly
             | Change::ReadWrite
