@@ -94,7 +94,6 @@ fn by_the_stricter_reading_a_split_and_a_change_at_once_are_not_enough() {
         "collapse 2 MiB and the run that they were in",
         "carve a page and make it read-only",
         "make an area and its aliases read-only",
-        "make an area of written code executable",
     ];
     assert_eq!(wrong, expected);
 }

@@ -56,7 +56,9 @@ impl Judge<'_> {
                 (range, Translation { output: leaf.output, rights, memory: leaf.memory })
             })
             .collect();
-        for (_, old) in self.stale.all() {
+        // What a TLB has lost, accesses that are under way may still use.
+        let pipeline = self.stale.pipeline.iter().map(|(_, old)| old);
+        for old in self.stale.all().map(|(_, old)| old).chain(pipeline) {
             if let OldKind::Leaves { word, allows } = old.kind
                 && let Word::Leaf(leaf) = self.program.shape.decode(old.height, word)
             {
