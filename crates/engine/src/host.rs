@@ -198,9 +198,19 @@ impl<'m> Host<'m> {
     }
 
     fn each(&self, span: Span, change: impl Fn(u64, u64) -> u64) {
-        for offset in 0..span.count {
-            let word = self.word(Entry { table: span.table, index: span.first + offset });
-            word.set(change(u64::from(offset), word.get()));
+        for (offset, word) in (0_u64..).zip(self.words_of(span)) {
+            word.set(change(offset, word.get()));
+        }
+    }
+
+    /// Where the words of some entries of one table are kept.
+    fn words_of(&self, span: Span) -> &'m [Cell<u64>] {
+        let bytes = span.table.offset_from(Self::BASE);
+        let first = bytes.map(|bytes| bytes / 8 + u64::from(span.first));
+        let first = first.and_then(|first| usize::try_from(first).ok());
+        match first.and_then(|first| self.words.get(first..)?.get(..usize::from(span.count))) {
+            Some(words) => words,
+            None => panic!("{span:?} are no entries of this host's tables"),
         }
     }
 }
@@ -212,11 +222,9 @@ impl Machine for Host<'_> {
     }
 
     fn scan(&self, span: Span, pattern: Pattern) -> u16 {
-        let matches = |offset: &u16| {
-            let entry = Entry { table: span.table, index: span.first + offset };
-            pattern.matches(self.word(entry).get())
-        };
-        (0..span.count).find(|offset| !matches(offset)).unwrap_or(span.count)
+        let differs = |word: &Cell<u64>| !pattern.matches(word.get());
+        let first = self.words_of(span).iter().position(differs);
+        first.and_then(|first| u16::try_from(first).ok()).unwrap_or(span.count)
     }
 
     fn perform(&self, event: Event) {
