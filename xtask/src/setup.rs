@@ -66,7 +66,7 @@ pub fn qemu() -> Result<()> {
 /// Sees to it that valgrind, which counts instructions, can be started.
 ///
 /// # Errors
-/// As [`qemu`].
+/// As [`qemu()`].
 pub fn valgrind() -> Result<()> {
     if runs(VALGRIND, &["--version"]) {
         return Ok(());
