@@ -63,7 +63,8 @@ impl Monitor<'_> {
                 say(self.counted(|| self.system.set_memory(part, change)));
             }
             Command::Areas => self.areas(),
-            Command::Purge => println!("{} areas", self.counted(|| self.system.purge())),
+            Command::Purge => self.purge(),
+            Command::Direct(what, part) => self.direct(what, part),
             Command::Secret(what) => self.secret(what),
             Command::Guard(what) => self.guard(what),
             Command::Code(what) => self.code(what),

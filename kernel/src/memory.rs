@@ -9,6 +9,7 @@ mod alias;
 mod arena;
 mod carved;
 mod change;
+mod direct_map;
 mod error;
 mod executable;
 mod gic;

@@ -25,7 +25,7 @@ use blockmap::ViewChange;
 use blockmap::machine::{PhysAddr, VirtAddr, VirtRange};
 use blockmap::vmsa::{Change, Leaves};
 
-pub use area::Freed;
+pub use area::{Direct, Freed};
 pub use code::Code;
 pub use edit::{LINE_BYTES, LineEditor, Reaction};
 pub use form::{HELP, Help, Operand};
@@ -56,6 +56,8 @@ pub enum Command<'a> {
     /// `setmem ro|rw|x|nx|rox|invalid|valid ADDR PAGES`: change what pages of an area grant, and their
     /// aliases in the linear map.
     SetMemory(ViewChange, VirtRange),
+    /// `direct invalid|later|default|valid ADDR PAGES`: change a part of the linear map.
+    Direct(Direct, VirtRange),
     /// `areas`: print the areas of the vmalloc range.
     Areas,
     /// `purge`: have TLBs forget the areas that were freed.
@@ -162,6 +164,7 @@ impl Command<'_> {
             | Self::HotRemove(..)
             | Self::DataAlias(_)
             | Self::Purge
+            | Self::Direct(..)
             | Self::Secret(Secret::Take(..) | Secret::Free(_)) => true,
             Self::Help
             | Self::Ptdump(_)

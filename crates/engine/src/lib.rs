@@ -107,6 +107,7 @@ mod repaint;
 mod retire;
 mod space;
 mod switch;
+mod unflushed;
 mod unmap;
 mod view;
 
@@ -131,5 +132,6 @@ pub use repaint::RepaintError;
 pub use retire::Retired;
 pub use space::{RangeError, Space};
 pub use switch::{Alone, Switch};
+pub use unflushed::Unflushed;
 pub use unmap::UnmapError;
 pub use view::{View, ViewChange, ViewError};

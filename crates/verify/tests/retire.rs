@@ -134,3 +134,22 @@ fn areas_that_are_far_apart_are_named_one_by_one() {
         assert_eq!(count(events, "tlbi"), 2);
     });
 }
+
+#[test]
+fn pages_that_were_made_invalid_one_by_one_are_flushed_together() {
+    on_space(RANGED, |space, events| {
+        let areas = [map(space, 0, 3 * PAGE), map(space, MIB, PAGE), map(space, 2 * MIB, 2 * MIB)];
+        events.borrow_mut().clear();
+        let mut unflushed = areas.map(|area| Some(space.invalidate_unflushed(area).unwrap()));
+        assert_eq!([count(events, "tlbi"), count(events, "dsb")], [0, 3]);
+        assert!(areas.iter().all(|area| space.translate(area.start()).is_none()));
+        space.flush(&mut unflushed);
+        assert_eq!([count(events, "tlbi"), count(events, "dsb")], [3, 5]);
+        for area in areas {
+            space.protect(area, Change::Valid, &MAY_PARK).unwrap();
+            assert!(space.translate(area.start()).is_some());
+        }
+        let part = range(areas[2].start().value(), PAGE);
+        assert!(matches!(space.invalidate_unflushed(part), Err(ProtectError::SizeChange(_))));
+    });
+}

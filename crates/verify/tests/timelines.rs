@@ -174,6 +174,20 @@ impl Sharing for Agreeing {
 }
 
 #[test]
+fn making_memory_invalid_without_a_flush_is_as_documented() {
+    let events = effects_of(TERMS, 2, |space| {
+        let block = range(LINEAR, 1 << 30);
+        space.flush(&mut [Some(space.invalidate_unflushed(block).unwrap())]);
+    });
+    let source = include_str!("../../engine/src/unflushed.rs");
+    let mut steps = documented(source, "invalid, flushed later");
+    let mut done = performed(&events);
+    done.dedup();
+    steps.dedup();
+    assert_eq!(done, steps);
+}
+
+#[test]
 fn publishing_code_is_as_documented() {
     let code = PhysRange::new(PhysAddr::new(0x4000_0000), 64).unwrap();
     let events = effects_of(TERMS, 0, |space| publish_code(space.platform(), code));

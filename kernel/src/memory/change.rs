@@ -2,7 +2,7 @@
 
 use blockmap::machine::{PhysAddr, VirtRange};
 use blockmap::vmsa::Change;
-use blockmap::{NotParked, ProtectError};
+use blockmap::{NotParked, ProtectError, SplitError};
 use thiserror::Error;
 
 use super::address_map::{MODULES_RANGE, VMALLOC_RANGE};
@@ -29,6 +29,9 @@ pub(crate) enum ChangeError {
     /// The engine refused.
     #[error(transparent)]
     Engine(#[from] ProtectError),
+    /// The engine could not cut what covers the ends of the range.
+    #[error(transparent)]
+    Split(#[from] SplitError),
     /// A CPU did not come to be parked.
     #[error(transparent)]
     NotParked(#[from] NotParked),

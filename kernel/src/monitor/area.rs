@@ -14,6 +14,19 @@ pub enum Freed {
     Reset,
 }
 
+/// What becomes of a part of the linear map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direct {
+    /// Every access faults.
+    Invalid,
+    /// The same once TLBs are told, by `purge`.
+    Later,
+    /// Loads and stores work.
+    Default,
+    /// What was invalid is what it was.
+    Valid,
+}
+
 impl<'a, W: Iterator<Item = &'a str>> Operands<'_, W> {
     pub(super) fn mapped(&mut self) -> Result<Leaves, Wrong<'a>> {
         self.next(|word| (word == "pages").then_some(Leaves::Pages), Some(Leaves::Largest))
@@ -32,6 +45,17 @@ impl<'a, W: Iterator<Item = &'a str>> Operands<'_, W> {
             "rox" => Some(ViewChange::ReadOnlyExecute),
             "invalid" => Some(ViewChange::Invalid),
             "valid" => Some(ViewChange::Valid),
+            _ => None,
+        };
+        self.next(named, None)
+    }
+
+    pub(super) fn direct(&mut self) -> Result<Direct, Wrong<'a>> {
+        let named = |word: &str| match word {
+            "invalid" => Some(Direct::Invalid),
+            "later" => Some(Direct::Later),
+            "default" => Some(Direct::Default),
+            "valid" => Some(Direct::Valid),
             _ => None,
         };
         self.next(named, None)

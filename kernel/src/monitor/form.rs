@@ -33,6 +33,8 @@ pub enum Operand {
     Reset,
     /// What an area is to grant.
     Rights,
+    /// What becomes of a part of the linear map.
+    Direct,
     /// A module's name.
     Module,
     /// A number of programs.
@@ -105,6 +107,7 @@ impl Operand {
             Self::Secret => "a number, free or list",
             Self::Guard => "on, off, alloc or free",
             Self::Reset => "reset",
+            Self::Direct => "invalid, later, default or valid",
             Self::Rights => "ro, rw, x, nx, rox, invalid or valid",
             Self::Number | Self::Pack | Self::Slot => "a number below 2 to the 32",
             Self::Module => "a module's name",
@@ -127,7 +130,7 @@ impl Operand {
             Self::Value => "VALUE",
             Self::Scope => "[linear|all]",
             Self::Secret => "N|free|list",
-            Self::Guard => "WHAT",
+            Self::Guard | Self::Direct => "WHAT",
             Self::Share => "N|free|list|...",
             Self::Number => "[N]",
             Self::Mapped => "[pages]",
@@ -178,6 +181,7 @@ pub(super) enum Verb {
     Vmap,
     Vunmap,
     SetMemory,
+    Direct,
     /// A command that takes nothing.
     Bare(Command<'static>),
     Secret,
@@ -252,6 +256,7 @@ const SHARE: &[Operand] = &[Operand::Share, Operand::Number];
 const ADDRESS_VALUE: &[Operand] = &[Operand::Address, Operand::Value];
 const SECRET: &[Operand] = &[Operand::Secret, Operand::Number];
 const ATOMIC: &[Operand] = &[Operand::Change, Operand::Address, Operand::Pages];
+const DIRECT: &[Operand] = &[Operand::Direct, Operand::Address, Operand::Pages];
 const VMAP: &[Operand] = &[Operand::Pages, Operand::Mapped];
 const VUNMAP: &[Operand] = &[Operand::Address, Operand::Reset];
 const SET_MEMORY: &[Operand] = &[Operand::Rights, Operand::Address, Operand::Pages];
@@ -271,7 +276,7 @@ const fn form(
     Form { name, verb, operands, says }
 }
 
-pub(super) const FORMS: [Form; 57] = [
+pub(super) const FORMS: [Form; 58] = [
     form("help", Verb::Help, NONE, "this list"),
     form("ptdump", Verb::Ptdump, &[Operand::Scope], "the map, in runs of equal leaves"),
     form("stat", Verb::Stat, NONE, "leaves of each size, tables, frames"),
@@ -287,6 +292,7 @@ pub(super) const FORMS: [Form; 57] = [
     form("vmap", Verb::Vmap, VMAP, "map free memory in an area, read-write"),
     form("vunmap", Verb::Vunmap, VUNMAP, "free an area; with reset, rights first"),
     form("setmem", Verb::SetMemory, SET_MEMORY, "ro, rw, x, nx, rox, invalid or valid, in an area"),
+    form("direct", Verb::Direct, DIRECT, "linear map: invalid, later, default, valid"),
     form("areas", Verb::Bare(Command::Areas), NONE, "what of the vmalloc range is in use"),
     form("purge", Verb::Bare(Command::Purge), NONE, "have TLBs forget areas that were freed"),
     form("secret", Verb::Secret, SECRET, "memory that only its owner reaches"),

@@ -84,6 +84,7 @@ fn command<'a>(
         Verb::Split => Command::Split(operands.pages()?),
         Verb::Vmap => Command::Vmap(operands.number()?, operands.mapped()?),
         Verb::Vunmap => Command::Vunmap(operands.address()?, operands.freed()?),
+        Verb::Direct => Command::Direct(operands.direct()?, operands.pages()?),
         Verb::SetMemory => Command::SetMemory(operands.rights()?, operands.pages()?),
         Verb::Bare(command) => command,
         Verb::Secret => Command::Secret(operands.secret()?),

@@ -103,6 +103,8 @@ fn commands_of_owners_are_read_with_their_operands() {
     assert_eq!(read("vunmap 4096 reset"), Command::Vunmap(VirtAddr::new(4096), Freed::Reset));
     assert_eq!(read("areas"), Command::Areas);
     assert_eq!(read("purge"), Command::Purge);
+    let direct = Command::Direct(Direct::Later, one);
+    assert_eq!(read("direct later 0xffff000155555000 1"), direct);
     for (name, change) in ["ro", "rw", "nx", "x", "rox", "invalid", "valid"].iter().zip([
         ViewChange::ReadOnly,
         ViewChange::ReadWrite,
@@ -197,6 +199,7 @@ fn a_form_has_the_operands_its_command_reads() {
                 Operand::Leaves | Operand::Mapped => " pages",
                 Operand::Reset => " reset",
                 Operand::Rights => " rox",
+                Operand::Direct => " later",
                 Operand::OnOff => " off",
                 Operand::Scope | Operand::Heal => " all",
                 Operand::Spread => " same",
@@ -236,7 +239,7 @@ fn the_readme_shows_the_same_help() {
 /// The commands that may change tables.
 const CHANGING: &str = "cycles tour ro rw nx atomic x invalid valid split vmap vunmap churn writers \
                         repaint kpti heal idle secret modload modunload jit jitfree slot slotfree \
-                        guard setmem purge share hotadd hotremove dataalias";
+                        guard setmem purge direct share hotadd hotremove dataalias";
 
 #[test]
 fn a_trace_names_the_commands_that_change_tables() {
@@ -249,6 +252,7 @@ fn a_trace_names_the_commands_that_change_tables() {
                 Operand::Leaves | Operand::Mapped => " pages",
                 Operand::Reset => " reset",
                 Operand::Rights => " rox",
+                Operand::Direct => " later",
                 Operand::Share => " 9",
                 Operand::Address
                 | Operand::Pages

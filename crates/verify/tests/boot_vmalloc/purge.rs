@@ -98,3 +98,27 @@ fn memory_of_an_area_becomes_code_only_after_the_purge() {
     let rules: Vec<&str> = rules.iter().map(|verdict| verdict.rule.key()).collect();
     assert!(rules.contains(&"stale-until-invalidated"), "{rules:?}");
 }
+
+#[test]
+fn pages_of_the_linear_map_go_and_come_with_and_without_a_flush() {
+    let [one, other] = ["0xffff000085555000 3", "0xffff0000a5555000 1"];
+    let script = format!(
+        "stat; ptdump linear; count on; direct later {one}; direct later {other}; purge; \
+         direct valid {one}; ro {one}; direct invalid {one}; direct default {one}; \
+         direct default {other}; heal; stat; ptdump linear"
+    );
+    let booted = boot("trace=65536", &script);
+    for page in [one, other] {
+        let answer = booted.answer(&format!("direct later {page}"));
+        // What is split is published; the pages are invalid; no TLB is told.
+        assert_eq!(effects(answer)[1], 0, "{answer}");
+        assert!(answer.ends_with(": not present\n"), "{answer}");
+    }
+    let [_, tlbi, dsb, _] = effects(booted.answer("purge"));
+    assert_eq!([tlbi, dsb], [2, 2]);
+    assert!(booted.answer(&format!("direct valid {one}")).ends_with(": present\n"));
+    assert!(booted.answer(&format!("direct invalid {one}")).ends_with(": not present\n"));
+    assert!(booted.answer(&format!("direct default {one}")).ends_with(": present\n"));
+    let [before, after] = booted.dumps().try_into().unwrap();
+    assert_eq!(after, before);
+}
