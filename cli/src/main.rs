@@ -25,7 +25,7 @@ mod words;
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use arguments::{Arguments, Command};
 use screen::{Outcome, Screen};
@@ -62,7 +62,7 @@ fn run(command: &Command, screen: &mut Screen) -> anyhow::Result<Outcome> {
         Command::Explain(options) => explain::run(options, screen),
         Command::Plan(options) => plan::run(options, screen),
         Command::Check(options) => check::run(options, screen),
-        Command::Manual(options) => manual::run(options, screen),
+        Command::Manual(options) => manual::run(Arguments::command(), options, screen),
     }
 }
 

@@ -5,10 +5,9 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use clap::{Args, CommandFactory as _};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use crate::arguments::Arguments;
 use crate::screen::{Outcome, Screen};
 
 const EXAMPLES: &str = "\
@@ -29,9 +28,8 @@ pub(crate) struct Options {
     completions: Option<Shell>,
 }
 
-/// Runs `manual`.
-pub(crate) fn run(options: &Options, screen: &mut Screen) -> Result<Outcome> {
-    let mut command = Arguments::command();
+/// Runs `manual` on the whole command line.
+pub(crate) fn run(mut command: Command, options: &Options, screen: &mut Screen) -> Result<Outcome> {
     if let Some(shell) = options.completions {
         let mut script = Vec::new();
         clap_complete::generate(shell, &mut command, "blockmap", &mut script);

@@ -2,7 +2,7 @@
 
 use blockmap_vmsa::{Geometry, Level};
 
-use crate::plan::Piece;
+use crate::piece::Piece;
 
 /// A number for each level.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

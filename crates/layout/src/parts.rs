@@ -3,7 +3,7 @@
 use blockmap_vmsa::machine::{PhysAddr, PhysRange};
 
 use crate::firmware::Image;
-use crate::intent::Purpose;
+use crate::paint::Purpose;
 
 /// A part of the image and what it is for.
 pub(crate) type Part = (PhysRange, Purpose);

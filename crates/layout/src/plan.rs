@@ -1,12 +1,14 @@
 //! The linear map before anything is written: which leaf goes where, and how many tables it takes.
 
 use blockmap_vmsa::machine::{PhysAddr, PhysRange, VirtAddr};
-use blockmap_vmsa::{Attributes, Geometry, LeafSize, Leaves, Level};
+use blockmap_vmsa::{Geometry, LeafSize, Leaves, Level};
 
 use crate::count::{LeafCounts, TableCounts};
-use crate::intent::{Intents, Paint, Stretch, Stretches};
+use crate::intent::{Intents, Stretch, Stretches};
 use crate::linear::LinearMap;
 use crate::memory::MemoryMap;
+use crate::paint::Paint;
+use crate::piece::Piece;
 
 /// How a [`MemoryMap`] is mapped linearly: nothing of it is stored, everything is worked out from
 /// the map on each call.
@@ -16,36 +18,6 @@ pub struct LinearPlan<'m> {
     paint: Paint,
     leaves: Leaves,
     pages: Option<PhysRange>,
-}
-
-/// Equal leaves, one after the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Piece {
-    /// The first leaf's first input address.
-    pub input: VirtAddr,
-    /// The first leaf's first output address.
-    pub output: PhysAddr,
-    /// The size of each: a page, a block, or a contiguous run of either.
-    pub size: LeafSize,
-    /// How many of this size; at least one.
-    pub count: u64,
-    /// What they grant.
-    pub attributes: Attributes,
-}
-
-impl Piece {
-    /// How many bytes it maps.
-    #[must_use]
-    pub const fn bytes(&self) -> u64 {
-        // INVARIANT: a piece lies within the linear map, so this does not overflow.
-        self.count.saturating_mul(self.size.bytes())
-    }
-
-    /// The highest input address.
-    #[must_use]
-    pub const fn last(&self) -> VirtAddr {
-        self.input.wrapping_add(self.bytes().saturating_sub(1))
-    }
 }
 
 impl<'m> LinearPlan<'m> {
