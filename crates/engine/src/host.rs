@@ -3,6 +3,8 @@
 //! For tests, examples and tools. Its tables are words like any others, its locks only check that
 //! they are used as they should be, and it can be told to run out of tables.
 
+mod words;
+
 use core::cell::Cell;
 use core::fmt;
 
@@ -187,53 +189,65 @@ impl<'m> Host<'m> {
     }
 
     /// Where an entry's word is kept.
+    #[inline]
     fn word(&self, entry: Entry) -> &'m Cell<u64> {
-        let bytes = entry.table.offset_from(Self::BASE);
-        let index = bytes.map(|bytes| bytes / 8 + u64::from(entry.index));
-        let word = index.and_then(|index| usize::try_from(index).ok());
-        match word.and_then(|word| self.words.get(word)) {
+        match self.words.get(word_number(entry)) {
             Some(word) => word,
-            None => panic!("{entry} is no entry of this host's tables"),
-        }
-    }
-
-    fn each(&self, span: Span, change: impl Fn(u64, u64) -> u64) {
-        for (offset, word) in (0_u64..).zip(self.words_of(span)) {
-            word.set(change(offset, word.get()));
+            None => no_entries(entry.span(1)),
         }
     }
 
     /// Where the words of some entries of one table are kept.
+    #[inline]
     fn words_of(&self, span: Span) -> &'m [Cell<u64>] {
-        let bytes = span.table.offset_from(Self::BASE);
-        let first = bytes.map(|bytes| bytes / 8 + u64::from(span.first));
-        let first = first.and_then(|first| usize::try_from(first).ok());
-        match first.and_then(|first| self.words.get(first..)?.get(..usize::from(span.count))) {
+        let first = word_number(Entry { table: span.table, index: span.first });
+        let from = self.words.get(first..);
+        match from.and_then(|words| words.get(..usize::from(span.count))) {
             Some(words) => words,
-            None => panic!("{span:?} are no entries of this host's tables"),
+            None => no_entries(span),
         }
     }
 }
 
+/// The number of an entry's word among those of all tables; more than there are for what is below them.
+#[inline]
+fn word_number(entry: Entry) -> usize {
+    let bytes = entry.table.value().wrapping_sub(Host::BASE.value());
+    usize::try_from(bytes / 8 + u64::from(entry.index)).unwrap_or(usize::MAX)
+}
+
+#[cold]
+#[inline(never)]
+fn no_entries(span: Span) -> ! {
+    panic!("{span:?}: no entries of this host's tables")
+}
+
 impl Machine for Host<'_> {
+    #[inline]
     fn load(&self, entry: Entry) -> u64 {
         self.loads.set(self.loads.get() + 1);
         self.word(entry).get()
     }
 
-    fn scan(&self, span: Span, pattern: Pattern) -> u16 {
-        let differs = |word: &Cell<u64>| !pattern.matches(word.get());
-        let first = self.words_of(span).iter().position(differs);
-        first.and_then(|first| u16::try_from(first).ok()).unwrap_or(span.count)
+    fn read(&self, first: Entry, words: &mut [u64]) {
+        let count = u16::try_from(words.len()).unwrap_or(u16::MAX);
+        self.loads.set(self.loads.get() + u64::from(count));
+        for (word, kept) in words.iter_mut().zip(self.words_of(first.span(count))) {
+            *word = kept.get();
+        }
     }
 
+    #[inline]
+    fn scan(&self, span: Span, pattern: Pattern) -> u16 {
+        u16::try_from(words::matching(self.words_of(span), pattern)).unwrap_or(span.count)
+    }
+
+    #[inline]
     fn perform(&self, event: Event) {
         match event {
             Event::Store { entry, value } => self.word(entry).set(value),
-            Event::Fill { span, value, step } => {
-                self.each(span, |offset, _| value.wrapping_add(step.wrapping_mul(offset)));
-            }
-            Event::Update { span, clear, set } => self.each(span, |_, word| word & !clear | set),
+            Event::Fill { span, value, step } => words::fill(self.words_of(span), value, step),
+            Event::Update { span, clear, set } => words::update(self.words_of(span), clear, set),
             Event::Barrier(_) | Event::Invalidate(_) | Event::Maintain { .. } => {}
         }
         (self.log)(&event);
@@ -244,41 +258,50 @@ impl Platform for Host<'_> {
     type Machine = Self;
     type MayPark = MayPark;
 
+    #[inline]
     fn geometry(&self) -> Geometry {
         self.geometry
     }
 
+    #[inline]
     fn machine(&self) -> &Self {
         self
     }
 
+    #[inline]
     fn asids(&self) -> Asids {
         self.asids.get()
     }
 
+    #[inline]
     fn hold_terms(&self) -> Terms {
         assert!(!self.changing.get(), "would wait for the terms for ever");
         self.holds.set(self.holds.get() + 1);
         self.terms.get()
     }
 
+    #[inline]
     fn try_hold_terms(&self) -> Option<Terms> {
         (!self.changing.get()).then(|| self.hold_terms())
     }
 
+    #[inline]
     fn release_terms(&self) {
         self.holds.set(self.holds.get() - 1);
     }
 
+    #[inline]
     fn lock(&self, scope: Scope) {
         assert!(self.lock.get().is_none(), "a second operation would wait for ever");
         self.lock.set(Some(scope));
     }
 
+    #[inline]
     fn unlock(&self, scope: Scope) {
         assert_eq!(self.lock.replace(None), Some(scope), "other locks than were taken");
     }
 
+    #[inline]
     fn refusal(&self, range: VirtRange) -> Option<Refusal> {
         self.refused.get().filter(|(refused, _)| refused.overlaps(range)).map(|(_, why)| why)
     }
@@ -288,6 +311,7 @@ impl Platform for Host<'_> {
         if self.available() < tables { TopUp::Short } else { TopUp::Enough }
     }
 
+    #[inline]
     fn reserve(&self, tables: u32) -> Result<(), u32> {
         let available = self.available();
         if tables > available {
@@ -301,6 +325,7 @@ impl Platform for Host<'_> {
         self.reserved.set(self.reserved.get() - tables);
     }
 
+    #[inline]
     fn take_table(&self) -> PhysAddr {
         self.reserved.set(self.reserved.get() - 1);
         self.in_use.set(self.in_use.get() + 1);
@@ -340,10 +365,12 @@ impl Platform for Host<'_> {
         Ok(())
     }
 
+    #[inline]
     fn enter_reader(&self) {
         self.readers.set(self.readers.get() + 1);
     }
 
+    #[inline]
     fn leave_reader(&self) {
         self.readers.set(self.readers.get() - 1);
     }

@@ -107,6 +107,7 @@ mod repaint;
 mod retire;
 mod space;
 mod switch;
+mod translate;
 mod unflushed;
 mod unmap;
 mod view;

@@ -38,9 +38,7 @@ impl<P: Platform> ReadTable for Reader<'_, P> {
     type Error = Infallible;
 
     fn entries(&self, table: PhysAddr, first: u16, words: &mut [u64]) -> Result<(), Infallible> {
-        for (index, word) in (first..).zip(words) {
-            *word = self.load(table, index);
-        }
+        self.platform.machine().read(Entry { table, index: first }, words);
         Ok(())
     }
 }

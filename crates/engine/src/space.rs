@@ -121,25 +121,6 @@ impl<'p, P: Platform> Space<'p, P> {
         Reader::new(self.platform)
     }
 
-    /// The output address that a valid leaf translates `address` to, or `None`.
-    ///
-    /// It tells what the tables say now; without a lock the answer may be old when it arrives.
-    #[must_use]
-    pub fn translate(&self, address: VirtAddr) -> Option<PhysAddr> {
-        let geometry = self.geometry();
-        let one = VirtRange::new(address, 1)?;
-        if !geometry.translates(one) {
-            return None;
-        }
-        let _reader = self.reader();
-        let place = self.find(address);
-        if place.kind != Kind::Leaf {
-            return None;
-        }
-        let within = address.value() & (geometry.span_bytes(place.level) - 1);
-        geometry.leaf_output(place.level, place.word).checked_add(within)
-    }
-
     /// Whether a valid leaf of `range` lets the privileged level execute, as far as leaves say: what
     /// table entries keep from it is not looked at.
     #[must_use]

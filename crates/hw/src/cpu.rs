@@ -123,6 +123,12 @@ impl Machine for Cpu {
     }
 
     #[inline]
+    fn read(&self, first: Entry, words: &mut [u64]) {
+        // SAFETY: as for `load`.
+        unsafe { entries::read(self.entry(first.table, first.index), words) }
+    }
+
+    #[inline]
     fn scan(&self, span: Span, pattern: Pattern) -> u16 {
         // SAFETY: as for `load`.
         unsafe { entries::scan(self.entry(span.table, span.first), pattern, span.count) }

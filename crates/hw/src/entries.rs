@@ -28,6 +28,41 @@ pub(crate) unsafe fn load(entry: u64) -> u64 {
     value
 }
 
+/// Reads the entries from `entry` on into `words`.
+///
+/// # Safety
+/// As [`load`], for each of them.
+#[inline]
+pub(crate) unsafe fn read(mut entry: u64, words: &mut [u64]) {
+    let (eights, rest) = words.as_chunks_mut::<8>();
+    for [a, b, c, d, e, f, g, h] in eights {
+        // SAFETY: the caller vouches for as many entries as there are words.
+        unsafe {
+            asm!(
+                "ldp {a}, {b}, [{entry}], #64",
+                "ldp {c}, {d}, [{entry}, #-48]",
+                "ldp {e}, {f}, [{entry}, #-32]",
+                "ldp {g}, {h}, [{entry}, #-16]",
+                entry = inout(reg) entry,
+                a = out(reg) *a,
+                b = out(reg) *b,
+                c = out(reg) *c,
+                d = out(reg) *d,
+                e = out(reg) *e,
+                f = out(reg) *f,
+                g = out(reg) *g,
+                h = out(reg) *h,
+                options(nostack, preserves_flags, readonly),
+            );
+        }
+    }
+    for word in rest {
+        // SAFETY: as above.
+        *word = unsafe { load(entry) };
+        entry = entry.wrapping_add(ENTRY_BYTES);
+    }
+}
+
 /// Writes one entry.
 ///
 /// # Safety

@@ -17,6 +17,16 @@ pub trait Machine {
     /// How many entries from the start of `span` on match `pattern`, up to the first that doesn't.
     fn scan(&self, span: Span, pattern: Pattern) -> u16;
 
+    /// Reads the entries from `first` on into `words`: each whole, in whatever order.
+    ///
+    /// They are in one table: `first` and as many as `words` has never reach past its end.
+    #[inline]
+    fn read(&self, first: Entry, words: &mut [u64]) {
+        for (index, word) in (first.index..).zip(words) {
+            *word = self.load(Entry { table: first.table, index });
+        }
+    }
+
     /// Performs one effect.
     fn perform(&self, event: Event);
 

@@ -59,6 +59,11 @@ impl Machine for Recorded<'_> {
     }
 
     #[inline(always)]
+    fn read(&self, first: Entry, words: &mut [u64]) {
+        self.cpu.read(first, words);
+    }
+
+    #[inline(always)]
     fn scan(&self, span: Span, pattern: Pattern) -> u16 {
         self.cpu.scan(span, pattern)
     }
