@@ -113,6 +113,8 @@ impl Tree for EngineTree<'_> {
         self.protect(part, Change::ReadOnly)
     }
 
+    #[expect(clippy::inline_always, reason = "as those of other libraries are")]
+    #[inline(always)]
     fn translate(&self, offset: u64) -> Option<u64> {
         let output = self.space.translate(LINEAR.wrapping_add(offset))?;
         Some(output.value().wrapping_sub(MEMORY.value()))

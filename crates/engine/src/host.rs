@@ -191,9 +191,10 @@ impl<'m> Host<'m> {
     /// Where an entry's word is kept.
     #[inline]
     fn word(&self, entry: Entry) -> &'m Cell<u64> {
-        match self.words.get(word_number(entry)) {
+        let number = word_number(entry);
+        match self.words.get(number) {
             Some(word) => word,
-            None => no_entries(entry.span(1)),
+            None => no_entry(number),
         }
     }
 
@@ -204,22 +205,23 @@ impl<'m> Host<'m> {
         let from = self.words.get(first..);
         match from.and_then(|words| words.get(..usize::from(span.count))) {
             Some(words) => words,
-            None => no_entries(span),
+            None => no_entry(first),
         }
     }
 }
 
-/// The number of an entry's word among those of all tables; more than there are for what is below them.
+/// The number of an entry's word among those of all tables; more than there are for one below them.
 #[inline]
 fn word_number(entry: Entry) -> usize {
-    let bytes = entry.table.value().wrapping_sub(Host::BASE.value());
-    usize::try_from(bytes / 8 + u64::from(entry.index)).unwrap_or(usize::MAX)
+    let from_zero = entry.table.value() / 8 + u64::from(entry.index);
+    usize::try_from(from_zero.wrapping_sub(Host::BASE.value() / 8)).unwrap_or(usize::MAX)
 }
 
 #[cold]
 #[inline(never)]
-fn no_entries(span: Span) -> ! {
-    panic!("{span:?}: no entries of this host's tables")
+fn no_entry(number: usize) -> ! {
+    let bytes = u64::try_from(number).unwrap_or(u64::MAX).wrapping_mul(8);
+    panic!("{}: beyond the entries of this host's tables", Host::BASE.wrapping_add(bytes))
 }
 
 impl Machine for Host<'_> {

@@ -18,7 +18,7 @@ impl<P: Platform> Space<'_, P> {
     /// The output address that a valid leaf translates `address` to, or `None`.
     ///
     /// It tells what the tables say now; without a lock the answer may be old when it arrives.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn translate(&self, address: VirtAddr) -> Option<PhysAddr> {
         if !self.geometry().translates(VirtRange::new(address, 1)?) {

@@ -112,7 +112,8 @@ mod tests {
                 assert_eq!(values(&words), expected, "{count} words, a step of {step:#x}");
             }
             let words = unlike(count);
-            let expected: Vec<u64> = values(&words).iter().map(|word| word & !0xf0 | 0x81).collect();
+            let expected: Vec<u64> =
+                values(&words).iter().map(|word| word & !0xf0 | 0x81).collect();
             update(&words, 0xf0, 0x81);
             assert_eq!(values(&words), expected, "{count} words");
         }
