@@ -15,7 +15,9 @@ const MANY: usize = 4;
 /// Writes `first`, `first + step`, …
 pub(super) fn fill(words: &[Cell<u64>], first: u64, step: u64) {
     if step == 0 {
-        words.iter().for_each(|word| word.set(first));
+        for word in words {
+            word.set(first);
+        }
         return;
     }
     let (turns, rest) = words.as_chunks::<TURN>();
