@@ -83,16 +83,31 @@ pub(crate) fn own() -> u32 {
 /// Waits until `is_done`, and tells whether it was within `LIMIT_SECONDS`. Interrupts are taken
 /// meanwhile, if they are on.
 pub(crate) fn wait_until(is_done: impl Fn() -> bool) -> bool {
-    let begun = ticks();
-    let limit = frequency_hz().saturating_mul(LIMIT_SECONDS);
+    let patience = Patience::begin();
     loop {
         if is_done() {
             return true;
         }
-        if ticks().wrapping_sub(begun) > limit {
+        if patience.has_ended() {
             return is_done();
         }
         console::pause();
+    }
+}
+
+/// How long something is waited for.
+struct Patience {
+    begun: u64,
+}
+
+impl Patience {
+    /// It ends in `LIMIT_SECONDS`.
+    fn begin() -> Self {
+        Self { begun: ticks() }
+    }
+
+    fn has_ended(&self) -> bool {
+        ticks().wrapping_sub(self.begun) > frequency_hz().saturating_mul(LIMIT_SECONDS)
     }
 }
 

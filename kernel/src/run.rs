@@ -69,6 +69,24 @@ pub(crate) fn system() -> Option<&'static System<'static>> {
     SYSTEM.get()
 }
 
+/// Whether an account of what is done to the tables is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Account {
+    /// Every event is recorded before it happens.
+    Kept,
+    /// None is.
+    Off,
+}
+
+/// Whether an account is kept at this moment. While all other CPUs are parked that stays so.
+#[inline]
+pub(crate) fn account() -> Account {
+    match SYSTEM.get() {
+        Some(system) if system.recording().is_on() => Account::Kept,
+        Some(_) | None => Account::Off,
+    }
+}
+
 /// Adds to the account of what is done to the tables, once there is one: what a CPU does that another
 /// waits for.
 pub(crate) fn witness(edge: Edge) {

@@ -43,6 +43,8 @@ pub struct Switch {
 /// Which live entries change.
 #[derive(Clone, Debug)]
 enum Stores {
+    /// Leaves that are in no run come apart.
+    Blocks(Blocks),
     /// Leaves and runs come apart.
     Units { units: [Option<Unit>; 2], links: [Option<Link>; 2] },
     /// Entries of one table change, whatever they were.
@@ -77,6 +79,24 @@ pub(crate) struct Unit {
     pub(crate) range: Option<VirtRange>,
 }
 
+/// Up to two leaves that are in no run, with all that is stored and lost for each: nothing is looked
+/// for while CPUs are parked.
+#[derive(Clone, Copy, Debug)]
+struct Blocks {
+    first: Block,
+    second: Option<Block>,
+}
+
+/// A leaf that is in no run, and the pointer that takes its place.
+#[derive(Clone, Copy, Debug)]
+struct Block {
+    entry: Entry,
+    word: u64,
+    /// Of all that TLBs hold of it.
+    invalidate: Invalidate,
+    range: Option<VirtRange>,
+}
+
 /// Neighbouring entries of a live table that change all at once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Exchange {
@@ -109,12 +129,16 @@ impl Switch {
     pub const MOST_TABLES: usize = 2;
 
     /// Of leaves and runs that come apart, and of those of their entries that become pointers.
-    pub(crate) const fn units(
+    pub(crate) fn units(
         units: [Option<Unit>; 2],
         links: [Option<Link>; 2],
         trains: [Option<Train>; 2],
     ) -> Self {
-        Self { stores: Stores::Units { units, links }, trains }
+        let stores = match Blocks::of(units, links, trains) {
+            Some(blocks) => Stores::Blocks(blocks),
+            None => Stores::Units { units, links },
+        };
+        Self { stores, trains }
     }
 
     /// Of entries that change all at once.
@@ -133,7 +157,7 @@ impl Switch {
     pub const fn outside(&self) -> Option<(Span, PhysAddr)> {
         match &self.stores {
             Stores::Root(exchange) => Some((exchange.live, exchange.after)),
-            Stores::Units { .. } | Stores::Exchange(_) => None,
+            Stores::Blocks(_) | Stores::Units { .. } | Stores::Exchange(_) => None,
         }
     }
 
@@ -142,6 +166,9 @@ impl Switch {
     /// reaches them through windows that the change does not concern.
     pub fn tables(&self) -> impl Iterator<Item = PhysAddr> {
         let (first, second) = match &self.stores {
+            Stores::Blocks(Blocks { first, second }) => {
+                (Some(first.entry.table), second.as_ref().map(|block| block.entry.table))
+            }
             Stores::Units { units, .. } => {
                 let [first, second] = units.each_ref();
                 let table = |unit: &Unit| unit.span.table;
@@ -158,6 +185,9 @@ impl Switch {
     /// after.
     pub fn ranges(&self) -> impl Iterator<Item = VirtRange> {
         let ranges = match &self.stores {
+            Stores::Blocks(Blocks { first, second }) => {
+                [first.range, second.as_ref().and_then(|block| block.range)]
+            }
             Stores::Units { units, .. } => units.each_ref().map(|unit| unit.as_ref()?.range),
             Stores::Exchange(Exchange { range, .. }) => [*range, None],
             Stores::Root(_) => [None, None],
@@ -169,18 +199,34 @@ impl Switch {
     #[must_use]
     pub const fn alone(&self, own: SizeChange) -> Alone {
         match (&self.stores, own) {
-            (Stores::Units { .. }, SizeChange::Quiet) => Alone::Direct,
+            (Stores::Blocks(_) | Stores::Units { .. }, SizeChange::Quiet) => Alone::Direct,
             (Stores::Root(_), _) => Alone::Outside,
             // An entry that leads to another table is no change of size alone.
-            (Stores::Units { .. }, SizeChange::NeedsBreak | SizeChange::MayAbort)
+            (
+                Stores::Blocks(_) | Stores::Units { .. },
+                SizeChange::NeedsBreak | SizeChange::MayAbort,
+            )
             | (Stores::Exchange(_), _) => Alone::Break,
         }
     }
 
     /// Makes the change, as [`Switch::alone`] says of this CPU. All other CPUs are parked, and hold
     /// nothing of the tables in their TLBs.
+    #[inline]
     pub fn perform<M: Machine>(&self, machine: &M, alone: Alone) {
+        match &self.stores {
+            Stores::Blocks(blocks) => blocks.perform(machine, alone),
+            Stores::Units { .. } | Stores::Exchange(_) | Stores::Root(_) => {
+                self.perform_many(machine, alone);
+            }
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn perform_many<M: Machine>(&self, machine: &M, alone: Alone) {
         match (&self.stores, alone) {
+            (Stores::Blocks(blocks), _) => return blocks.perform(machine, alone),
             (Stores::Units { units, links }, Alone::Break) => {
                 for unit in units.iter().flatten() {
                     machine.perform(Event::Update { span: unit.span, clear: bits::VALID, set: 0 });
@@ -223,6 +269,74 @@ impl Switch {
         }
         machine.barrier(Barrier::DsbIsh);
         machine.barrier(Barrier::Isb);
+    }
+}
+
+impl Blocks {
+    /// `None` if some of it is a run.
+    fn of(
+        units: [Option<Unit>; 2],
+        links: [Option<Link>; 2],
+        trains: [Option<Train>; 2],
+    ) -> Option<Self> {
+        let all = units.into_iter().zip(links).zip(trains);
+        let mut blocks = all.filter_map(|((unit, link), train)| match (unit, link, train) {
+            (None, None, None) => None,
+            (unit, link, train) => Some(unit.zip(link).zip(train)),
+        });
+        let block = |whole: Option<((Unit, Link), Train)>| {
+            let ((Unit { span, range, .. }, Link { entry, word, .. }), train) = whole?;
+            let is_block = span == entry.span(1) && train.count == 1;
+            is_block.then_some(Block { entry, word, invalidate: train.first, range })
+        };
+        let first = block(blocks.next()?)?;
+        match blocks.next() {
+            None => Some(Self { first, second: None }),
+            Some(second) => Some(Self { first, second: Some(block(second)?) }),
+        }
+    }
+
+    #[inline]
+    fn perform<M: Machine>(&self, machine: &M, alone: Alone) {
+        match alone {
+            Alone::Break => {
+                self.each(|block| block.make_invalid(machine));
+                self.invalidate(machine);
+                self.each(|block| machine.store(block.entry, block.word));
+                machine.barrier(Barrier::DsbIshst);
+                machine.barrier(Barrier::Isb);
+            }
+            Alone::Direct | Alone::Outside => {
+                self.each(|block| machine.store(block.entry, block.word));
+                self.invalidate(machine);
+            }
+        }
+    }
+
+    /// Makes TLBs lose what they hold of the leaves. [invalidate-after-publish]
+    /// [complete-after-invalidate]
+    #[inline]
+    fn invalidate<M: Machine>(&self, machine: &M) {
+        machine.barrier(Barrier::DsbIshst);
+        self.each(|block| machine.invalidate(block.invalidate));
+        machine.barrier(Barrier::DsbIsh);
+        machine.barrier(Barrier::Isb);
+    }
+
+    #[inline]
+    fn each(&self, what: impl Fn(&Block)) {
+        what(&self.first);
+        if let Some(second) = &self.second {
+            what(second);
+        }
+    }
+}
+
+impl Block {
+    #[inline]
+    fn make_invalid<M: Machine>(&self, machine: &M) {
+        let span = self.entry.span(1);
+        machine.perform(Event::Update { span, clear: bits::VALID, set: 0 });
     }
 }
 

@@ -1,19 +1,18 @@
 //! Parking all other CPUs, and doing something meanwhile.
 
-use core::sync::atomic::{AtomicU64, Ordering};
-
 use blockmap::NotParked;
 use blockmap_hw::ticks;
 use blockmap_kernel::parking::Generation;
 use blockmap_kernel::trace::Edge;
 use thiserror::Error;
 
-use super::{admitted, are_several, own, wait_until};
+use super::{Patience, admitted, are_several, own, wait_until};
 use crate::arch::gic::{self, Ipi};
 use crate::arch::{ground, interrupts, per_cpu};
+use crate::console::pause;
 use crate::count;
 use crate::lock::Lock;
-use crate::run::witness;
+use crate::run::{Account, account, witness};
 
 /// Proof that its holder may wait for other CPUs: its interrupts are on, and it holds no lock.
 #[derive(Debug)]
@@ -75,80 +74,104 @@ pub(crate) fn parkings() -> Parkings {
 pub(crate) fn with_others_parked<T>(
     _: &MayPark,
     prepare: impl FnOnce() -> T,
-    what: impl FnOnce(&T),
+    what: impl FnOnce(&T, Account),
 ) -> Result<(), NotParked> {
     // Whoever waits here answers requests: its interrupts are on.
     let mut parkings = PARKING.lock();
     let prepared = prepare();
-    let gate = ground::gate();
-    let generation = gate.next();
-    let others = u32::try_from(admitted().count()).unwrap_or(u32::MAX).saturating_sub(1);
+    let generation = ground::gate().next();
+    let cpus = u32::try_from(others().count()).unwrap_or(u32::MAX);
     witness(Edge::Asks(generation.number()));
-    let first = AtomicU64::new(0);
-    let result = bring_in(generation, &first);
-    if result.is_ok() {
-        witness(Edge::AllIn { generation: generation.number(), cpus: others });
-    }
+    let result = bring_in(generation);
+    // From here to the release every instruction is one that all others wait for.
     let (all, begun) = (ticks(), count::now());
-    if result.is_ok() {
-        interrupts::all_masked(|| what(&prepared));
+    let account = account();
+    match result {
+        Ok(_) => interrupts::all_masked(|| {
+            if account == Account::Kept {
+                witness(Edge::AllIn { generation: generation.number(), cpus });
+            }
+            what(&prepared, account);
+            release(generation, account);
+        }),
+        Err(_) => release(generation, account),
     }
-    witness(Edge::Opens(generation.number()));
-    gate.open(generation);
-    ground::wake_waiting();
     let (ended, end) = (count::now(), ticks());
     match result {
-        Ok(()) => {
+        Ok(first) => {
             parkings.count += 1;
             let last = |begun: u64, worst: u64| {
                 let took = end.wrapping_sub(begun);
                 (took, took.max(worst))
             };
-            let first = first.load(Ordering::Relaxed);
-            parkings.first = last(if first == 0 { all } else { first }, parkings.first.1);
+            parkings.first = last(first.unwrap_or(all), parkings.first.1);
             parkings.all = last(all, parkings.all.1);
             parkings.cycles = count::between(begun, ended);
         }
         Err(_) => parkings.given_up += 1,
     }
-    result
+    result.map(|_| ())
+}
+
+/// Lets go whoever is parked.
+#[inline]
+fn release(generation: Generation, account: Account) {
+    if account == Account::Kept {
+        witness(Edge::Opens(generation.number()));
+    }
+    ground::gate().open(generation);
+    ground::wake_waiting();
 }
 
 /// Brings all others into the room, or gives up: then every ticket that was not taken is withdrawn,
-/// and the caller opens the gate for the rest.
-fn bring_in(generation: Generation, first: &AtomicU64) -> Result<(), NotParked> {
-    let own = own();
-    let others = || admitted().filter(move |cpu| *cpu != own);
-    let is_in = |cpu| ground::place(cpu).ticket.is_parked(generation);
-    let mut result = Ok(());
-    for cpu in others() {
-        // It may still be on its way out of the last parking.
-        let ticket = &ground::place(cpu).ticket;
-        if !wait_until(|| ticket.ask(generation)) {
-            result = Err(NotParked { cpu });
-            break;
-        }
-        gic::send(Ipi::Park, cpu);
-    }
-    if result.is_ok() {
-        for cpu in others() {
-            let came = wait_until(|| {
-                let came = is_in(cpu);
-                if first.load(Ordering::Relaxed) == 0 && (came || others().any(is_in)) {
-                    first.store(ticks(), Ordering::Relaxed);
-                }
-                came
-            });
-            if !came {
-                result = Err(NotParked { cpu });
-                break;
-            }
-        }
-    }
+/// and the caller opens the gate for the rest. Tells when the first of them came.
+fn bring_in(generation: Generation) -> Result<Option<u64>, NotParked> {
+    let result = ask(generation).and_then(|()| await_all(generation));
     if result.is_err() {
         for cpu in others() {
             ground::place(cpu).ticket.withdraw(generation);
         }
     }
     result
+}
+
+fn ask(generation: Generation) -> Result<(), NotParked> {
+    for cpu in others() {
+        // It may still be on its way out of the last parking.
+        let ticket = &ground::place(cpu).ticket;
+        if !wait_until(|| ticket.ask(generation)) {
+            return Err(NotParked { cpu });
+        }
+        gic::send(Ipi::Park, cpu);
+    }
+    Ok(())
+}
+
+/// Waits for each of the others, as long as any of them comes: where there are many more CPUs than
+/// an emulator's host has, one of them may come long after it was asked.
+fn await_all(generation: Generation) -> Result<Option<u64>, NotParked> {
+    let is_in = |cpu: &u32| ground::place(*cpu).ticket.is_parked(generation);
+    let (mut first, mut came, mut patience) = (None, 0, Patience::begin());
+    for cpu in others() {
+        while !is_in(&cpu) {
+            if first.is_none() && others().any(|cpu| is_in(&cpu)) {
+                first = Some(ticks());
+            }
+            if patience.has_ended() {
+                let count = others().filter(is_in).count();
+                if count == came {
+                    return Err(NotParked { cpu });
+                }
+                (came, patience) = (count, Patience::begin());
+            }
+            pause();
+        }
+    }
+    Ok(first)
+}
+
+/// All CPUs that are admitted but the one that asks.
+fn others() -> impl Iterator<Item = u32> {
+    let own = own();
+    admitted().filter(move |cpu| *cpu != own)
 }

@@ -13,6 +13,7 @@ use super::recorded::Recorded;
 use super::system::System;
 use crate::arch::{identity_window, room};
 use crate::cpus::{self, MayPark};
+use crate::run::Account;
 
 /// The root and what becomes of it, in the identity map. There is one under the parking lock.
 struct Windows<'a>(&'a Recorded<'a>);
@@ -56,7 +57,7 @@ impl System<'_> {
         (live, after): (Span, PhysAddr),
     ) -> Result<(), NotParked> {
         let open = || Windows::open(self.recorded(), [live.table, after]);
-        let exchange = |windows: &Windows<'_>| {
+        let exchange = |windows: &Windows<'_>, _: Account| {
             windows.exchange((live, after));
             // Before anybody else can park others: another table maps the pinned windows now.
             if let Some(table) = pinned::level3_table(self.recorded(), self.root()) {

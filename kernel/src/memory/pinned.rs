@@ -74,10 +74,16 @@ impl<'a> Pinned<'a> {
         Self { cpu, level3, windows }
     }
 
+    /// How `table` is reached.
     #[inline]
-    fn of(&self, table: PhysAddr) -> Option<&Cpu> {
+    fn of(&self, table: PhysAddr) -> &Cpu {
         let found = self.windows.iter().flatten().find(|(pinned, _)| *pinned == table);
-        found.map(|(_, cpu)| cpu)
+        found.map_or(self.cpu.silent(), |(_, cpu)| cpu)
+    }
+
+    /// The same machine without an account: for who knows that none is kept.
+    pub(super) const fn silent(&self) -> Silent<'_, 'a> {
+        Silent(self)
     }
 
     #[cold]
@@ -107,34 +113,46 @@ impl Drop for Pinned<'_> {
     }
 }
 
-#[expect(clippy::inline_always, reason = "all others are parked meanwhile")]
 impl Machine for Pinned<'_> {
-    #[inline(always)]
     fn load(&self, entry: Entry) -> u64 {
-        self.of(entry.table).map_or_else(|| self.cpu.load(entry), |cpu| cpu.load(entry))
+        self.silent().load(entry)
     }
 
     fn scan(&self, span: Span, pattern: Pattern) -> u16 {
-        self.of(span.table)
-            .map_or_else(|| self.cpu.scan(span, pattern), |cpu| cpu.scan(span, pattern))
+        self.silent().scan(span, pattern)
+    }
+
+    fn perform(&self, event: Event) {
+        self.record(event);
+        self.silent().perform(event);
+    }
+}
+
+/// The windows, with no account of what is done through them.
+pub(super) struct Silent<'p, 'a>(&'p Pinned<'a>);
+
+#[expect(clippy::inline_always, reason = "all others are parked meanwhile")]
+impl Machine for Silent<'_, '_> {
+    #[inline(always)]
+    fn load(&self, entry: Entry) -> u64 {
+        self.0.of(entry.table).load(entry)
+    }
+
+    #[inline(always)]
+    fn scan(&self, span: Span, pattern: Pattern) -> u16 {
+        self.0.of(span.table).scan(span, pattern)
     }
 
     #[inline(always)]
     fn perform(&self, event: Event) {
-        let table = match event {
-            Event::Store { entry, .. } => Some(entry.table),
-            Event::Fill { span, .. } | Event::Update { span, .. } => Some(span.table),
-            Event::Barrier(_) | Event::Invalidate(_) | Event::Maintain { .. } => None,
-        };
-        match table.and_then(|table| self.of(table)) {
-            Some(cpu) => {
-                if self.cpu.recording().is_on() {
-                    self.record(event);
-                }
-                cpu.perform(event);
+        let cpu = match event {
+            Event::Store { entry, .. } => self.0.of(entry.table),
+            Event::Fill { span, .. } | Event::Update { span, .. } => self.0.of(span.table),
+            Event::Barrier(_) | Event::Invalidate(_) | Event::Maintain { .. } => {
+                self.0.cpu.silent()
             }
-            None => self.cpu.perform(event),
-        }
+        };
+        cpu.perform(event);
     }
 }
 

@@ -8,6 +8,7 @@ use blockmap_kernel::trace::Record;
 use super::pinned::Pinned;
 use super::system::System;
 use crate::cpus::{self, MayPark};
+use crate::run::Account;
 
 impl System<'_> {
     /// Makes `switch` with all others parked. If this CPU is not quiet, it breaks what it changes,
@@ -30,30 +31,37 @@ impl System<'_> {
         }
         match switch.alone(own) {
             Alone::Direct | Alone::Outside => {
-                let change = |(): &()| switch.perform(self.recorded(), Alone::Direct);
+                let change = |(): &(), account| match account {
+                    Account::Kept => switch.perform(self.recorded(), Alone::Direct),
+                    Account::Off => switch.perform(self.recorded().silent(), Alone::Direct),
+                };
                 cpus::with_others_parked(may_park, || (), change)
             }
             Alone::Break if !self.breaks_its_tables(switch) => {
-                let change = |(): &()| self.break_alone(self.recorded(), switch);
+                let change = |(): &(), account| match account {
+                    Account::Kept => self.break_recorded(self.recorded(), switch),
+                    Account::Off => switch.perform(self.recorded().silent(), Alone::Break),
+                };
                 cpus::with_others_parked(may_park, || (), change)
             }
             Alone::Break => {
                 let place = (self.window_table(), self.leaf_asids());
                 let pin = || Pinned::new(self.recorded(), place, switch);
-                let change = |pinned: &Pinned<'_>| self.break_alone(pinned, switch);
+                let change = |pinned: &Pinned<'_>, account| match account {
+                    Account::Kept => self.break_recorded(pinned, switch),
+                    Account::Off => switch.perform(&pinned.silent(), Alone::Break),
+                };
                 cpus::with_others_parked(may_park, pin, change)
             }
         }
     }
 
-    /// Breaks what changes and makes it anew. It means the same before and after, and nobody is there
-    /// to use it.
-    fn break_alone(&self, machine: &impl Machine, switch: &Switch) {
-        if self.recording().is_on() {
-            let reader = self.space().reader();
-            let tree = self.tree(&reader);
-            switch.ranges().for_each(|range| self.recording().intend_same(tree, range));
-        }
+    /// Breaks what changes and makes it anew, with an account of it. It means the same before and
+    /// after, and nobody is there to use it.
+    fn break_recorded(&self, machine: &impl Machine, switch: &Switch) {
+        let reader = self.space().reader();
+        let tree = self.tree(&reader);
+        switch.ranges().for_each(|range| self.recording().intend_same(tree, range));
         switch.perform(machine, Alone::Break);
         self.recording().add(Record::Achieved);
     }
