@@ -100,11 +100,20 @@ struct Block {
 /// Neighbouring entries of a live table that change all at once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Exchange {
-    pub(crate) live: Span,
+    live: Span,
     /// A table that holds, in the same places, what they become; zero for those that stay.
-    pub(crate) after: PhysAddr,
+    after: PhysAddr,
     /// What they translate.
-    pub(crate) range: Option<VirtRange>,
+    range: Option<VirtRange>,
+    /// Those that change, if they are few: then nobody looks for them while CPUs are parked.
+    few: Option<Few>,
+}
+
+/// Entries of one table, by their indices, and what they become.
+#[derive(Clone, Copy, Debug)]
+struct Few {
+    changes: [(u16, u64); Few::MOST],
+    count: usize,
 }
 
 /// A table, filled and not linked, and the live entry it will replace.
@@ -174,8 +183,10 @@ impl Switch {
                 let table = |unit: &Unit| unit.span.table;
                 (first.as_ref().map(table), second.as_ref().map(table))
             }
-            Stores::Exchange(Exchange { live, after, .. })
-            | Stores::Root(Exchange { live, after, .. }) => (Some(live.table), Some(*after)),
+            Stores::Exchange(Exchange { live, after, few, .. })
+            | Stores::Root(Exchange { live, after, few, .. }) => {
+                (Some(live.table), few.is_none().then_some(*after))
+            }
         };
         first.into_iter().chain(second.filter(|second| Some(*second) != first))
     }
@@ -222,7 +233,6 @@ impl Switch {
         }
     }
 
-    #[cold]
     #[inline(never)]
     fn perform_many<M: Machine>(&self, machine: &M, alone: Alone) {
         match (&self.stores, alone) {
@@ -358,10 +368,40 @@ fn leave_runs<M: Machine>(units: &[Option<Unit>; 2], machine: &M) {
     machine.barrier(Barrier::DsbIshst);
 }
 
+impl Few {
+    /// As many as a repaint of 32 GiB changes.
+    const MOST: usize = 32;
+}
+
 impl Exchange {
+    /// Of the entries `live`, which translate `range`, to what `after` holds.
+    pub(crate) fn new<M: Machine>(
+        machine: &M,
+        (live, range): (Span, Option<VirtRange>),
+        after: PhysAddr,
+    ) -> Self {
+        let indices = live.first..live.first + live.count;
+        let words = indices.map(|index| (index, machine.load(Entry { table: after, index })));
+        let mut few = Some(Few { changes: [(0, 0); Few::MOST], count: 0 });
+        for change in words.filter(|(_, word)| *word != 0) {
+            few = few.and_then(|Few { mut changes, count }| {
+                *changes.get_mut(count)? = change;
+                Some(Few { changes, count: count + 1 })
+            });
+        }
+        Self { live, after, range, few }
+    }
+
     /// Stores to each entry that changes what `word` makes of its new word.
+    #[inline]
     fn store<M: Machine>(&self, machine: &M, word: impl Fn(u64) -> u64) {
         let Span { table, first, count } = self.live;
+        if let Some(few) = &self.few {
+            for (index, new) in few.changes.iter().take(few.count) {
+                machine.store(Entry { table, index: *index }, word(*new));
+            }
+            return;
+        }
         for index in first..first + count {
             let new = machine.load(Entry { table: self.after, index });
             if new != 0 {

@@ -134,7 +134,15 @@ pub(super) struct Ground {
     /// Where parked CPUs wait.
     gate: Line<Gate>,
     pub(super) places: [Place; MOST_CPUS],
+    /// What is stored to entries of the root while no CPU uses the kernel's tables.
+    changes: [Change; MOST_CHANGES],
 }
+
+/// An entry of the root, by its offset in bytes, and what it becomes.
+type Change = [AtomicU64; 2];
+
+/// The entries of a root.
+const MOST_CHANGES: usize = 512;
 
 /// Something that shares its cache line with nothing else.
 #[derive(Debug)]
@@ -150,7 +158,25 @@ pub(super) static GROUND: Ground = Ground {
     referee: [const { AtomicU64::new(0) }; 12],
     gate: Line(Gate::new()),
     places: [const { Place::new() }; MOST_CPUS],
+    changes: [const { [const { AtomicU64::new(0) }; 2] }; MOST_CHANGES],
 };
+
+/// Lists what entries of the root become, by their indices, for [`super::room::exchange`]; tells how
+/// many they are. Nobody else does so meanwhile.
+pub(crate) fn list_changes(changes: impl Iterator<Item = (u16, u64)>) -> u64 {
+    let mut count = 0;
+    for ([offset, word], (index, new)) in GROUND.changes.iter().zip(changes) {
+        offset.store(u64::from(index) * 8, Ordering::Relaxed);
+        word.store(new, Ordering::Relaxed);
+        count += 1;
+    }
+    count
+}
+
+/// The list that [`list_changes`] made.
+pub(super) fn changes() -> PhysAddr {
+    memory_of(&raw const GROUND.changes)
+}
 
 /// Prepares the ground for CPUs that start, on the boot CPU, whose image was loaded at `load`.
 pub(super) fn begin(load: PhysAddr) {

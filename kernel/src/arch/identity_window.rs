@@ -1,5 +1,5 @@
-//! Two pages of the identity map that can be pointed at memory, for what is done while this CPU does
-//! not use the kernel's tables.
+//! A page of the identity map that can be pointed at memory, for what is done while this CPU does not
+//! use the kernel's tables.
 
 use blockmap::vmsa::machine::{PhysAddr, VirtAddr};
 use blockmap::vmsa::{Access, Attributes, Geometry, Level, Mair, Shareability};
@@ -7,25 +7,21 @@ use blockmap::vmsa::{Access, Attributes, Geometry, Level, Mair, Shareability};
 use super::tables::{LOWER, TABLES};
 use super::{ground, image};
 
-/// How many pages there are.
-pub(crate) const COUNT: usize = 2;
-
 /// The shape of the identity map.
 pub(crate) const GEOMETRY: Geometry = LOWER;
 
-/// The page of this number.
-pub(crate) fn address(number: usize) -> VirtAddr {
-    let offset = if number == 0 { 0 } else { LOWER.page_bytes() };
-    image::identity_windows(ground::load()).wrapping_add(offset)
+/// Where the page is.
+pub(crate) fn address() -> VirtAddr {
+    image::identity_window(ground::load())
 }
 
-/// Points a page at `memory`, a multiple of the page, or at nothing. It takes the barriers of any
+/// Points the page at `memory`, a multiple of the page, or at nothing. It takes the barriers of any
 /// entry that becomes valid, or the invalidation of one that was.
 ///
 /// # Safety
 /// Until it is pointed at nothing, and TLBs hold nothing of it, what is stored there is the caller's
 /// to store; only one CPU calls this at a time.
-pub(crate) unsafe fn point(number: usize, memory: Option<PhysAddr>) {
+pub(crate) unsafe fn point(memory: Option<PhysAddr>) {
     let [.., level3] = &TABLES.identity;
     let attributes = Attributes {
         memory: Mair::NORMAL,
@@ -33,6 +29,6 @@ pub(crate) unsafe fn point(number: usize, memory: Option<PhysAddr>) {
         access: Access::ReadWrite,
     };
     let leaf = |memory| LOWER.leaf_word(Level::L3, memory, LOWER.meaning(attributes));
-    let index = usize::from(LOWER.index(Level::L3, address(number)));
+    let index = usize::from(LOWER.index(Level::L3, address()));
     level3.set_entry(index, memory.map_or(0, leaf));
 }

@@ -111,9 +111,9 @@ pub(crate) fn windows() -> VirtAddr {
     at!(__windows_start)
 }
 
-/// Two pages of the identity map beside each other at which it maps nothing, for an image loaded at
-/// `load`: the kernel's own code, behind what runs there.
-pub(super) fn identity_windows(load: PhysAddr) -> VirtAddr {
+/// A page of the identity map at which it maps nothing, for an image loaded at `load`: the kernel's own
+/// code, behind what runs there.
+pub(super) fn identity_window(load: PhysAddr) -> VirtAddr {
     let offset = at!(__idmap_end).offset_from(LINK).unwrap_or(0);
     VirtAddr::new(load.wrapping_add(offset).value())
 }

@@ -151,8 +151,8 @@ park_here:
 
 // Stores entries of the kernel's root, which nobody walks meanwhile: all others are parked, and this
 // CPU is as they are. Called as park_here.
-// x0 the root's first entry and x1 what becomes of it, both in windows of the identity map; x2 the
-// empty root, x3 how many entries. One that is to become zero stays as it is.
+// x0 the root, in a window of the identity map; x1 the list of what changes, on the ground, each the
+// offset of an entry and its new word; x2 the empty root, x3 how many change, 1 or more.
 .global exchange_here
 exchange_here:
     mrs     x9, vbar_el1
@@ -165,10 +165,8 @@ exchange_here:
     tlbi    vmalle1
     dsb     nsh
     isb
-1:  ldr     x12, [x1], #8
-    cbz     x12, 2f
-    str     x12, [x0]
-2:  add     x0, x0, #8
+1:  ldp     x12, x13, [x1], #16
+    str     x13, [x0, x12]
     subs    x3, x3, #1
     b.ne    1b
     dsb     ishst

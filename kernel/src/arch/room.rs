@@ -103,14 +103,14 @@ pub(crate) fn leave() -> ! {
     unreachable!("a CPU came back from where it left for good")
 }
 
-/// Stores `count` entries of the root that this CPU uses, from where the identity map shows `live`
-/// on: what it shows from `after` on, but for zeroes.
+/// Stores the first `count` of what [`ground::list_changes`] listed, 1 or more, to the root that this
+/// CPU uses, which the identity map shows at `root`.
 ///
 /// # Safety
-/// All other CPUs are parked, and all exceptions masked here. The identity map shows the entries
-/// there, and nobody else writes them. With the new ones everything that this CPU uses is mapped as
+/// All other CPUs are parked, and all exceptions masked here. The identity map shows the root
+/// there, and nobody else writes it. With the new entries everything that this CPU uses is mapped as
 /// it was.
-pub(crate) unsafe fn exchange(live: VirtAddr, after: VirtAddr, count: u16) {
+pub(crate) unsafe fn exchange(root: VirtAddr, count: u64) {
     let code = ground::memory_of(&raw const exchange_here);
     in_identity_map(|empty| {
         // SAFETY: the code is in the identity map, and touches what the caller vouches for alone; it
@@ -119,10 +119,10 @@ pub(crate) unsafe fn exchange(live: VirtAddr, after: VirtAddr, count: u16) {
             asm!(
                 "blr {code}",
                 code = in(reg) code.value(),
-                inout("x0") live.value() => _,
-                inout("x1") after.value() => _,
+                inout("x0") root.value() => _,
+                inout("x1") ground::changes().value() => _,
                 inout("x2") empty.value() => _,
-                inout("x3") u64::from(count) => _,
+                inout("x3") count => _,
                 clobber_abi("C"),
             );
         }

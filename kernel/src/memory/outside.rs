@@ -11,12 +11,21 @@ use thiserror::Error;
 use super::pinned;
 use super::recorded::Recorded;
 use super::system::System;
-use crate::arch::{identity_window, room};
+use crate::arch::{ground, identity_window, room};
 use crate::cpus::{self, MayPark};
 use crate::run::Account;
 
-/// The root and what becomes of it, in the identity map. There is one under the parking lock.
-struct Windows<'a>(&'a Recorded<'a>);
+/// The root, shown in the identity map, and what becomes of its entries, listed on the ground. There is
+/// one under the parking lock.
+struct Prepared<'a> {
+    cpu: &'a Recorded<'a>,
+    live: Span,
+    after: PhysAddr,
+    /// How many entries are listed.
+    count: u64,
+    /// The table that maps the pinned windows afterwards, if it is another.
+    window_table: Option<PhysAddr>,
+}
 
 /// Why the kernel's leaves are still global. The map is as it was.
 #[derive(Clone, Copy, Debug, Error)]
@@ -56,71 +65,75 @@ impl System<'_> {
         may_park: &MayPark,
         (live, after): (Span, PhysAddr),
     ) -> Result<(), NotParked> {
-        let open = || Windows::open(self.recorded(), [live.table, after]);
-        let exchange = |windows: &Windows<'_>, _: Account| {
-            windows.exchange((live, after));
+        let prepare = || Prepared::new(self.recorded(), (live, after));
+        let exchange = |prepared: &Prepared<'_>, account| {
+            if account == Account::Kept {
+                prepared.record();
+            }
+            prepared.exchange();
             // Before anybody else can park others: another table maps the pinned windows now.
-            if let Some(table) = pinned::level3_table(self.recorded(), self.root()) {
+            if let Some(table) = prepared.window_table {
                 self.set_window_table(table);
             }
         };
-        cpus::with_others_parked(may_park, open, exchange)
+        cpus::with_others_parked(may_park, prepare, exchange)
     }
 }
 
-impl<'a> Windows<'a> {
-    fn open(cpu: &'a Recorded<'a>, tables: [PhysAddr; identity_window::COUNT]) -> Self {
-        for (number, table) in tables.into_iter().enumerate() {
-            // SAFETY: the locks of all slots are held, and the parking lock; what is stored there is
-            // what the engine asked for.
-            unsafe { identity_window::point(number, Some(table)) };
-        }
-        // They were invalid and nothing of them is in a TLB. [invalid-is-never-cached]
+impl<'a> Prepared<'a> {
+    fn new(cpu: &'a Recorded<'a>, (live, after): (Span, PhysAddr)) -> Self {
+        let new = |index| cpu.load(Entry { table: after, index });
+        let indices = live.first..live.first + live.count;
+        let changes = indices.map(|index| (index, new(index))).filter(|(_, word)| *word != 0);
+        let count = ground::list_changes(changes);
+        let window_table = pinned::level3_below(cpu, new(pinned::root_index()));
+        // SAFETY: the locks of all slots are held, and the parking lock; what is stored there is
+        // what the engine asked for.
+        unsafe { identity_window::point(Some(live.table)) };
+        // It was invalid and nothing of it is in a TLB. [invalid-is-never-cached]
         cpu.perform(Event::Barrier(Barrier::DsbIshst));
         cpu.perform(Event::Barrier(Barrier::Isb));
-        Self(cpu)
+        Self { cpu, live, after, count, window_table }
     }
 
     /// What is done there can't be recorded meanwhile: it is said before.
-    fn exchange(&self, (live, after): (Span, PhysAddr)) {
-        let recording = self.0.recording();
-        if recording.is_on() {
-            recording.add(Record::Edge(Edge::StepsOut));
-            for index in live.first..live.first + live.count {
-                let value = self.0.load(Entry { table: after, index });
-                if value != 0 {
-                    let entry = Entry { table: live.table, index };
-                    recording.add(Record::Event(Event::Store { entry, value }));
-                }
+    #[cold]
+    fn record(&self) {
+        let Self { cpu, live, after, .. } = self;
+        let recording = cpu.recording();
+        recording.add(Record::Edge(Edge::StepsOut));
+        for index in live.first..live.first + live.count {
+            let value = cpu.load(Entry { table: *after, index });
+            if value != 0 {
+                let entry = Entry { table: live.table, index };
+                recording.add(Record::Event(Event::Store { entry, value }));
             }
-            recording.add(Record::Event(Event::Barrier(Barrier::DsbIshst)));
-            recording.add(Record::Edge(Edge::StepsIn));
         }
-        let first = u64::from(live.first) * 8;
-        let [live_at, after_at] =
-            [0, 1].map(|window| identity_window::address(window).wrapping_add(first));
-        // SAFETY: all others are parked and exceptions masked, for this is called in their absence;
-        // the windows show both tables, whose locks are held. The new entries lead to copies of what
-        // the old ones lead to.
-        unsafe { room::exchange(live_at, after_at, live.count) };
+        recording.add(Record::Event(Event::Barrier(Barrier::DsbIshst)));
+        recording.add(Record::Edge(Edge::StepsIn));
+    }
+
+    fn exchange(&self) {
+        if self.count > 0 {
+            // SAFETY: all others are parked and exceptions masked, for this is called in their
+            // absence; the window shows the root, whose locks are held. The new entries lead to
+            // copies of what the old ones lead to.
+            unsafe { room::exchange(identity_window::address(), self.count) };
+        }
     }
 }
 
-impl Drop for Windows<'_> {
-    /// Everybody runs again. Whoever was in the identity map may have got the pages into its TLB.
+impl Drop for Prepared<'_> {
+    /// Everybody runs again. Whoever was in the identity map may have got the page into its TLB.
     fn drop(&mut self) {
-        for number in 0..identity_window::COUNT {
-            // SAFETY: nothing is done there any more.
-            unsafe { identity_window::point(number, None) };
-        }
-        self.0.perform(Event::Barrier(Barrier::DsbIshst));
-        for number in 0..identity_window::COUNT {
-            let address = identity_window::address(number);
-            let geometry = identity_window::GEOMETRY;
-            let invalidate = geometry.invalidate_address(address, Reach::LastLevel);
-            self.0.perform(Event::Invalidate(invalidate));
-        }
-        self.0.perform(Event::Barrier(Barrier::DsbIsh));
-        self.0.perform(Event::Barrier(Barrier::Isb));
+        // SAFETY: nothing is done there any more.
+        unsafe { identity_window::point(None) };
+        let geometry = identity_window::GEOMETRY;
+        let invalidate =
+            geometry.invalidate_address(identity_window::address(), Reach::LastLevel);
+        self.cpu.perform(Event::Barrier(Barrier::DsbIshst));
+        self.cpu.perform(Event::Invalidate(invalidate));
+        self.cpu.perform(Event::Barrier(Barrier::DsbIsh));
+        self.cpu.perform(Event::Barrier(Barrier::Isb));
     }
 }

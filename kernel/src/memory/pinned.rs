@@ -28,17 +28,26 @@ pub(super) struct Pinned<'a> {
     windows: [Option<(PhysAddr, Cpu)>; Switch::MOST_TABLES],
 }
 
+/// The index of the root's entry that leads to the windows.
+pub(super) fn root_index() -> u16 {
+    GEOMETRY.index(Level::L0, image::windows())
+}
+
 /// Finds the level 3 table that maps the windows, below `root`; `None` if there is none.
 pub(super) fn level3_table(cpu: &Recorded<'_>, root: PhysAddr) -> Option<PhysAddr> {
-    let mut table = root;
-    for level in [Level::L0, Level::L1, Level::L2] {
-        let word = cpu.load(Entry { table, index: GEOMETRY.index(level, image::windows()) });
-        if GEOMETRY.kind(level, word) != Kind::Table {
-            return None;
-        }
-        table = GEOMETRY.table_address(word);
+    level3_below(cpu, cpu.load(Entry { table: root, index: root_index() }))
+}
+
+/// The same below an entry of a root.
+pub(super) fn level3_below(cpu: &Recorded<'_>, mut word: u64) -> Option<PhysAddr> {
+    let table_of = |level, word| {
+        (GEOMETRY.kind(level, word) == Kind::Table).then(|| GEOMETRY.table_address(word))
+    };
+    for (level, below) in [(Level::L0, Level::L1), (Level::L1, Level::L2)] {
+        let table = table_of(level, word)?;
+        word = cpu.load(Entry { table, index: GEOMETRY.index(below, image::windows()) });
     }
-    Some(table)
+    table_of(Level::L2, word)
 }
 
 impl<'a> Pinned<'a> {
@@ -77,8 +86,10 @@ impl<'a> Pinned<'a> {
     /// How `table` is reached.
     #[inline]
     fn of(&self, table: PhysAddr) -> &Cpu {
-        let found = self.windows.iter().flatten().find(|(pinned, _)| *pinned == table);
-        found.map_or(self.cpu.silent(), |(_, cpu)| cpu)
+        match &self.windows {
+            [Some((pinned, cpu)), _] | [_, Some((pinned, cpu))] if *pinned == table => cpu,
+            _ => self.cpu.silent(),
+        }
     }
 
     /// The same machine without an account: for who knows that none is kept.

@@ -162,8 +162,8 @@ fn assembled(from: &str, to: &str) -> String {
 fn what_is_said_of_the_parking_room_is_what_its_assembly_does() {
     assert_eq!(assembled("\npark_here:\n", "add     x12, x0, #TICKET"), OFF);
     assert_eq!(assembled("cmp     x13, x3", "    ret\n"), ON);
-    assert_eq!(assembled("\nexchange_here:\n", "1:  ldr     x12, [x1], #8"), OFF);
-    assert_eq!(assembled("str     x12, [x0]", "    ret\n"), format!("dsb ishst\n{ON}"));
+    assert_eq!(assembled("\nexchange_here:\n", "1:  ldp     x12, x13, [x1], #16"), OFF);
+    assert_eq!(assembled("str     x13, [x0, x12]", "    ret\n"), format!("dsb ishst\n{ON}"));
     assert_eq!(assembled("\nleave_here:\n", "mov     x11, #STAGE_LEFT"), OFF);
     assert_eq!(assembled("cbnz    x17, 2f", "mov     x17, #STAGE_FAULTED"), OFF);
     assert_eq!(assembled("cmp     x11, #ORDER_COME", "br      x16"), ON);
