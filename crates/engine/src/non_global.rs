@@ -99,7 +99,7 @@ impl<P: Platform> Space<'_, P> {
         let entries = self.root_entries();
         let stages = self.stage(entries, |old| self.non_global(old));
         let [_, after] = stages;
-        let exchange = Exchange::new(self.machine(), (entries.span, None), after);
+        let exchange = Exchange { live: entries.span, after, range: None };
         self.switch_over(entries, stages, may_park, &Switch::root(exchange))?;
         Ok(())
     }

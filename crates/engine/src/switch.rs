@@ -100,20 +100,11 @@ struct Block {
 /// Neighbouring entries of a live table that change all at once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Exchange {
-    live: Span,
+    pub(crate) live: Span,
     /// A table that holds, in the same places, what they become; zero for those that stay.
-    after: PhysAddr,
+    pub(crate) after: PhysAddr,
     /// What they translate.
-    range: Option<VirtRange>,
-    /// Those that change, if they are few: then nobody looks for them while CPUs are parked.
-    few: Option<Few>,
-}
-
-/// Entries of one table, by their indices, and what they become.
-#[derive(Clone, Copy, Debug)]
-struct Few {
-    changes: [(u16, u64); Few::MOST],
-    count: usize,
+    pub(crate) range: Option<VirtRange>,
 }
 
 /// A table, filled and not linked, and the live entry it will replace.
@@ -138,12 +129,13 @@ impl Switch {
     pub const MOST_TABLES: usize = 2;
 
     /// Of leaves and runs that come apart, and of those of their entries that become pointers.
+    #[inline]
     pub(crate) fn units(
         units: [Option<Unit>; 2],
         links: [Option<Link>; 2],
         trains: [Option<Train>; 2],
     ) -> Self {
-        let stores = match Blocks::of(units, links, trains) {
+        let stores = match Blocks::of(&units, &links, &trains) {
             Some(blocks) => Stores::Blocks(blocks),
             None => Stores::Units { units, links },
         };
@@ -183,10 +175,8 @@ impl Switch {
                 let table = |unit: &Unit| unit.span.table;
                 (first.as_ref().map(table), second.as_ref().map(table))
             }
-            Stores::Exchange(Exchange { live, after, few, .. })
-            | Stores::Root(Exchange { live, after, few, .. }) => {
-                (Some(live.table), few.is_none().then_some(*after))
-            }
+            Stores::Exchange(Exchange { live, after, .. })
+            | Stores::Root(Exchange { live, after, .. }) => (Some(live.table), Some(*after)),
         };
         first.into_iter().chain(second.filter(|second| Some(*second) != first))
     }
@@ -284,25 +274,25 @@ impl Switch {
 
 impl Blocks {
     /// `None` if some of it is a run.
+    #[inline]
     fn of(
-        units: [Option<Unit>; 2],
-        links: [Option<Link>; 2],
-        trains: [Option<Train>; 2],
+        [start, end]: &[Option<Unit>; 2],
+        [start_link, end_link]: &[Option<Link>; 2],
+        [start_train, end_train]: &[Option<Train>; 2],
     ) -> Option<Self> {
-        let all = units.into_iter().zip(links).zip(trains);
-        let mut blocks = all.filter_map(|((unit, link), train)| match (unit, link, train) {
-            (None, None, None) => None,
-            (unit, link, train) => Some(unit.zip(link).zip(train)),
-        });
-        let block = |whole: Option<((Unit, Link), Train)>| {
-            let ((Unit { span, range, .. }, Link { entry, word, .. }), train) = whole?;
-            let is_block = span == entry.span(1) && train.count == 1;
-            is_block.then_some(Block { entry, word, invalidate: train.first, range })
+        let is_of_blocks = |unit: &Option<Unit>, link: &Option<Link>| match (unit, link) {
+            (None, None) => true,
+            (Some(unit), Some(link)) => unit.span == link.entry.span(1),
+            (Some(_), None) | (None, Some(_)) => false,
         };
-        let first = block(blocks.next()?)?;
-        match blocks.next() {
-            None => Some(Self { first, second: None }),
-            Some(second) => Some(Self { first, second: Some(block(second)?) }),
+        if !is_of_blocks(start, start_link) || !is_of_blocks(end, end_link) {
+            return None;
+        }
+        let end = Block::of(end.as_ref(), end_link.as_ref(), end_train.as_ref());
+        match (Block::of(start.as_ref(), start_link.as_ref(), start_train.as_ref()), end) {
+            (Some(first), second) => Some(Self { first, second }),
+            (None, Some(first)) => Some(Self { first, second: None }),
+            (None, None) => None,
         }
     }
 
@@ -344,6 +334,13 @@ impl Blocks {
 
 impl Block {
     #[inline]
+    fn of(unit: Option<&Unit>, link: Option<&Link>, train: Option<&Train>) -> Option<Self> {
+        let Link { entry, word, .. } = *link?;
+        let range = unit?.range;
+        Some(Self { entry, word, invalidate: train?.first, range })
+    }
+
+    #[inline]
     fn make_invalid<M: Machine>(&self, machine: &M) {
         let span = self.entry.span(1);
         machine.perform(Event::Update { span, clear: bits::VALID, set: 0 });
@@ -368,40 +365,11 @@ fn leave_runs<M: Machine>(units: &[Option<Unit>; 2], machine: &M) {
     machine.barrier(Barrier::DsbIshst);
 }
 
-impl Few {
-    /// As many as a repaint of 32 GiB changes.
-    const MOST: usize = 32;
-}
-
 impl Exchange {
-    /// Of the entries `live`, which translate `range`, to what `after` holds.
-    pub(crate) fn new<M: Machine>(
-        machine: &M,
-        (live, range): (Span, Option<VirtRange>),
-        after: PhysAddr,
-    ) -> Self {
-        let indices = live.first..live.first + live.count;
-        let words = indices.map(|index| (index, machine.load(Entry { table: after, index })));
-        let mut few = Some(Few { changes: [(0, 0); Few::MOST], count: 0 });
-        for change in words.filter(|(_, word)| *word != 0) {
-            few = few.and_then(|Few { mut changes, count }| {
-                *changes.get_mut(count)? = change;
-                Some(Few { changes, count: count + 1 })
-            });
-        }
-        Self { live, after, range, few }
-    }
-
     /// Stores to each entry that changes what `word` makes of its new word.
     #[inline]
     fn store<M: Machine>(&self, machine: &M, word: impl Fn(u64) -> u64) {
         let Span { table, first, count } = self.live;
-        if let Some(few) = &self.few {
-            for (index, new) in few.changes.iter().take(few.count) {
-                machine.store(Entry { table, index: *index }, word(*new));
-            }
-            return;
-        }
         for index in first..first + count {
             let new = machine.load(Entry { table: self.after, index });
             if new != 0 {

@@ -129,8 +129,7 @@ impl Drop for Prepared<'_> {
         // SAFETY: nothing is done there any more.
         unsafe { identity_window::point(None) };
         let geometry = identity_window::GEOMETRY;
-        let invalidate =
-            geometry.invalidate_address(identity_window::address(), Reach::LastLevel);
+        let invalidate = geometry.invalidate_address(identity_window::address(), Reach::LastLevel);
         self.cpu.perform(Event::Barrier(Barrier::DsbIshst));
         self.cpu.perform(Event::Invalidate(invalidate));
         self.cpu.perform(Event::Barrier(Barrier::DsbIsh));

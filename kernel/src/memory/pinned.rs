@@ -25,7 +25,10 @@ pub(super) struct Pinned<'a> {
     cpu: &'a Recorded<'a>,
     /// The level 3 table that maps the windows.
     level3: PhysAddr,
-    windows: [Option<(PhysAddr, Cpu)>; Switch::MOST_TABLES],
+    /// Where there is one table, twice the same.
+    windows: [(PhysAddr, Cpu); Switch::MOST_TABLES],
+    /// How many tables there are.
+    count: usize,
 }
 
 /// The index of the root's entry that leads to the windows.
@@ -57,37 +60,46 @@ impl<'a> Pinned<'a> {
         (level3, asids): (PhysAddr, Asids),
         switch: &Switch,
     ) -> Self {
-        let mut windows = [const { None }; Switch::MOST_TABLES];
+        let mut tables = [None; Switch::MOST_TABLES];
+        tables.iter_mut().zip(switch.tables()).for_each(|(place, table)| *place = Some(table));
         let attributes = Attributes {
             memory: Mair::NORMAL,
             shareability: Shareability::Inner,
             access: Access::ReadWrite,
         };
         let meaning = GEOMETRY.meaning(attributes) | asids.leaf_bit();
-        for ((place, table), window) in windows.iter_mut().zip(switch.tables()).zip(addresses()) {
+        for (table, window) in tables.into_iter().flatten().zip(addresses()) {
             let value = GEOMETRY.leaf_word(Level::L3, table, meaning);
             if let Some(range) = page(window) {
                 let mapping = Mapping { range, output: table, attributes, leaves: Leaves::Pages };
                 cpu.recording().intend_map(GEOMETRY, mapping);
             }
             cpu.perform(Event::Store { entry: entry(level3, window), value });
-            let offset = window.value().wrapping_sub(table.value());
-            // SAFETY: the window maps the table until this value is gone, and reaches nothing else;
-            // its user stores to the table what the system's own `Cpu` would.
-            *place = Some((table, unsafe { Cpu::new(Window::Linear { offset }) }));
         }
         // The windows were invalid and nothing of them is in a TLB. [invalid-is-never-cached]
         cpu.perform(Event::Barrier(Barrier::DsbIshst));
         cpu.perform(Event::Barrier(Barrier::Isb));
         cpu.recording().add(Record::Achieved);
-        Self { cpu, level3, windows }
+        let count = tables.iter().flatten().count();
+        let [first, second] = tables;
+        // INVARIANT: a switch has a table, or it stores nothing.
+        let first = (first.unwrap_or(PhysAddr::new(0)), image::windows());
+        let window = image::windows().wrapping_add(GEOMETRY.page_bytes());
+        let second = second.map_or(first, |table| (table, window));
+        let windows = [first, second].map(|(table, window)| {
+            let offset = window.value().wrapping_sub(table.value());
+            // SAFETY: the window maps the table until this value is gone, and reaches nothing else;
+            // its user stores to the table what the system's own `Cpu` would.
+            (table, unsafe { Cpu::new(Window::Linear { offset }) })
+        });
+        Self { cpu, level3, windows, count }
     }
 
     /// How `table` is reached.
     #[inline]
     fn of(&self, table: PhysAddr) -> &Cpu {
         match &self.windows {
-            [Some((pinned, cpu)), _] | [_, Some((pinned, cpu))] if *pinned == table => cpu,
+            [(pinned, cpu), _] | [_, (pinned, cpu)] if *pinned == table => cpu,
             _ => self.cpu.silent(),
         }
     }
@@ -107,14 +119,14 @@ impl<'a> Pinned<'a> {
 impl Drop for Pinned<'_> {
     /// Everybody runs again.
     fn drop(&mut self) {
-        for (_, window) in self.windows.iter().flatten().zip(addresses()) {
+        for window in addresses().take(self.count) {
             if let Some(range) = page(window) {
                 self.cpu.recording().intend_unmap(range);
             }
             self.cpu.perform(Event::Store { entry: entry(self.level3, window), value: 0 });
         }
         self.cpu.perform(Event::Barrier(Barrier::DsbIshst));
-        for (_, window) in self.windows.iter().flatten().zip(addresses()) {
+        for window in addresses().take(self.count) {
             let invalidate = GEOMETRY.invalidate_address(window, Reach::LastLevel);
             self.cpu.perform(Event::Invalidate(invalidate));
         }

@@ -62,8 +62,7 @@ impl<P: Platform> Space<'_, P> {
         let stages = self.stage(slots, |old| self.renew(job, old));
         let [_, after] = stages;
         let taken = left.as_ref().map_or(0, |_| STAGES + self.built(slots, stages));
-        let live = (slots.span, self.slots_range(slots));
-        let exchange = Exchange::new(self.machine(), live, after);
+        let exchange = Exchange { live: slots.span, after, range: self.slots_range(slots) };
         let switch = Switch::exchange(exchange, self.trains(slots, permit.terms.tlbi));
         let freed = self.switch_over(slots, stages, may_park, &switch)?;
         if let Some(left) = left {
