@@ -4,7 +4,7 @@
 use blockmap::host::{Host, MayPark};
 use blockmap::machine::{PhysAddr, VirtRange};
 use blockmap::vmsa::Geometry;
-use blockmap::{NotParked, Platform, Refusal, Scope, Switch, Terms, TopUp};
+use blockmap::{NotParked, Phase, Platform, Refusal, Scope, Switch, Terms, TopUp};
 
 /// A host for one geometry, that of kernels with pages of 4 KiB: [`Known::GEOMETRY`].
 #[derive(Debug)]
@@ -97,12 +97,12 @@ impl<'m> Platform for Known<'m> {
         self.0.quiesce(may_park, switch)
     }
 
-    fn enter_reader(&self) {
-        self.0.enter_reader();
+    fn enter_reader(&self) -> Phase {
+        self.0.enter_reader()
     }
 
-    fn leave_reader(&self) {
-        self.0.leave_reader();
+    fn leave_reader(&self, phase: Phase) {
+        self.0.leave_reader(phase);
     }
 
     fn wait_for_readers(&self) {

@@ -23,21 +23,22 @@
 mod live;
 mod pages;
 pub(crate) mod share;
+mod visit;
 
 use core::mem;
 
 use blockmap_layout::Strategy;
 use blockmap_machine::{Machine, Pattern, VirtAddr, VirtRange};
-use blockmap_vmsa::{Change, Kind, Masks, Reach, TlbiForm, bits};
+use blockmap_vmsa::{Change, Kind, Masks, bits};
 use thiserror::Error;
 
-use crate::complete::Extent;
+use self::visit::Visit;
 use crate::cut::{NoSizeChange, SizeChangeRefused};
 use crate::plan::{Hold, Parking, Permit, Work};
 use crate::protect::Asker;
 use crate::repaint::{Aim, Job, Repainting};
 use crate::{
-    NotParked, OutOfTables, Plan, Platform, ProtectError, RangeError, Refusal, Root, Space, Terms,
+    NotParked, OutOfTables, Plan, Platform, ProtectError, RangeError, Refusal, Root, Space,
 };
 
 /// What no TLB holds.
@@ -361,40 +362,5 @@ impl<P: Platform> Drop for Carve<'_, P> {
         let was_invalid = self.all_match(self.range, INVALID);
         self.space.update_range(self.range, masks);
         if was_invalid { self.space.complete_new() } else { visit.complete(self.range) }
-    }
-}
-
-/// A look at the tables without any lock: the leaves are the visitor's, and the tables that lead to
-/// them stay while there is a reader.
-///
-/// The context that it interrupts may hold the terms, and somebody wait for that to change them. So
-/// it never waits for them: while they are about to change it does what any CPU heeds.
-struct Visit<'s, P: Platform> {
-    space: &'s Space<'s, P>,
-    held: Option<Terms>,
-}
-
-/// An invalidation under these reaches every CPU, whatever it lacks.
-const OF_ANY_CPU: Terms = Terms { strategy: Strategy::Pages, tlbi: TlbiForm::ByAddress };
-
-impl<'s, P: Platform> Visit<'s, P> {
-    fn new(space: &'s Space<'s, P>) -> Self {
-        let held = space.platform().try_hold_terms();
-        space.platform().enter_reader();
-        Self { space, held }
-    }
-
-    fn complete(&self, range: VirtRange) {
-        let terms = self.held.unwrap_or(OF_ANY_CPU);
-        self.space.complete(range, Reach::LastLevel, Extent::Leaves, terms);
-    }
-}
-
-impl<P: Platform> Drop for Visit<'_, P> {
-    fn drop(&mut self) {
-        self.space.platform().leave_reader();
-        if self.held.is_some() {
-            self.space.platform().release_terms();
-        }
     }
 }

@@ -14,7 +14,7 @@ use blockmap_vmsa::cpu::SizeChange;
 use blockmap_vmsa::descriptor::Asids;
 use blockmap_vmsa::{Geometry, TlbiForm};
 
-use crate::{NotParked, Platform, Refusal, Scope, Switch, Terms, TopUp};
+use crate::{NotParked, Phase, Platform, Refusal, Scope, Switch, Terms, TopUp};
 
 /// A platform on borrowed memory.
 ///
@@ -368,12 +368,13 @@ impl Platform for Host<'_> {
     }
 
     #[inline]
-    fn enter_reader(&self) {
+    fn enter_reader(&self) -> Phase {
         self.readers.set(self.readers.get() + 1);
+        Phase::Even
     }
 
     #[inline]
-    fn leave_reader(&self) {
+    fn leave_reader(&self, _phase: Phase) {
         self.readers.set(self.readers.get() - 1);
     }
 

@@ -126,7 +126,7 @@ pub use cut::{NoSizeChange, SizeChangeRefused, SplitError};
 pub use map::{MapError, Mapping};
 pub use non_global::NonGlobalError;
 pub use plan::{OutOfTables, Plan, Ready};
-pub use platform::{NotParked, Platform, Refusal, Root, Scope, Terms, TopUp};
+pub use platform::{NotParked, Phase, Platform, Refusal, Root, Scope, Terms, TopUp};
 pub use protect::{Begun, ProtectError};
 pub use read::Reader;
 pub use repaint::RepaintError;

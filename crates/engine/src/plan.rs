@@ -17,7 +17,7 @@ use crate::protect::Protection;
 use crate::repaint::Repainting;
 use crate::unmap::Removal;
 use crate::view::Viewing;
-use crate::{NotParked, Platform, Root, Scope, Space, Terms};
+use crate::{NotParked, Phase, Platform, Root, Scope, Space, Terms};
 
 /// An operation that has been checked against the tables: holding one tells that nothing but table
 /// memory can still be missing.
@@ -198,6 +198,8 @@ pub(crate) struct Hold<'s, P: Platform> {
     scope: Scope,
     /// A second stretch of slots, for operations that need one.
     also: Option<Scope>,
+    /// It is a reader of the tables above the slots.
+    reading: Option<Phase>,
 }
 
 impl<'s, P: Platform> Hold<'s, P> {
@@ -215,11 +217,8 @@ impl<'s, P: Platform> Hold<'s, P> {
         let terms = space.platform().hold_terms();
         let scope = scope_of(space.geometry(), range, root);
         space.platform().lock(scope);
-        match root {
-            Root::Untouched => space.platform().enter_reader(),
-            Root::Changes => {}
-        }
-        Self { space, permit: Permit { terms, parking }, scope, also: None }
+        let reading = read_above(space, root);
+        Self { space, permit: Permit { terms, parking }, scope, also: None, reading }
     }
 
     /// As [`Hold::new`], of the slots that either of two ranges touches.
@@ -233,26 +232,31 @@ impl<'s, P: Platform> Hold<'s, P> {
         let geometry = space.geometry();
         let (scope, also) = (scope_of(geometry, one, root), scope_of(geometry, other, root));
         space.platform().lock_both(scope, also);
-        match root {
-            Root::Untouched => space.platform().enter_reader(),
-            Root::Changes => {}
-        }
-        Self { space, permit: Permit { terms, parking }, scope, also: Some(also) }
+        let reading = read_above(space, root);
+        Self { space, permit: Permit { terms, parking }, scope, also: Some(also), reading }
     }
 }
 
 impl<P: Platform> Drop for Hold<'_, P> {
     #[inline]
     fn drop(&mut self) {
-        match self.scope.root {
-            Root::Untouched => self.space.platform().leave_reader(),
-            Root::Changes => {}
+        if let Some(phase) = self.reading {
+            self.space.platform().leave_reader(phase);
         }
         match self.also {
             None => self.space.platform().unlock(self.scope),
             Some(also) => self.space.platform().unlock_both(self.scope, also),
         }
         self.space.platform().release_terms();
+    }
+}
+
+/// Becomes a reader of the tables above the slots, unless it may change them.
+#[inline]
+fn read_above<P: Platform>(space: &Space<'_, P>, root: Root) -> Option<Phase> {
+    match root {
+        Root::Untouched => Some(space.platform().enter_reader()),
+        Root::Changes => None,
     }
 }
 

@@ -120,13 +120,41 @@ pub trait Platform {
 
     /// Announces a reader of the tables: none is freed before it has left. What the reader loads
     /// afterwards is loaded after the announcement is visible to everyone.
-    fn enter_reader(&self);
+    /// What it gives is to be given back once, when the reader leaves, by whichever CPU.
+    fn enter_reader(&self) -> Phase;
 
-    /// The reader has left.
-    fn leave_reader(&self);
+    /// The reader that entered in `phase` has left: what it loaded, it loaded before anyone sees it gone.
+    fn leave_reader(&self, phase: Phase);
 
-    /// Waits until every reader that was there has left.
+    /// Waits until every reader that was there has left: whoever enters afterwards finds nothing that
+    /// was unlinked before, and need not be waited for. Several may wait at once; none of them is a
+    /// reader, or it would wait for itself.
+    ///
+    /// An implementation that waits for both phases to be empty, one after the other, while readers
+    /// that come enter the other one, is not held up for ever by readers that follow each other
+    /// without pause.
     fn wait_for_readers(&self);
+}
+
+/// When a reader came: one of two, which take turns, so that those who came before a moment can be told
+/// from those who came after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Where a system begins; and the only one of a system where nobody waits.
+    Even,
+    /// The other.
+    Odd,
+}
+
+impl Phase {
+    /// The one that takes turns with it.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Even => Self::Odd,
+            Self::Odd => Self::Even,
+        }
+    }
 }
 
 /// What all admitted CPUs together allow. It holds still while a plan holds it.

@@ -5,7 +5,7 @@ use core::convert::Infallible;
 use blockmap_dump::ReadTable;
 use blockmap_machine::{Entry, Machine, PhysAddr};
 
-use crate::Platform;
+use crate::{Phase, Platform};
 
 /// Reads the tables of a platform: holding one tells that no table is freed meanwhile.
 ///
@@ -13,12 +13,12 @@ use crate::Platform;
 #[derive(Debug)]
 pub struct Reader<'p, P: Platform> {
     platform: &'p P,
+    phase: Phase,
 }
 
 impl<'p, P: Platform> Reader<'p, P> {
     pub(crate) fn new(platform: &'p P) -> Self {
-        platform.enter_reader();
-        Self { platform }
+        Self { platform, phase: platform.enter_reader() }
     }
 
     /// The entry's value now.
@@ -30,7 +30,7 @@ impl<'p, P: Platform> Reader<'p, P> {
 
 impl<P: Platform> Drop for Reader<'_, P> {
     fn drop(&mut self) {
-        self.platform.leave_reader();
+        self.platform.leave_reader(self.phase);
     }
 }
 

@@ -8,7 +8,9 @@
 use std::cell::{Cell, RefCell};
 
 use blockmap::host::{Host, MAY_PARK, MayPark};
-use blockmap::{Mapping, NotParked, Platform, Refusal, Root, Scope, Space, Switch, Terms, TopUp};
+use blockmap::{
+    Mapping, NotParked, Phase, Platform, Refusal, Root, Scope, Space, Switch, Terms, TopUp,
+};
 use blockmap_machine::{Entry, Event, Machine, Pattern, PhysAddr, Span, VirtRange};
 use blockmap_verify::program::{attributes, range, words_for};
 use blockmap_vmsa::{Access, Change, Format, Geometry, Granule, Half, Leaves, Regime};
@@ -116,11 +118,12 @@ impl Platform for Slots<'_> {
         self.host.quiesce(may_park, switch)
     }
 
-    fn enter_reader(&self) {
+    fn enter_reader(&self) -> Phase {
         self.readers.set(self.readers.get() + 1);
+        Phase::Even
     }
 
-    fn leave_reader(&self) {
+    fn leave_reader(&self, _phase: Phase) {
         self.readers.set(self.readers.get() - 1);
     }
 

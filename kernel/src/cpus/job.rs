@@ -168,9 +168,9 @@ impl Job {
         self.busy.store(1, Ordering::Relaxed);
         // As in `end_load`.
         fence(Ordering::SeqCst);
-        let mapped = run::system().map(reader::pass);
+        let mapped = run::system().map(System::linear_bytes);
         while self.order() == Order::Read {
-            let is_same = run::system().map(reader::pass) == mapped;
+            let is_same = run::system().map(System::linear_bytes) == mapped;
             self.wrong.fetch_add(u64::from(!is_same), Ordering::Relaxed);
             self.accesses.fetch_add(1, Ordering::Relaxed);
         }

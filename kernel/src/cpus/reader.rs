@@ -7,11 +7,6 @@ use super::set::ADMITTED;
 use super::{announced, own, wait_until};
 use crate::arch::gic::{self, Ipi};
 use crate::arch::per_cpu;
-use crate::console::pause;
-use crate::memory::System;
-
-/// How often a reader lets others look whether there is one, between two passes.
-const PAUSES: u32 = 64;
 
 /// Has a CPU read all tables until [`end_reading`].
 pub(crate) fn begin_reading(cpu: u32) -> Result<(), LoadError> {
@@ -40,11 +35,4 @@ pub(crate) fn end_reading(cpu: u32) -> Result<(), LoadError> {
         return Err(LeaveError::Stuck(cpu).into());
     }
     Ok(())
-}
-
-/// Reads all tables of the linear map: how many bytes they map, valid or not.
-pub(super) fn pass(system: &System<'_>) -> u64 {
-    let bytes = system.linear_bytes();
-    (0..PAUSES).for_each(|_| pause());
-    bytes
 }

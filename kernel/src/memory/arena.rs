@@ -7,7 +7,7 @@ use core::convert::Infallible;
 use blockmap::layout::Strategy;
 use blockmap::machine::{Event, Machine, PhysAddr, PhysRange, VirtRange};
 use blockmap::vmsa::{Geometry, TlbiForm};
-use blockmap::{NotParked, Platform, Refusal, Scope, Switch, Terms, TopUp};
+use blockmap::{NotParked, Phase, Platform, Refusal, Scope, Switch, Terms, TopUp};
 use blockmap_kernel::frames::FRAME_BYTES;
 use blockmap_kernel::trace::{Held, Record, Recording};
 
@@ -137,9 +137,11 @@ impl Platform for Arena {
         match *may_park {}
     }
 
-    fn enter_reader(&self) {}
+    fn enter_reader(&self) -> Phase {
+        Phase::Even
+    }
 
-    fn leave_reader(&self) {}
+    fn leave_reader(&self, _phase: Phase) {}
 
     fn wait_for_readers(&self) {}
 }

@@ -29,11 +29,11 @@ impl Tables {
     }
 
     fn read(&self) {
-        self.readers.enter();
+        let phase = self.readers.enter();
         if self.entry.load(Ordering::Relaxed) == LINKED {
             assert_eq!(self.memory.load(Ordering::Relaxed), A_TABLE, "the table is gone");
         }
-        self.readers.leave();
+        self.readers.leave(phase);
     }
 
     /// Takes the table out, waits, and uses its memory for something else.
@@ -62,6 +62,60 @@ fn one_reader_that_leaves_does_not_end_the_wait_for_another() {
     overtaken(3, || {
         let tables = Tables::new();
         let cpus = [(); 2].map(|()| on_another_cpu(&tables, Tables::read));
+        tables.free();
+        for cpu in cpus {
+            cpu.join().unwrap();
+        }
+    });
+}
+
+/// A wait that ends has turned the phase over: a reader that looked for it before, and was slow, is not
+/// among those that the next wait looks for last.
+#[test]
+fn a_reader_that_was_slow_to_come_is_waited_for() {
+    every_order(|| {
+        let tables = Tables::new();
+        let cpu = on_another_cpu(&tables, Tables::read);
+        tables.readers.wait(yield_now);
+        tables.free();
+        cpu.join().unwrap();
+    });
+}
+
+/// It is a reader all the time, as two CPUs are of whom one comes before the other leaves, until the
+/// table is freed.
+#[test]
+fn readers_that_follow_each_other_without_pause_hold_nobody_up_for_ever() {
+    overtaken(3, || {
+        let tables = Tables::new();
+        let freed = Arc::new(AtomicU64::new(0));
+        let cpu = {
+            let freed = Arc::clone(&freed);
+            on_another_cpu(&tables, move |tables| {
+                let mut phase = tables.readers.enter();
+                while freed.load(Ordering::Relaxed) == 0 {
+                    let next = tables.readers.enter();
+                    tables.readers.leave(phase);
+                    phase = next;
+                    yield_now();
+                }
+                tables.readers.leave(phase);
+            })
+        };
+        tables.free();
+        freed.store(1, Ordering::Relaxed);
+        cpu.join().unwrap();
+    });
+}
+
+#[test]
+fn two_who_wait_at_once_both_see_the_reader_leave() {
+    overtaken(2, || {
+        let tables = Tables::new();
+        let cpus = [
+            on_another_cpu(&tables, Tables::read),
+            on_another_cpu(&tables, |tables| tables.readers.wait(yield_now)),
+        ];
         tables.free();
         for cpu in cpus {
             cpu.join().unwrap();

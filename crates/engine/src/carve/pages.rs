@@ -8,7 +8,7 @@
 use blockmap_machine::{Machine, Pattern, VirtRange};
 use blockmap_vmsa::{Change, Level, bits};
 
-use super::Visit;
+use super::visit::Visit;
 use crate::cut::{NoSizeChange, SizeChangeRefused};
 use crate::protect::Asker;
 use crate::{Platform, ProtectError, Space};

@@ -23,7 +23,8 @@ use blockmap_machine::{PhysAddr, PhysRange, VirtRange};
 use blockmap_vmsa::{Change, Geometry, Masks};
 use thiserror::Error;
 
-use super::{Carve, Visit};
+use super::Carve;
+use super::visit::Visit;
 use crate::{PartError, Platform};
 
 /// A hypervisor that decides who can reach memory.

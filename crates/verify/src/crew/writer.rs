@@ -4,7 +4,7 @@ use std::sync::{MutexGuard, PoisonError};
 use std::thread;
 
 use blockmap::host::MayPark;
-use blockmap::{NotParked, Platform, Refusal, Scope, Switch, Terms, TopUp};
+use blockmap::{NotParked, Phase, Platform, Refusal, Scope, Switch, Terms, TopUp};
 use blockmap_machine::{Entry, Event, Machine, Pattern, PhysAddr, Span, VirtRange};
 use blockmap_model::program::{Intent, Step, written};
 use blockmap_vmsa::Geometry;
@@ -206,11 +206,12 @@ impl Platform for Writer<'_> {
         Err(NotParked { cpu: 0 })
     }
 
-    fn enter_reader(&self) {
+    fn enter_reader(&self) -> Phase {
         self.system().readers[self.cpu] += 1;
+        Phase::Even
     }
 
-    fn leave_reader(&self) {
+    fn leave_reader(&self, _phase: Phase) {
         self.system().readers[self.cpu] -= 1;
     }
 

@@ -6,7 +6,7 @@ use std::convert::Infallible;
 
 use blockmap::dump::{Rights, Run, Tree};
 use blockmap::host::{Host, MayPark};
-use blockmap::{NotParked, Platform, Refusal, Scope, Space, Switch, Terms, TopUp};
+use blockmap::{NotParked, Phase, Platform, Refusal, Scope, Space, Switch, Terms, TopUp};
 use blockmap_machine::{Barrier, Entry, Event, Invalidate, PhysAddr, Tlbi, VirtRange};
 use blockmap_model::profile::{Profile, SizeChange};
 use blockmap_model::program::{Context, Cpu, Intent, Meanwhile, Program, Step, Target, written};
@@ -259,12 +259,12 @@ impl<'m> Platform for Recording<'m> {
         parked
     }
 
-    fn enter_reader(&self) {
-        self.host.enter_reader();
+    fn enter_reader(&self) -> Phase {
+        self.host.enter_reader()
     }
 
-    fn leave_reader(&self) {
-        self.host.leave_reader();
+    fn leave_reader(&self, phase: Phase) {
+        self.host.leave_reader(phase);
     }
 
     fn wait_for_readers(&self) {

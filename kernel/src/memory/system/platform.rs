@@ -3,7 +3,7 @@
 use blockmap::machine::{PhysAddr, VirtRange};
 use blockmap::vmsa::Geometry;
 use blockmap::vmsa::descriptor::Asids;
-use blockmap::{NotParked, Platform, Refusal, Scope, Switch, Terms, TopUp};
+use blockmap::{NotParked, Phase, Platform, Refusal, Scope, Switch, Terms, TopUp};
 use blockmap_kernel::frames::State;
 
 use super::System;
@@ -110,12 +110,12 @@ impl<'a> Platform for System<'a> {
         self.switch(may_park, switch)
     }
 
-    fn enter_reader(&self) {
-        self.readers.enter();
+    fn enter_reader(&self) -> Phase {
+        self.readers.enter()
     }
 
-    fn leave_reader(&self) {
-        self.readers.leave();
+    fn leave_reader(&self, phase: Phase) {
+        self.readers.leave(phase);
     }
 
     fn wait_for_readers(&self) {
