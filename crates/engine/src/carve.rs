@@ -33,6 +33,7 @@ use blockmap_vmsa::{Change, Kind, Masks, bits};
 use thiserror::Error;
 
 use self::visit::Visit;
+use crate::complete::Extent;
 use crate::cut::{NoSizeChange, SizeChangeRefused};
 use crate::plan::{Hold, Parking, Permit, Work};
 use crate::protect::Asker;
@@ -293,7 +294,7 @@ impl<P: Platform> Carve<'_, P> {
         let was_invalid = self.all_match(part, INVALID);
         self.space.update_range(part, self.space.masks(change));
         match (change.needs_invalidation(), was_invalid) {
-            (true, false) => visit.complete(part),
+            (true, false) => visit.complete(part, Extent::Leaves),
             (false, _) => self.space.complete_new(),
             // No walker heeds it before it is valid, and then all of it. [invalid-is-never-cached]
             (true, true) => {}
@@ -344,6 +345,19 @@ impl<P: Platform> Carve<'_, P> {
         true
     }
 
+    /// Bytes of the smallest leaf.
+    fn smallest(&self) -> u64 {
+        let (mut smallest, mut next) = (u64::MAX, Some(self.range.start()));
+        while let Some(at) = next {
+            let place = self.space.find(at);
+            let span = self.space.span_up_to(place.table(), at, self.range.last());
+            let leaves = self.space.leaves_of(place.level, span);
+            smallest = smallest.min(self.space.geometry().span_bytes(place.level));
+            next = self.space.after((place.level, at), leaves.count, self.range.last());
+        }
+        smallest
+    }
+
     /// Lets go of the range for ever: it stays as it is now, and nobody's to change.
     pub fn keep(self) {
         mem::forget(self);
@@ -355,12 +369,15 @@ impl<P: Platform> Drop for Carve<'_, P> {
         let visit = Visit::new(&self.space);
         if let Some(narrow) = self.narrowing() {
             self.space.update_range(self.range, self.space.masks(narrow));
-            visit.complete(self.range);
+            visit.complete(self.range, Extent::Leaves);
         }
         let rights = bits::READ_ONLY | bits::PXN | bits::UXN | bits::VALID | bits::PRESENT;
         let masks = Masks { clear: rights | bits::HELD, set: self.meaning & rights };
         let was_invalid = self.all_match(self.range, INVALID);
+        // From the update on, whoever has the slot's lock may make other leaves of these. They tell the
+        // TLBs of their own change later: this one names all leaves that it changed.
+        let extent = Extent::Every(self.smallest());
         self.space.update_range(self.range, masks);
-        if was_invalid { self.space.complete_new() } else { visit.complete(self.range) }
+        if was_invalid { self.space.complete_new() } else { visit.complete(self.range, extent) }
     }
 }

@@ -58,7 +58,7 @@ fn seeds() -> Vec<u64> {
 }
 
 /// Has all owners do so many things, with `meanwhile` before that and `afterwards` behind it.
-fn cycles(config: Config, (steps, seed): (u32, u64), [meanwhile, afterwards]: [&str; 2]) {
+fn cycles(config: Config, (steps, seed): (u32, u64), [meanwhile, afterwards]: [&str; 2]) -> Booted {
     let cycles = format!("cycles {steps} {seed}");
     let script = format!(
         "stat; ptdump all; {meanwhile} guard on; {cycles}; guard off; {afterwards} heal; stat; \
@@ -71,6 +71,7 @@ fn cycles(config: Config, (steps, seed): (u32, u64), [meanwhile, afterwards]: [&
     assert!(outcome.ends_with("; 0 of them wrong"), "{outcome}: {replay}");
     is_as_before(&booted, &replay);
     assert!(booted.answer("heal").starts_with("healed: "), "{replay}");
+    booted
 }
 
 #[test]
@@ -82,15 +83,33 @@ fn a_thousand_random_steps_of_all_owners_leave_the_map_of_boot() {
     }
 }
 
+/// How many steps are made meanwhile: an emulator on few processors takes its time.
+/// `BLOCKMAP_STEPS=1000` is the whole.
+fn steps() -> u32 {
+    std::env::var("BLOCKMAP_STEPS").map_or(100, |steps| steps.parse().expect("a number"))
+}
+
 #[test]
-#[ignore = "minutes long where CPUs share few processors; boot_heal has a reader in a shorter run"]
+fn the_same_while_two_other_cpus_read_the_tables_without_pause() {
+    for (cpu, _) in CPUS {
+        let machine = machine(cpu).cpus(3);
+        let meanwhile = ["reader on 1; reader on 2;", "reader off 1; reader off 2;"];
+        let booted = cycles(machine, (steps(), seeds()[0]), meanwhile);
+        for reader in [1, 2] {
+            let off = booted.answer(&format!("reader off {reader}"));
+            assert!(off.contains(" passes, 0 of them wrong"), "{off}");
+            assert!(!off.starts_with("reader: 0 passes"), "{off}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "minutes long where CPUs share few processors; the two beside it have each half of it"]
 fn the_same_while_other_cpus_read_the_tables_and_are_loaded() {
     let [meanwhile, afterwards] =
         ["on", "off"].map(|what| format!("reader {what} 1; load {what} 2; load {what} 3;"));
-    // An emulator on few processors takes its time: `BLOCKMAP_STEPS=1000` for the whole.
-    let steps = std::env::var("BLOCKMAP_STEPS").map_or(200, |steps| steps.parse().unwrap());
     for (cpu, _) in CPUS {
         let machine = machine(cpu).cpus(4);
-        cycles(machine, (steps, seeds()[0]), [&meanwhile, &afterwards]);
+        cycles(machine, (steps(), seeds()[0]), [&meanwhile, &afterwards]);
     }
 }

@@ -10,6 +10,7 @@ use blockmap::{
 };
 use blockmap_machine::{Event, PhysAddr, VirtAddr, VirtRange};
 use blockmap_verify::program::{attributes, range, words_for};
+use blockmap_verify::reference::Unit;
 use blockmap_verify::tree::Tree;
 use blockmap_vmsa::{
     Access, Change, Format, Geometry, Granule, Half, Leaves, Regime, TlbiForm, bits,
@@ -356,6 +357,122 @@ fn what_is_given_back_while_its_neighbours_are_to_be_repainted_loses_no_table() 
             assert!(means_the_same(&Tree::read(space), &before));
         });
     }
+}
+
+#[test]
+fn what_is_beside_something_given_back_in_time_is_repainted_too() {
+    for start in [4 * MIB, 0] {
+        with_map(Strategy::Quiesce, |space, _| {
+            let before = Tree::read(space);
+            let page = range(LINEAR + 4 * MIB, PAGE);
+            let carve = space.carve(page, Grain::Whole, &MAY_PARK).unwrap();
+            // Of the first, nothing but the rest of the table changes that the page is in.
+            let block = range(LINEAR + start, 6 * MIB - start);
+            let ready = space.plan_repaint(block, &[], &MAY_PARK).unwrap().reserve().unwrap();
+            carve.restore();
+            ready.commit().unwrap();
+            space.platform().assert_idle();
+            let tree = Tree::read(space);
+            assert!(means_the_same(&tree, &before));
+            let pages = |unit: &&Unit| unit.size.bytes() == PAGE && block.contains(unit.input);
+            let count = tree.units.iter().filter(pages).count();
+            assert_eq!(u64::try_from(count).unwrap() * PAGE, block.bytes(), "from {start:#x}");
+            assert_eq!(space.platform().tables_in_use(), u32::try_from(tree.tables.len()).unwrap());
+        });
+    }
+}
+
+/// The first carve's two tables have an owner each. While the first of them is exchanged, the owner in the other
+/// gives back its page.
+#[test]
+fn a_carve_has_leaves_of_its_own_whatever_is_given_back_meanwhile() {
+    let words: Vec<Cell<u64>> = words_for(Geometry::KERNEL_4K_48, 2400);
+    let gone: Cell<Option<usize>> = Cell::new(None);
+    let log = |event: &Event| {
+        if matches!(event, Event::Barrier(_))
+            && let Some(index) = gone.take()
+        {
+            words[index].set(words[index].get() & !bits::HELD);
+        }
+    };
+    let host = Host::new(Geometry::KERNEL_4K_48, &words, &log);
+    host.set_terms(Terms { strategy: Strategy::Quiesce, tlbi: TlbiForm::Ranged });
+    let space = Space::new(&host, host.new_root().unwrap());
+    let mapping = Mapping {
+        range: range(LINEAR, GIB),
+        output: PhysAddr::new(GIB),
+        attributes: attributes(Access::ReadWrite),
+        leaves: Leaves::Largest,
+    };
+    space.map(mapping).unwrap();
+    let held = || {
+        let is_held =
+            |word: &Cell<u64>| word.get() & (bits::HELD | bits::VALID | 2) == bits::HELD | 3;
+        words.iter().enumerate().filter(move |(_, word)| is_held(word)).map(|(index, _)| index)
+    };
+    let carve = |start: u64, bytes: u64| {
+        space.carve(range(LINEAR + start, bytes), Grain::Bytes(PAGE), &MAY_PARK).unwrap()
+    };
+    let first = carve(4 * MIB, PAGE);
+    let one: Vec<usize> = held().collect();
+    let second = carve(8 * MIB - PAGE, PAGE);
+    gone.set(held().find(|index| !one.contains(index)));
+    second.keep();
+    let between = carve(5 * MIB, 2 * MIB);
+    assert_eq!(gone.get(), None, "nothing was exchanged");
+    let tree = Tree::read(&space);
+    let own = |unit: &&Unit| between.range().contains(unit.input);
+    for unit in tree.units.iter().filter(own) {
+        assert_eq!(unit.size.bytes(), PAGE, "{:?}", unit.input);
+    }
+    assert_eq!(tree.units.iter().filter(own).count(), 512);
+    first.restore();
+    between.restore();
+    host.assert_idle();
+    assert_eq!(host.tables_in_use(), u32::try_from(tree.tables.len()).unwrap());
+}
+
+/// Another CPU may collapse what is nobody's any more before this one has told the TLBs.
+#[test]
+fn a_restore_names_every_leaf_there_was_whatever_becomes_of_them() {
+    let words: Vec<Cell<u64>> = words_for(Geometry::KERNEL_4K_48, 2400);
+    let (armed, block, named) = (Cell::new(false), Cell::new((0, 0)), RefCell::new(Vec::new()));
+    let log = |event: &Event| match event {
+        // The barrier comes after the leaves are nobody's, and before the invalidation.
+        Event::Barrier(_) if armed.replace(false) => words[block.get().0].set(block.get().1),
+        Event::Invalidate(invalidate) => named.borrow_mut().push(invalidate.to_string()),
+        Event::Barrier(_)
+        | Event::Store { .. }
+        | Event::Fill { .. }
+        | Event::Update { .. }
+        | Event::Maintain { .. } => {}
+    };
+    let host = Host::new(Geometry::KERNEL_4K_48, &words, &log);
+    host.set_terms(Terms { strategy: Strategy::Live, tlbi: TlbiForm::ByAddress });
+    let space = Space::new(&host, host.new_root().unwrap());
+    let mapping = Mapping {
+        range: range(LINEAR, 4 * MIB),
+        output: PhysAddr::new(GIB),
+        attributes: attributes(Access::ReadWrite),
+        leaves: Leaves::Largest,
+    };
+    space.map(mapping).unwrap();
+    let blocks: Vec<u64> = words.iter().map(Cell::get).collect();
+    let all = range(LINEAR + 2 * MIB + 16 * PAGE, 16 * PAGE);
+    let carve = space.carve(all, Grain::Bytes(PAGE), &MAY_PARK).unwrap();
+    carve.protect(all, Change::ReadOnly).unwrap();
+    // The entry that was a block, and is one again.
+    let differs = |(index, word): &(usize, &u64)| words[*index].get() != **word && **word != 0;
+    let (index, word) = blocks.iter().enumerate().find(differs).unwrap();
+    block.set((index, *word));
+    armed.set(true);
+    named.borrow_mut().clear();
+    carve.restore();
+    assert!(!armed.get());
+    let mut named = named.take();
+    named.sort();
+    named.dedup();
+    assert_eq!(named.len(), 16, "{named:?}");
 }
 
 #[test]

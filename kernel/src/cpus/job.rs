@@ -4,7 +4,8 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 use blockmap::vmsa::machine::VirtAddr;
 
-use super::{load, reader, writers};
+use super::{load, writers};
+use crate::memory::System;
 use crate::run;
 
 /// What a CPU is to do, and how far it has come.

@@ -9,6 +9,7 @@ use blockmap_machine::{Machine, Pattern, VirtRange};
 use blockmap_vmsa::{Change, Level, bits};
 
 use super::visit::Visit;
+use crate::complete::Extent;
 use crate::cut::{NoSizeChange, SizeChangeRefused};
 use crate::protect::Asker;
 use crate::{Platform, ProtectError, Space};
@@ -37,7 +38,7 @@ impl<P: Platform> Space<'_, P> {
         self.check_leaves(range, first, (change, Asker::Anybody))?;
         self.update_range(range, change.masks(self.geometry().regime()));
         if change.needs_invalidation() {
-            visit.complete(range);
+            visit.complete(range, Extent::Leaves);
         } else {
             self.complete_new();
         }

@@ -28,9 +28,11 @@ impl<'s, P: Platform> Visit<'s, P> {
         Self { space, held, phase }
     }
 
-    pub(super) fn complete(&self, range: VirtRange) {
+    /// Has every CPU see what the visitor's leaves in `range` say now. `extent` names them: once they
+    /// are nobody's, what the tables have is another CPU's to change.
+    pub(super) fn complete(&self, range: VirtRange, extent: Extent) {
         let terms = self.held.unwrap_or(OF_ANY_CPU);
-        self.space.complete(range, Reach::LastLevel, Extent::Leaves, terms);
+        self.space.complete(range, Reach::LastLevel, extent, terms);
     }
 }
 

@@ -6,6 +6,7 @@ use blockmap_machine::{Barrier, Entry, Invalidate, Machine, PhysAddr, VirtAddr, 
 use blockmap_vmsa::{LeafSize, Level, Reach, TlbiForm, bits};
 
 use super::renew::{Old, Renewal};
+use super::survey::Survey;
 use super::{Job, Repainting, STAGES, Slots};
 use crate::cut::used_run;
 use crate::fill::Progression;
@@ -18,8 +19,8 @@ impl<P: Platform> Space<'_, P> {
     /// those in `left` are not taken when it fails.
     ///
     /// Owners give memory back without the slots' locks. A table that was to stay because of what
-    /// somebody owned there may be nobody's by now: what is beside that is exchanged with its slot
-    /// or stays, and the tables set aside for it are given back.
+    /// somebody owned there may be nobody's by now, and then never becomes somebody's while the locks
+    /// are held: what is beside that is exchanged with its slot, whose tables were set aside too.
     ///
     /// # Errors
     /// A CPU did not come to be parked: what is stored by that parking was not, and what was filled for
@@ -39,7 +40,8 @@ impl<P: Platform> Space<'_, P> {
             let Some(slots) = self.next_apart(job, all) else { break };
             freed += self.exchange(job, slots, permit, Some(left))?;
         }
-        if let Some(slots) = slots {
+        // What changes still is in tables that stay nobody's.
+        if let Some(slots) = self.narrow(job, all, &mut Survey::default()) {
             freed += self.exchange(job, slots, permit, Some(left))?;
         }
         if *left > 0 {

@@ -44,7 +44,7 @@ impl Survey {
 
     /// How many of the tables it takes become part of the tree.
     pub(crate) const fn built(&self) -> u32 {
-        let stages = if self.slots.is_some() { self.apart + 1 } else { self.apart };
+        let stages = if self.is_nothing() { 0 } else { self.apart + 1 };
         self.tables.saturating_sub(stages.saturating_mul(STAGES))
     }
 }
@@ -60,7 +60,9 @@ impl<P: Platform> Space<'_, P> {
         if let Some(slots) = slots {
             survey.slots = self.narrow(job, slots, &mut survey);
         }
-        if survey.slots.is_some() {
+        // What is apart may have to be exchanged with its slot after all: as many tables lie above it
+        // as stages were counted for it.
+        if !survey.is_nothing() {
             survey.tables = survey.tables.saturating_add(STAGES);
         }
         survey.tables = survey.tables.saturating_add(survey.tables_apart);
