@@ -1,6 +1,7 @@
 //! Carrying out the monitor's commands.
 
 mod areas;
+mod carve;
 mod code;
 mod count;
 mod cpus;
@@ -26,7 +27,7 @@ use crate::arch::exit::{self, Status};
 use crate::arch::probe::{self, Fault};
 use crate::console::{self, println};
 use crate::lock::Lock;
-use crate::memory::{Facts, LINEAR, MARKERS, System};
+use crate::memory::{Facts, LINEAR, MARKERS, Painted, System};
 use crate::owners::{guard, hotplug};
 use crate::timeline::Marks;
 
@@ -42,6 +43,8 @@ pub(crate) struct Monitor<'a> {
     pub(crate) facts: &'a Facts,
     /// When the steps of the boot were done.
     pub(crate) marks: &'a Marks,
+    /// What painting the linear map cost.
+    pub(crate) painted: Painted,
 }
 
 impl Monitor<'_> {
@@ -69,9 +72,7 @@ impl Monitor<'_> {
             Command::Guard(what) => self.guard(what),
             Command::Code(what) => self.code(what),
             Command::Share(what) => self.share(what),
-            Command::HotAdd(start, bytes) => {
-                say(self.counted(|| hotplug::add(self.system, (start, bytes))));
-            }
+            Command::HotAdd(start, bytes) => self.hot_add((start, bytes)),
             Command::HotRemove(start, bytes) => {
                 say(self.counted(|| hotplug::remove(self.system, (start, bytes))));
             }
@@ -93,14 +94,16 @@ impl Monitor<'_> {
             Command::Reader(Power::On, cpu) => say(crate::cpus::begin_reading(cpu)),
             Command::Reader(Power::Off, cpu) => Self::end_reading(cpu),
             Command::Churn(changes, accesses) => self.churn(changes, accesses),
-            Command::Writers(changes, spread) => self.writers(changes, spread),
+            Command::Writers(changes, spread) => self.counted(|| self.writers(changes, spread)),
             Command::Kpti => say(self.counted(|| self.system.make_non_global())),
             Command::Cycles(steps, seed) => self.cycles(steps, seed),
             Command::Tour => self.tour(),
             Command::Repaint => say(self.counted(|| self.system.repaint_pages())),
             Command::Heal(what) => self.heal(what),
             Command::Idle(seconds) => self.idle(seconds),
-            Command::Count(what) => Self::count(what),
+            Command::Count(what) => self.count(what),
+            Command::Carve(what, range) => self.carve(what, range),
+            Command::Scatter(pages) => self.scatter(pages),
             Command::Cmdline => self.cmdline(),
             Command::Poweroff(status) => exit::exit(Status::Asked(status)),
         }

@@ -28,6 +28,8 @@ mod referee;
 #[cfg(target_os = "none")]
 mod run;
 #[cfg(target_os = "none")]
+mod tally;
+#[cfg(target_os = "none")]
 mod timeline;
 
 #[cfg(target_os = "none")]

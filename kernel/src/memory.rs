@@ -37,6 +37,6 @@ pub(crate) use executable::{
     Executable, ExecutableError, Purpose, Writing, areas as executable_areas,
 };
 pub(crate) use stacks::{guarded_stack, stacks};
-pub(crate) use start::{Facts, Started, Survey, start};
+pub(crate) use start::{Facts, Painted, Started, Survey, start};
 pub(crate) use system::System;
 pub(crate) use view::View;

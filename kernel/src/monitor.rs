@@ -25,7 +25,7 @@ use blockmap::ViewChange;
 use blockmap::machine::{PhysAddr, VirtAddr, VirtRange};
 use blockmap::vmsa::{Change, Leaves};
 
-pub use area::{Direct, Freed};
+pub use area::{Carve, Direct, Freed};
 pub use code::Code;
 pub use edit::{LINE_BYTES, LineEditor, Reaction};
 pub use form::{HELP, Help, Operand};
@@ -58,6 +58,12 @@ pub enum Command<'a> {
     SetMemory(ViewChange, VirtRange),
     /// `direct invalid|later|default|valid ADDR PAGES`: change a part of the linear map.
     Direct(Direct, VirtRange),
+    /// `carve take|free|ro|rw|nx|x|invalid|valid ADDR PAGES`: own a part of the linear map, change what
+    /// it grants as its owner, or give it back.
+    Carve(Carve, VirtRange),
+    /// `scatter PAGES`: take every other piece of so many pages of all memory, for good: what stays free
+    /// is in pieces, as memory is that has been in use for long.
+    Scatter(u64),
     /// `areas`: print the areas of the vmalloc range.
     Areas,
     /// `purge`: have TLBs forget the areas that were freed.
@@ -165,6 +171,8 @@ impl Command<'_> {
             | Self::DataAlias(_)
             | Self::Purge
             | Self::Direct(..)
+            | Self::Carve(..)
+            | Self::Scatter(_)
             | Self::Secret(Secret::Take(..) | Secret::Free(_)) => true,
             Self::Help
             | Self::Ptdump(_)

@@ -41,8 +41,9 @@ pub(crate) fn kernel_main(boot: BootInfo) -> ! {
         Ok(started) => started,
         Err(error) => give_up(&error),
     };
-    let Started { system, gic, device_tree, archive, planned_tables, linear_tables, guard, hot } =
+    let Started { system, gic, device_tree, archive, planned_tables, painted, guard, hot } =
         started;
+    let linear_tables = painted.tables;
     let command_line = command_line(device_tree);
     let options = command_line.options();
     if options.boot_messages == BootMessages::Shown {
@@ -57,7 +58,7 @@ pub(crate) fn kernel_main(boot: BootInfo) -> ! {
     bring_up(system, gic, &options);
     marks.set("CPUs started");
     let archive = Archive::new(archive);
-    let monitor = Monitor { system, command_line, archive, facts: &facts, marks: &marks };
+    let monitor = Monitor { system, command_line, archive, facts: &facts, marks: &marks, painted };
     prompt::serve(&monitor, options.monitor)
 }
 

@@ -2,24 +2,30 @@
 //! `plots` draws.
 //!
 //! `kernel`: what the kernel's operations cost, counted in instructions and effects on an emulator
-//! that counts them, beside Linux's figures. Each row is a command of the monitor, given twice in
-//! one boot: where nothing is recorded, for its instructions; and somewhere else while effects are
-//! recorded, for those.
+//! that counts them, beside Linux's figures. Each row is commands of the monitor, given twice in
+//! one boot: where nothing is recorded, for its instructions; and again while effects are recorded, for
+//! those. The model judges what was recorded, and three counters of the CPU must agree.
 
 mod host;
 mod host_page;
+mod prose;
 mod row;
+mod rows;
 mod table;
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
+use crate::image::Image;
 use crate::qemu::{Input, Machine, scripted};
-use crate::{image, setup};
-use row::{Boot, Figures, Row};
+use crate::workspace::{cargo, target_dir};
+use crate::{image, modules, setup};
+use row::{Boot, Figures};
+use rows::BOOTS;
 
 /// What to measure.
 #[derive(Clone, Debug, clap::Args)]
@@ -49,6 +55,12 @@ enum What {
 /// Where the figures are kept.
 const PAGE: &str = "docs/performance.md";
 
+/// What is booted.
+struct Program {
+    image: Image,
+    modules: PathBuf,
+}
+
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// Measures all rows.
@@ -67,13 +79,14 @@ pub fn run(options: &Options) -> Result<ExitCode> {
 fn kernel(json: bool, check: bool) -> Result<ExitCode> {
     setup::bare_metal_target()?;
     setup::qemu()?;
+    let program = Program { image: image::build()?, modules: modules::build()? };
     let mut rows = Vec::new();
-    for boot in &row::BOOTS {
-        let first = measure(boot)?;
-        if first != measure(boot)? {
+    for boot in &BOOTS {
+        let first = measure(boot, &program)?;
+        if first != measure(boot, &program)? {
             bail!("{}: two runs of the same commands differ", boot.name);
         }
-        rows.extend(boot.rows.iter().zip(first));
+        rows.extend(boot.rows().zip(first));
     }
     if json {
         println!("{}", table::json(&rows));
@@ -93,32 +106,53 @@ fn kernel(json: bool, check: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Boots a machine, and counts its rows.
-fn measure(boot: &Boot) -> Result<Vec<Figures>> {
-    let image = image::build()?;
+/// Boots a machine, and counts its rows. Its traces are judged.
+fn measure(boot: &Boot, program: &Program) -> Result<Vec<Figures>> {
+    let folder = target_dir().join("blockmap");
+    let traces = ["painted", "bench"].map(|name| folder.join(format!("{name}.trace")));
+    let names = traces.each_ref().map(|path| path.to_string_lossy());
+    let [painted, rest] = &names;
+    // What an earlier run left would pass for this one's.
+    for path in &traces {
+        let _ = fs::remove_file(path);
+    }
+    let asked = boot.asked((painted, rest));
+    let script: Vec<&str> = asked.iter().map(|asked| &*asked.command).collect();
+    let plain = console(boot, program, ("", "count on"))?;
+    let console = console(boot, program, (RECORDED, &script.join("; ")))?;
+    let figures = boot.read(&plain, &console, &asked).with_context(|| boot.name)?;
+    traces.iter().try_for_each(|path| judge(path)).with_context(|| boot.name)?;
+    Ok(figures)
+}
+
+/// Has the kernel keep a record of what it does to its tables from the first on.
+const RECORDED: &str = "trace=4194304";
+
+/// What a boot with these options says while it carries out a script.
+fn console(boot: &Boot, program: &Program, (options, script): (&str, &str)) -> Result<String> {
     let mut machine = Machine::with_memory("12G".parse()?);
-    boot.cpu.clone_into(&mut machine.cpu);
-    machine.options = format!("quiet trace=4194304 {}", boot.options);
-    machine.input = Input::Script(script(boot.rows));
-    let counting = ["-icount", "shift=0,sleep=off", "-rtc", "clock=vm"];
+    // The counter ticks once for each instruction.
+    machine.cpu = format!("{},cntfrq=1000000000", boot.cpu);
+    machine.cpus = boot.cpus;
+    machine.options = format!("quiet {options} {}", boot.options);
+    machine.input = Input::Script(script.to_owned());
+    let counting = ["-icount", "shift=0,sleep=off", "-rtc", "clock=vm", "-initrd"];
     machine.further.extend(counting.map(str::to_owned));
-    let finished = scripted(&machine, &image.flat, LIMIT, |_| ())?;
+    machine.further.push(program.modules.to_string_lossy().into_owned());
+    let finished = scripted(&machine, &program.image.flat, LIMIT, |_| ())?;
     if finished.status != 0 {
         bail!("{}: the machine failed:\n{}", boot.name, finished.console);
     }
-    let console = finished.console.replace("\r\n", "\n");
-    boot.rows.iter().map(|row| row.read(&console)).collect()
+    Ok(finished.console.replace("\r\n", "\n"))
 }
 
-/// The commands of all rows: without a trace, then with one; and at the end those that can be given
-/// only once.
-fn script(rows: &[Row]) -> String {
-    let counted = |row: &Row| row.command(row.counted);
-    let twice = rows.iter().filter(|row| row.traced.is_some()).map(counted);
-    let traced = rows.iter().filter_map(|row| row.traced.map(|at| row.command(at)));
-    let once = rows.iter().filter(|row| row.traced.is_none()).map(counted);
-    let commands = ["trace off", "count on"].map(str::to_owned).into_iter().chain(twice);
-    let commands = commands.chain(["trace on".to_owned()]).chain(traced);
-    let commands = commands.chain(["trace off".to_owned()]).chain(once);
-    commands.collect::<Vec<String>>().join("; ")
+/// Has the model judge a trace.
+fn judge(trace: &Path) -> Result<()> {
+    let mut command = cargo();
+    command.args(["run", "--quiet", "--package", "blockmap-cli", "--", "check"]).arg(trace);
+    let output = command.output().context("cannot run the judge")?;
+    let (said, complaints) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    ensure!(output.status.success(), "{} is not right:\n{said}{complaints}", trace.display());
+    Ok(())
 }

@@ -271,7 +271,7 @@ impl<P: Platform> Space<'_, P> {
 
     /// The entries that `change` is possible for as it is for `place`, which translates `at`.
     #[inline]
-    fn changeable(
+    pub(crate) fn changeable(
         &self,
         place: Place,
         at: VirtAddr,

@@ -36,6 +36,7 @@
 mod commit;
 mod piece;
 mod reset;
+mod uncut;
 
 use blockmap_machine::{Machine, PhysAddr, PhysRange, VirtAddr, VirtRange};
 use blockmap_vmsa::{Change, Kind};
@@ -197,6 +198,10 @@ impl<P: Platform> Space<'_, P> {
         change: ViewChange,
         may_park: &P::MayPark,
     ) -> Result<(), ViewError> {
+        self.check(range).map_err(ProtectError::from)?;
+        if self.change_uncut(Viewing { range, view, change }, may_park) {
+            return Ok(());
+        }
         Ok(self.carry_out(|| self.plan_change_views((range, view), change, may_park))??)
     }
 

@@ -22,16 +22,64 @@ pub fn frequency_hz() -> u64 {
     arm_sysregs::el0::accessors::read_cntfrq_el0().bits()
 }
 
-/// The cycle counter. Holding one tells that the CPU which made it has such a counter, and that it
-/// counts. What another CPU's counter says is not known by it.
+/// The counters of cycles and of instructions. Holding one tells that the CPU which made it has them, and
+/// that they count. What another CPU's counters say is not known by it.
 #[derive(Clone, Copy, Debug)]
-pub struct Cycles(());
+pub struct Counters {
+    /// Whether instructions are counted too.
+    retired: Retired,
+}
 
-impl Cycles {
-    /// Has the counter of the CPU that executes this count from zero on; `None` if it has none, or
-    /// one of a kind that is not the architecture's.
+/// Whether a CPU counts the instructions that it has executed.
+#[derive(Clone, Copy, Debug)]
+enum Retired {
+    Counted,
+    NotCounted,
+}
+
+/// What the counters said at some moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Cycles of the CPU.
+    pub cycles: u64,
+    /// Instructions that were executed, modulo 2 to the 32; `None` where they are not counted.
+    pub instructions: Option<u32>,
+    /// Ticks of [`frequency_hz`].
+    pub ticks: u64,
+}
+
+impl Reading {
+    /// What passed on each counter since `earlier`.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Self {
+        let instructions = self.instructions.zip(earlier.instructions);
+        Self {
+            cycles: self.cycles.wrapping_sub(earlier.cycles),
+            instructions: instructions.map(|(now, then)| now.wrapping_sub(then)),
+            ticks: self.ticks.wrapping_sub(earlier.ticks),
+        }
+    }
+
+    /// The same without what reading takes.
+    #[must_use]
+    pub fn without(self, overhead: Self) -> Self {
+        let instructions = self.instructions.zip(overhead.instructions);
+        Self {
+            cycles: self.cycles.saturating_sub(overhead.cycles),
+            instructions: instructions.map(|(all, own)| all.saturating_sub(own)),
+            ticks: self.ticks.saturating_sub(overhead.ticks),
+        }
+    }
+}
+
+/// The event of an instruction that was executed.
+const INST_RETIRED: u64 = 8;
+
+impl Counters {
+    /// Has the counters of the CPU that executes this count from zero on; `None` if it has none, or
+    /// some of a kind that is not the architecture's.
     ///
-    /// Source: "The Performance Monitors Extension"; `ID_AA64DFR0_EL1.PMUVer`.
+    /// Source: "The Performance Monitors Extension"; `ID_AA64DFR0_EL1.PMUVer`, `PMCEID0_EL0`.
     #[must_use]
     pub fn begin() -> Option<Self> {
         let debug: u64;
@@ -43,8 +91,20 @@ impl Cycles {
         if matches!(version, 0 | 0xf) {
             return None;
         }
-        // PMCR_EL0: enable, begin at zero, 64 bits.
-        let control = 1_u64 | 1 << 2 | 1 << 6;
+        let (common, control): (u64, u64);
+        // SAFETY: reading registers that are there changes nothing.
+        unsafe {
+            asm!(
+                "mrs {common}, pmceid0_el0",
+                "mrs {control}, pmcr_el0",
+                common = out(reg) common,
+                control = out(reg) control,
+                options(nomem, nostack, preserves_flags),
+            );
+        }
+        let has_event = common >> INST_RETIRED & 1 != 0 && control >> 11 & 0x1f != 0;
+        // PMCR_EL0: enable, begin at zero, cycles in 64 bits.
+        let control = 1_u64 | 1 << 1 | 1 << 2 | 1 << 6;
         // SAFETY: the registers are there, and nothing of the kernel depends on them.
         unsafe {
             asm!(
@@ -57,14 +117,40 @@ impl Cycles {
                 options(nomem, nostack, preserves_flags),
             );
         }
-        Some(Self(()))
+        if !has_event {
+            return Some(Self { retired: Retired::NotCounted });
+        }
+        // SAFETY: there is a first event counter, and the CPU knows the event.
+        unsafe {
+            asm!(
+                "msr pmevtyper0_el0, {event}",
+                "msr pmcntenset_el0, {first}",
+                "isb",
+                event = in(reg) INST_RETIRED,
+                first = in(reg) 1_u64,
+                options(nomem, nostack, preserves_flags),
+            );
+        }
+        Some(Self { retired: Retired::Counted })
     }
 
-    /// The cycles so far, read after everything before it is done. An emulator that counts
-    /// instructions (`-icount shift=0` of QEMU's) has each take one.
+    /// What the counters say, read after everything before it is done. An emulator that counts
+    /// instructions (`-icount shift=0` of QEMU's) has each take a cycle and a nanosecond.
     #[inline]
     #[must_use]
-    pub fn now(self) -> u64 {
+    pub fn read(self) -> Reading {
+        let cycles = self.cycles();
+        let instructions = match self.retired {
+            Retired::Counted => Some(retired()),
+            Retired::NotCounted => None,
+        };
+        Reading { cycles, instructions, ticks: ticks() }
+    }
+
+    /// The cycles so far, read after everything before it is done.
+    #[inline]
+    #[must_use]
+    pub fn cycles(self) -> u64 {
         let cycles: u64;
         // SAFETY: the counter is there, and reading it changes nothing. The barrier has it read after
         // what stands before.
@@ -73,4 +159,15 @@ impl Cycles {
         }
         cycles
     }
+}
+
+/// What the first event counter says; its upper half is not the same on every CPU.
+#[inline]
+fn retired() -> u32 {
+    let count: u64;
+    // SAFETY: whoever calls has made sure that there is an event counter; reading it changes nothing.
+    unsafe {
+        asm!("mrs {}, pmevcntr0_el0", out(reg) count, options(nostack, preserves_flags));
+    }
+    u32::try_from(count & 0xffff_ffff).unwrap_or(0)
 }

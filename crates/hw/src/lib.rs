@@ -34,7 +34,7 @@ mod tlb;
 mod translate;
 
 #[cfg(target_arch = "aarch64")]
-pub use counter::{Cycles, frequency_hz, ticks};
+pub use counter::{Counters, Reading, frequency_hz, ticks};
 #[cfg(target_arch = "aarch64")]
 pub use cpu::{Cpu, Window};
 #[cfg(target_arch = "aarch64")]

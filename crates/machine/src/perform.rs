@@ -27,6 +27,22 @@ pub trait Machine {
         }
     }
 
+    /// How many entries from the start of `span` on are `first`, `first` and `step`, and so on, up to the
+    /// first that isn't.
+    #[inline]
+    fn climb(&self, span: Span, first: u64, step: u64) -> u16 {
+        let table = Entry { table: span.table, index: span.first };
+        let entry = |number: u16| Entry { index: table.index.wrapping_add(number), ..table };
+        let mut wanted = first;
+        for number in 0..span.count {
+            if self.load(entry(number)) != wanted {
+                return number;
+            }
+            wanted = wanted.wrapping_add(step);
+        }
+        span.count
+    }
+
     /// Performs one effect.
     fn perform(&self, event: Event);
 

@@ -17,7 +17,7 @@ impl Monitor<'_> {
             Code::Load(name) => {
                 tell(self.counted(|| modules::load(system, self.archive, name)));
             }
-            Code::Run(name, argument) => returned(modules::run(name, argument)),
+            Code::Run(name, argument) => returned(self.counted(|| modules::run(name, argument))),
             Code::Unload(name) => say(self.counted(|| modules::unload(system, name))),
             Code::Jit(programs) => tell(self.counted(|| jit::make(system, programs))),
             Code::JitRun(number) => match jit::run(number) {

@@ -1,5 +1,6 @@
 //! `secret`, `guard`, `share`, `dataalias`: memory that somebody owns.
 
+use blockmap::machine::PhysAddr;
 use blockmap::vmsa::Change;
 use blockmap_kernel::monitor::{Guard, Power, Secret, Share};
 
@@ -8,7 +9,7 @@ use crate::console::println;
 use crate::cpus;
 use crate::owners::guard::{self, Request};
 use crate::owners::secret::{self, Sizes};
-use crate::owners::share;
+use crate::owners::{hotplug, share};
 
 impl Monitor<'_> {
     pub(super) fn guard(&self, what: Guard) {
@@ -57,6 +58,10 @@ impl Monitor<'_> {
                 println!("done");
             }
         }
+    }
+
+    pub(super) fn hot_add(&self, memory: (PhysAddr, u64)) {
+        say(self.counted(|| hotplug::add(self.system, memory)));
     }
 
     pub(super) fn data_alias(&self, power: Power) {

@@ -10,7 +10,7 @@ use blockmap::machine::{PhysAddr, PhysRange, VirtAddr};
 use blockmap::vmsa::cpu::{self, Midr, Mte, SizeChange};
 use blockmap::vmsa::{Format, Geometry, Granule, Mair};
 use blockmap::{Space, Terms};
-use blockmap_hw::{Cpu, Window};
+use blockmap_hw::{Cpu, Window, ticks};
 use blockmap_kernel::cmdline::{GuardPool, Options};
 use blockmap_kernel::devicetree::Gic;
 use blockmap_kernel::frames::{FRAME_BYTES, Frames, Purpose};
@@ -32,6 +32,7 @@ use crate::console::{self, pause};
 use crate::cpus::{self, Policy};
 use crate::firmware::Firmware;
 use crate::referee::{self, Asked};
+use crate::tally::Tally;
 use crate::timeline::Marks;
 
 /// What the CPU and the command line say, before the map is planned.
@@ -81,12 +82,23 @@ pub(crate) struct Started<'a> {
     pub(crate) archive: &'static [u8],
     /// Tables below the root that the linear map was planned to take.
     pub(crate) planned_tables: u64,
-    /// Tables below the root that it took.
-    pub(crate) linear_tables: u64,
+    /// What painting it took.
+    pub(crate) painted: Painted,
     /// Where a guard pool is to be that comes early.
     pub(crate) guard: Option<PhysRange>,
     /// Memory that is kept out until it is added.
     pub(crate) hot: Option<PhysRange>,
+}
+
+/// What painting the linear map took.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Painted {
+    /// Tables below the root.
+    pub(crate) tables: u64,
+    /// Ticks of the counter, without those that reading it takes; more where effects are recorded.
+    pub(crate) ticks: u64,
+    /// What was done, if it was recorded.
+    pub(crate) effects: Option<Tally>,
 }
 
 impl Facts {
@@ -196,7 +208,7 @@ pub(crate) fn start(
     marks.set("map planned");
 
     let arena = open_arena(&boot, &memory, aside, (survey, facts))?;
-    let (root, linear_tables) = paint_tree(&arena, &plan, aside, (survey, facts, boot.load))?;
+    let (root, painted) = paint_tree(&arena, &plan, aside, (survey, facts, boot.load))?;
     marks.set("map painted");
 
     let offset = memory.linear().base().value().wrapping_sub(memory.linear().memstart().value());
@@ -235,7 +247,7 @@ pub(crate) fn start(
         device_tree: linear_bytes(survey.device_tree, offset),
         archive: archive(survey, &memory, offset),
         planned_tables,
-        linear_tables,
+        painted,
         guard: aside.guard,
         hot: survey.hot,
     })
@@ -300,25 +312,30 @@ fn begin_recording(
     Ok(Recording::begun(slots).of_several(cpus::own))
 }
 
-/// Makes the kernel's tree, complete but not in use: its root, and how many tables below it the
-/// linear map takes.
+/// Makes the kernel's tree, complete but not in use: its root, and what the linear map takes.
 fn paint_tree(
     arena: &Arena,
     plan: &LinearPlan<'_>,
     aside: SetAside,
     (survey, facts, load): (&Survey, &Facts, PhysAddr),
-) -> Result<(PhysAddr, u64), StartError<'static>> {
+) -> Result<(PhysAddr, Painted), StartError<'static>> {
     let root = arena.take_root().ok_or(StartError::NoRoom(aside.tables.bytes()))?;
     let space = Space::new(arena, root);
     arena.recording().note("the linear map");
+    let known = arena.recording().records().count();
+    let between = [ticks(), ticks()];
     paint::linear(&space, plan)?;
-    let linear_tables = arena.taken() - 1;
+    let [before, begun] = between;
+    let ticks = ticks().wrapping_sub(begun).saturating_sub(begun.wrapping_sub(before));
+    let is_recorded = arena.recording().is_on();
+    let effects = is_recorded.then(|| Tally::after(known, arena.recording()));
+    let painted = Painted { tables: arena.taken() - 1, ticks, effects };
     arena.recording().note("the image");
     paint::image(&space, load, facts.rodata)?;
     arena.recording().note("the zone");
     paint::zone(&space, (survey.uart, survey.gic), survey.cpus, aside)?;
     arena.recording().note("the tree is in use from here on");
-    Ok((root, linear_tables))
+    Ok((root, painted))
 }
 
 /// Starts the account of frames, with what is in use already.

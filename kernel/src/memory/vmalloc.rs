@@ -62,9 +62,9 @@ struct Pieces {
 }
 
 impl System<'_> {
-    /// Maps `bytes` of free memory, a multiple of the page, read-write and never executable, in the
-    /// largest pieces of up to 32 MiB that are free, or page by page. What it holds is what was left
-    /// there.
+    /// Maps `bytes` of free memory, a multiple of the page, read-write and never executable: the largest
+    /// pieces of up to 32 MiB that are free, in the largest leaves or in pages. What it holds is what was
+    /// left there.
     ///
     /// # Errors
     /// See [`VmapError`].
@@ -80,9 +80,9 @@ impl System<'_> {
 
     fn try_vmap(&self, bytes: u64, leaves: Leaves) -> Result<VirtRange, VmapError> {
         let area = self.areas().lock().take(bytes)?;
-        let mut mapped = 0;
+        let (mut mapped, mut most) = (0, RUN_ORDER);
         while mapped < bytes {
-            match self.vmap_piece(area, mapped, leaves) {
+            match self.vmap_piece((area, mapped), leaves, &mut most) {
                 Ok(piece) => mapped += piece.bytes(),
                 Err(error) => {
                     if let Some(part) = VirtRange::new(area.start(), mapped)
@@ -133,25 +133,28 @@ impl System<'_> {
         unmapped
     }
 
-    /// Maps the next piece of `area`, of which the first `mapped` bytes are.
+    /// Maps the next piece of `area`, of which the first `mapped` bytes are. Pieces of more than 2^`most`
+    /// pages were not free.
     fn vmap_piece(
         &self,
-        area: VirtRange,
-        mapped: u64,
+        (area, mapped): (VirtRange, u64),
         leaves: Leaves,
+        most: &mut u32,
     ) -> Result<PhysRange, VmapError> {
-        let most = match leaves {
-            Leaves::Largest => RUN_ORDER,
-            Leaves::Pages => 0,
-        };
         let left = area.bytes() - mapped;
         let start = area.start().wrapping_add(mapped);
         // A piece starts at a multiple of its size, here and in memory.
         let fits = (left / FRAME_BYTES).ilog2().min(start.value().trailing_zeros() - 12);
-        let memory = (0..=fits.min(most))
-            .rev()
-            .find_map(|order| self.frame_states().allocate_block(Purpose::Data, order))
-            .ok_or(VmapError::NoMemory(left))?;
+        let largest = fits.min(*most);
+        let allocate = |order| {
+            let memory = self.frame_states().allocate_block(Purpose::Data, order)?;
+            Some((order, memory))
+        };
+        let (order, memory) =
+            (0..=largest).rev().find_map(allocate).ok_or(VmapError::NoMemory(left))?;
+        if order < largest {
+            *most = order;
+        }
         let mapping = VirtRange::new(start, memory.bytes()).map(|range| Mapping {
             range,
             output: memory.start(),

@@ -1,9 +1,9 @@
 //! What areas of memory are asked to do.
 
 use blockmap::ViewChange;
-use blockmap::vmsa::Leaves;
+use blockmap::vmsa::{Change, Leaves};
 
-use super::parse::{Operands, Wrong};
+use super::parse::{Operands, Wrong, change_named};
 
 /// What becomes of the rights of an area that is freed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,17 @@ pub enum Direct {
     Valid,
 }
 
+/// What becomes of a part of the linear map that is somebody's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carve {
+    /// It is taken.
+    Take,
+    /// It is given back as it was.
+    Free,
+    /// Its owner changes what it grants.
+    Change(Change),
+}
+
 impl<'a, W: Iterator<Item = &'a str>> Operands<'_, W> {
     pub(super) fn mapped(&mut self) -> Result<Leaves, Wrong<'a>> {
         self.next(|word| (word == "pages").then_some(Leaves::Pages), Some(Leaves::Largest))
@@ -46,6 +57,15 @@ impl<'a, W: Iterator<Item = &'a str>> Operands<'_, W> {
             "invalid" => Some(ViewChange::Invalid),
             "valid" => Some(ViewChange::Valid),
             _ => None,
+        };
+        self.next(named, None)
+    }
+
+    pub(super) fn carve(&mut self) -> Result<Carve, Wrong<'a>> {
+        let named = |word: &str| match word {
+            "take" => Some(Carve::Take),
+            "free" => Some(Carve::Free),
+            word => change_named(word).map(Carve::Change),
         };
         self.next(named, None)
     }

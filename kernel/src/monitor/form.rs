@@ -31,6 +31,8 @@ pub enum Operand {
     Mapped,
     /// What becomes of an area's rights; may be left out.
     Reset,
+    /// What becomes of a part of the linear map that is somebody's.
+    Carve,
     /// What an area is to grant.
     Rights,
     /// What becomes of a part of the linear map.
@@ -108,6 +110,7 @@ impl Operand {
             Self::Guard => "on, off, alloc or free",
             Self::Reset => "reset",
             Self::Direct => "invalid, later, default or valid",
+            Self::Carve => "take, free, ro, rw, nx, x, invalid or valid",
             Self::Rights => "ro, rw, x, nx, rox, invalid or valid",
             Self::Number | Self::Pack | Self::Slot => "a number below 2 to the 32",
             Self::Module => "a module's name",
@@ -130,7 +133,7 @@ impl Operand {
             Self::Value => "VALUE",
             Self::Scope => "[linear|all]",
             Self::Secret => "N|free|list",
-            Self::Guard | Self::Direct => "WHAT",
+            Self::Guard | Self::Direct | Self::Carve => "WHAT",
             Self::Share => "N|free|list|...",
             Self::Number => "[N]",
             Self::Mapped => "[pages]",
@@ -182,6 +185,8 @@ pub(super) enum Verb {
     Vunmap,
     SetMemory,
     Direct,
+    Carve,
+    Scatter,
     /// A command that takes nothing.
     Bare(Command<'static>),
     Secret,
@@ -199,7 +204,6 @@ pub(super) enum Verb {
     Share,
     HotAdd,
     HotRemove,
-    Absent,
     DataAlias,
     Peek,
     Poke,
@@ -257,6 +261,7 @@ const ADDRESS_VALUE: &[Operand] = &[Operand::Address, Operand::Value];
 const SECRET: &[Operand] = &[Operand::Secret, Operand::Number];
 const ATOMIC: &[Operand] = &[Operand::Change, Operand::Address, Operand::Pages];
 const DIRECT: &[Operand] = &[Operand::Direct, Operand::Address, Operand::Pages];
+const CARVE: &[Operand] = &[Operand::Carve, Operand::Address, Operand::Pages];
 const VMAP: &[Operand] = &[Operand::Pages, Operand::Mapped];
 const VUNMAP: &[Operand] = &[Operand::Address, Operand::Reset];
 const SET_MEMORY: &[Operand] = &[Operand::Rights, Operand::Address, Operand::Pages];
@@ -276,7 +281,7 @@ const fn form(
     Form { name, verb, operands, says }
 }
 
-pub(super) const FORMS: [Form; 58] = [
+pub(super) const FORMS: [Form; 60] = [
     form("help", Verb::Help, NONE, "this list"),
     form("ptdump", Verb::Ptdump, &[Operand::Scope], "the map, in runs of equal leaves"),
     form("stat", Verb::Stat, NONE, "leaves of each size, tables, frames"),
@@ -293,6 +298,8 @@ pub(super) const FORMS: [Form; 58] = [
     form("vunmap", Verb::Vunmap, VUNMAP, "free an area; with reset, rights first"),
     form("setmem", Verb::SetMemory, SET_MEMORY, "ro, rw, x, nx, rox, invalid or valid, in an area"),
     form("direct", Verb::Direct, DIRECT, "linear map: invalid, later, default, valid"),
+    form("carve", Verb::Carve, CARVE, "own pages: take, free, or a change by their owner"),
+    form("scatter", Verb::Scatter, &[Operand::Pages], "what is free is in pieces from now on"),
     form("areas", Verb::Bare(Command::Areas), NONE, "what of the vmalloc range is in use"),
     form("purge", Verb::Bare(Command::Purge), NONE, "have TLBs forget areas that were freed"),
     form("secret", Verb::Secret, SECRET, "memory that only its owner reaches"),
@@ -310,7 +317,7 @@ pub(super) const FORMS: [Form; 58] = [
     form("share", Verb::Share, SHARE, "2^N pages that the hypervisor reaches too"),
     form("hotadd", Verb::HotAdd, ADDRESS_VALUE, "take bytes of absent memory into use"),
     form("hotremove", Verb::HotRemove, ADDRESS_VALUE, "have bytes of free memory be absent"),
-    form("absent", Verb::Absent, NONE, "which memory could be added"),
+    form("absent", Verb::Bare(Command::Absent), NONE, "which memory could be added"),
     form("dataalias", Verb::DataAlias, &[Operand::OnOff], "the linear map's view of kernel data"),
     form("peek", Verb::Peek, ONE_ADDRESS, "load 64 bits"),
     form("poke", Verb::Poke, &[Operand::Address, Operand::Value], "store 64 bits"),

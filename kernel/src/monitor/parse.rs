@@ -85,6 +85,8 @@ fn command<'a>(
         Verb::Vmap => Command::Vmap(operands.number()?, operands.mapped()?),
         Verb::Vunmap => Command::Vunmap(operands.address()?, operands.freed()?),
         Verb::Direct => Command::Direct(operands.direct()?, operands.pages()?),
+        Verb::Carve => Command::Carve(operands.carve()?, operands.pages()?),
+        Verb::Scatter => Command::Scatter(operands.number()?),
         Verb::SetMemory => Command::SetMemory(operands.rights()?, operands.pages()?),
         Verb::Bare(command) => command,
         Verb::Secret => Command::Secret(operands.secret()?),
@@ -102,7 +104,6 @@ fn command<'a>(
         Verb::Share => Command::Share(operands.share()?),
         Verb::HotAdd => Command::HotAdd(operands.memory()?, operands.number()?),
         Verb::HotRemove => Command::HotRemove(operands.memory()?, operands.number()?),
-        Verb::Absent => Command::Absent,
         Verb::DataAlias => Command::DataAlias(operands.power()?),
         Verb::Peek => Command::Peek(operands.address()?),
         Verb::Poke => Command::Poke(operands.address()?, operands.number()?),
@@ -179,8 +180,7 @@ impl<'a, W: Iterator<Item = &'a str>> Operands<'_, W> {
     }
 
     fn change(&mut self) -> Result<Change, Wrong<'a>> {
-        let named = |word: &str| FORMS.iter().find(|form| form.name == word)?.verb.change();
-        self.next(named, None)
+        self.next(change_named, None)
     }
 
     fn scope(&mut self) -> Result<Scope, Wrong<'a>> {
@@ -270,4 +270,9 @@ impl<'a, W: Iterator<Item = &'a str>> Operands<'_, W> {
     fn status(&mut self) -> Result<u8, Wrong<'a>> {
         self.next(|word| u8::try_from(number(word)?).ok(), Some(0))
     }
+}
+
+/// The change that a command of this name makes.
+pub(super) fn change_named(word: &str) -> Option<Change> {
+    FORMS.iter().find(|form| form.name == word)?.verb.change()
 }

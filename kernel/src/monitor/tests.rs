@@ -42,6 +42,10 @@ fn every_command_is_read_with_its_operands() {
     assert_eq!(read("secret 3 9"), Command::Secret(Secret::Take(3, Some(9))));
     assert_eq!(read("secret free 2"), Command::Secret(Secret::Free(2)));
     assert_eq!(read("secret list"), Command::Secret(Secret::List));
+    assert_eq!(read("carve take 4096 3"), Command::Carve(Carve::Take, range(0x1000, 0x3000)));
+    let by_owner = Carve::Change(Change::Invalid);
+    assert_eq!(read("carve invalid 4096 3"), Command::Carve(by_owner, range(0x1000, 0x3000)));
+    assert_eq!(read("scatter 1024"), Command::Scatter(1024));
     assert_eq!(read("peek 8"), Command::Peek(VirtAddr::new(8)));
     assert_eq!(read("poke 8 0x2a"), Command::Poke(VirtAddr::new(8), 42));
     assert_eq!(read("exec 0"), Command::Exec(VirtAddr::new(0)));
@@ -200,6 +204,7 @@ fn a_form_has_the_operands_its_command_reads() {
                 Operand::Reset => " reset",
                 Operand::Rights => " rox",
                 Operand::Direct => " later",
+                Operand::Carve => " take",
                 Operand::OnOff => " off",
                 Operand::Scope | Operand::Heal => " all",
                 Operand::Spread => " same",
@@ -239,7 +244,7 @@ fn the_readme_shows_the_same_help() {
 /// The commands that may change tables.
 const CHANGING: &str = "cycles tour ro rw nx atomic x invalid valid split vmap vunmap churn writers \
                         repaint kpti heal idle secret modload modunload jit jitfree slot slotfree \
-                        guard setmem purge direct share hotadd hotremove dataalias";
+                        guard setmem purge direct carve scatter share hotadd hotremove dataalias";
 
 #[test]
 fn a_trace_names_the_commands_that_change_tables() {
@@ -253,6 +258,7 @@ fn a_trace_names_the_commands_that_change_tables() {
                 Operand::Reset => " reset",
                 Operand::Rights => " rox",
                 Operand::Direct => " later",
+                Operand::Carve => " take",
                 Operand::Share => " 9",
                 Operand::Address
                 | Operand::Pages

@@ -2,59 +2,54 @@
 
 use serde_json::json;
 
-use super::row::{BOOTS, Figures, Row};
+use super::prose::{INTRODUCTION, MISSED};
+use super::row::{Figures, Row};
+use super::rows::BOOTS;
+
+/// What a column shows of a row.
+type Cell = fn(&Row, &Figures) -> String;
+
+/// All columns: one that is empty in every row of a machine is left out there.
+const COLUMNS: [(&str, Cell); 11] = [
+    ("what", |row, _| row.name.to_owned()),
+    ("instructions", |_, figures| shown(figures.instructions)),
+    ("aim", |row, _| if row.aim.is_empty() { String::new() } else { format!("≤ {}", row.aim) }),
+    ("Linux", |row, _| row.linux.to_owned()),
+    ("parked", |_, figures| shown(figures.parked)),
+    ("entries", |_, figures| shown(figures.effects[0])),
+    ("TLBI", |_, figures| shown(figures.effects[1])),
+    ("DSB", |_, figures| shown(figures.effects[2])),
+    ("ISB", |_, figures| shown(figures.effects[3])),
+    ("tables", |_, figures| shown(figures.effects[5])),
+    ("a lock was held", |_, figures| shown(figures.waits)),
+];
+
+fn shown(figure: Option<u64>) -> String {
+    figure.map_or(String::new(), grouped)
+}
 
 /// The page's text.
 pub(super) fn page(rows: &[(&Row, Figures)]) -> String {
-    let mut page = String::from(
-        "# Performance\n\n\
-         Written by `cargo xtask bench kernel`, on 12 GiB and one CPU. QEMU counts instructions: each\n\
-         takes a nanosecond and a cycle, the kernel reads its cycle counter, and two runs are alike.\n\
-         An instruction here is an instruction, whatever it does: invalidations and barriers cost far\n\
-         more on silicon, so they are counted by themselves. Linux's figures, of 7.3.4, were counted in\n\
-         the same way; they have the change of a view in vmalloc's range as well, which these have not.\n\
-         What the frame allocator does is part of each row: taking tables, and, where free frames lose\n\
-         rights, noting that they are not free.\n\n\
-         Of some 970 instructions for a page that is a page, 205 are the allocator's (seeing that the\n\
-         page holds no table, and noting that it is not free), 255 are terms, locks and readers, 95 the\n\
-         walk, 70 the question whether the range may change, 70 barriers and invalidation with the look\n\
-         whether they are recorded, and 270 the checks of range and leaf, the store, and the command. Of\n\
-         some 9,000 for a page out of 1 GiB, 2,300 fill two tables, 1,800 move plans of 200 bytes from\n\
-         function to function, 1,600 are the allocator's, 1,300 the plan's own, 1,000 terms, locks, readers\n\
-         and the reserve of tables; the rest is the commit, checks and the command. The change is planned\n\
-         twice there, because the first plan finds no tables in reserve. What stands between these rows and\n\
-         what is aimed for (300 and 2,000): in the first, that terms, locks and readers are three atomic\n\
-         words, each taken and given back, and that the allocator's tree is read twice; in the second, the\n\
-         moves and the second plan. A page that becomes invalid or valid is the first row again. Of 1 GiB in\n\
-         pages each entry is compared before the first is stored, and of what becomes valid each is looked\n\
-         at again afterwards, whether it may be executed: 8 and 11 instructions for a page, where 6 are aimed\n\
-         for. What a repaint takes is mostly the fill of its tables, and their allocation.\n",
-    );
+    let mut page = INTRODUCTION.to_owned();
     let mut rest = rows;
     for boot in &BOOTS {
-        let (now, later) = rest.split_at(boot.rows.len().min(rest.len()));
+        let (now, later) = rest.split_at(boot.rows().count().min(rest.len()));
         rest = later;
         let asked = format!("`-cpu {}` `{}`", boot.cpu, boot.options).replace(" ``", "");
         page += &["\n## ", boot.name, ": ", &asked, "\n\n"].concat();
-        page += "| what | instructions | Linux | parked | entries | TLBI | DSB | ISB | tables |\n";
-        page += "|---|---|---|---|---|---|---|---|---|\n";
+        let is_used = |cell: &Cell| now.iter().any(|(row, figures)| !cell(row, figures).is_empty());
+        let columns: Vec<_> = COLUMNS.iter().filter(|(_, cell)| is_used(cell)).collect();
+        page += &line(columns.iter().map(|(title, _)| (*title).to_owned()));
+        page += &["|", &"---|".repeat(columns.len()), "\n"].concat();
         for (row, figures) in now {
-            page += &line(row, figures);
+            page += &line(columns.iter().map(|(_, cell)| cell(row, figures)));
         }
     }
-    page
+    page + MISSED
 }
 
-fn line(row: &Row, figures: &Figures) -> String {
-    let Figures { instructions, parked, effects } = figures;
-    let parked = parked.map_or(String::new(), grouped);
-    let effects = effects.map_or([const { String::new() }; 6], |all| all.map(grouped));
-    let [entries, tlbi, dsb, isb, _, tables] = effects;
-    let (name, linux, instructions) = (row.name, row.linux, grouped(*instructions));
-    format!(
-        "| {name} | {instructions} | {linux} | {parked} | {entries} | {tlbi} | {dsb} | {isb} | \
-         {tables} |\n"
-    )
+fn line(cells: impl Iterator<Item = String>) -> String {
+    ["| ", &cells.collect::<Vec<String>>().join(" | "), " |\n"].concat()
 }
 
 /// A number with a comma after each three digits.
@@ -72,14 +67,17 @@ pub(super) fn grouped(number: u64) -> String {
 
 /// The figures for programs.
 pub(super) fn json(rows: &[(&Row, Figures)]) -> String {
-    let boots = BOOTS.iter().flat_map(|boot| boot.rows.iter().map(|_| boot.name));
+    let boots = BOOTS.iter().flat_map(|boot| boot.rows().map(|_| boot.name));
     let all = boots.zip(rows).map(|(boot, (row, figures))| {
         json!({
             "machine": boot,
             "row": row.name,
             "instructions": figures.instructions,
+            "aim": row.aim,
+            "Linux": row.linux,
             "parked": figures.parked,
             "entries, TLBI, DSB, ISB, caches, tables": figures.effects,
+            "a lock was held": figures.waits,
         })
     });
     serde_json::Value::Array(all.collect()).to_string()

@@ -5,6 +5,7 @@ use blockmap_machine::{Machine, Pattern, VirtRange};
 use blockmap_vmsa::{Change, Masks, bits};
 
 use super::piece::Piece;
+use super::uncut::Aliases;
 use super::{ViewChange, Viewing};
 use crate::cut::Batch;
 use crate::plan::Permit;
@@ -12,7 +13,7 @@ use crate::{NotParked, Platform, Space, publish_code};
 
 /// What is in force on every CPU before the next phase begins.
 #[derive(Clone, Copy, Debug)]
-struct Phase {
+pub(super) struct Phase {
     /// Of the range.
     range: Option<Change>,
     /// Of the aliases.
@@ -20,7 +21,7 @@ struct Phase {
 }
 
 /// The phases of a change; what is narrowed comes first.
-const fn phases(change: ViewChange) -> &'static [Phase] {
+pub(super) const fn phases(change: ViewChange) -> &'static [Phase] {
     const fn both(change: Change) -> Phase {
         Phase { range: Some(change), aliases: Some(change) }
     }
@@ -56,8 +57,9 @@ impl<P: Platform> Space<'_, P> {
         if *left > 0 {
             self.platform().unreserve(*left);
         }
+        let aliases = self.list(viewing);
         for phase in phases(viewing.change) {
-            self.commit_phase(viewing, *phase, permit);
+            self.commit_phase((viewing, &aliases), *phase, permit);
         }
         Ok(())
     }
@@ -92,12 +94,17 @@ impl<P: Platform> Space<'_, P> {
     }
 
     /// Stores, and has it in force everywhere.
-    fn commit_phase(&self, viewing: Viewing, phase: Phase, permit: Permit<'_, P>) {
+    pub(super) fn commit_phase(
+        &self,
+        (viewing, listed): (Viewing, &Aliases),
+        phase: Phase,
+        permit: Permit<'_, P>,
+    ) {
         let Phase { range, aliases } = phase;
         let of_aliases = aliases.map(|change| held_by_owner(change, self.masks(change)));
         // Of code that was read-only before, nothing has to be narrowed.
         if let (None, Some(masks)) = (range, of_aliases)
-            && self.aliases(viewing).all(|alias| self.all_of(alias, masks))
+            && self.all(viewing, listed).all(|alias| self.all_of(alias, masks))
         {
             return;
         }
@@ -108,10 +115,10 @@ impl<P: Platform> Space<'_, P> {
             self.update_range(viewing.range, self.masks(change));
         }
         if let Some(masks) = of_aliases {
-            self.aliases(viewing).for_each(|alias| self.update_range(alias, masks));
+            self.all(viewing, listed).for_each(|alias| self.update_range(alias, masks));
         }
         let parts = || {
-            let aliases = aliases.map(|_| self.aliases(viewing)).into_iter().flatten();
+            let aliases = aliases.map(|_| self.all(viewing, listed)).into_iter().flatten();
             range.map(|_| viewing.range).into_iter().chain(aliases)
         };
         match range.or(aliases) {

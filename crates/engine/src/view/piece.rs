@@ -1,6 +1,6 @@
 //! A range, in pieces that are contiguous in memory too.
 
-use blockmap_machine::{PhysAddr, PhysRange, VirtAddr, VirtRange};
+use blockmap_machine::{Machine, PhysAddr, PhysRange, VirtAddr, VirtRange};
 use blockmap_vmsa::Kind;
 
 use crate::space::Place;
@@ -40,6 +40,17 @@ impl<'s, 'p, P: Platform> Pieces<'s, 'p, P> {
         }
     }
 
+    /// How many leaves from `place` on, which translates `at`, are alike and show memory without a gap.
+    fn followers(&self, place: Place, at: VirtAddr) -> u16 {
+        let span = self.space.span_up_to(place.table(), at, self.last);
+        if span.count == 1 {
+            return 1;
+        }
+        let step = self.space.geometry().span_bytes(place.level);
+        // Without a lock the entry may be another by now.
+        self.space.machine().climb(span, place.word, step).max(1)
+    }
+
     /// The leaf of the first address above that of `place`.
     fn after(&self, place: Place, at: VirtAddr) -> Place {
         match self.space.geometry().index(place.level, at) {
@@ -58,7 +69,8 @@ impl<P: Platform> Iterator for Pieces<'_, '_, P> {
         let mut at = start;
         let last = loop {
             let span = self.space.geometry().span_bytes(place.level);
-            let last = at.align_down(span).wrapping_add(span - 1);
+            let count = u64::from(self.followers(place, at));
+            let last = at.align_down(span).wrapping_add(span * count - 1);
             if last >= self.last {
                 break self.last;
             }

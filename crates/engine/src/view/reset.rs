@@ -42,11 +42,12 @@ impl<P: Platform> Space<'_, P> {
         let valid = self.masks(Change::Valid);
         let masks = Masks { clear: valid.clear | bits::READ_ONLY | bits::HELD, ..valid };
         let mut changed = false;
-        for alias in self.aliases(viewing) {
+        let aliases = self.list(viewing);
+        for alias in self.all(viewing, &aliases) {
             changed |= self.update_held(alias, masks);
         }
         if changed {
-            self.complete_each(|| self.aliases(viewing), terms);
+            self.complete_each(|| self.all(viewing, &aliases), terms);
         }
         Ok(())
     }

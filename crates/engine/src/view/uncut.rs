@@ -1,0 +1,144 @@
+//! Changing views where nothing has to be cut: no table is needed, and nobody is parked.
+
+use blockmap_machine::{Machine, VirtRange};
+use blockmap_vmsa::{Change, Kind};
+
+use super::Viewing;
+use super::commit::phases;
+use crate::plan::{Hold, Parking};
+use crate::protect::Asker;
+use crate::{Platform, Root, Space};
+
+/// Aliases that are listed: of a range with more of them, those beyond are read from its entries
+/// whenever they are needed.
+const LISTED: usize = 20;
+
+/// The aliases of a range's pieces, in the order of the pieces.
+#[derive(Debug)]
+pub(super) struct Aliases {
+    listed: [VirtRange; LISTED],
+    count: usize,
+    /// From the lowest to the highest; the range's own where it has none.
+    whole: VirtRange,
+}
+
+impl<P: Platform> Space<'_, P> {
+    /// Makes a change of views at once, if every leaf that changes is covered whole and allows it; tells
+    /// whether it did. What stands in the way is found by the plan that is made then.
+    pub(super) fn change_uncut(&self, viewing: Viewing, may_park: &P::MayPark) -> bool {
+        let mut aliases = Aliases::of(viewing.range);
+        let reader = self.reader();
+        if !self.find_uncut(viewing, &mut aliases) {
+            return false;
+        }
+        drop(reader);
+        let wanted = aliases.whole;
+        let ranges = (viewing.range, wanted);
+        let hold = Hold::of_both(self, ranges, Root::Untouched, Parking::Allowed(may_park));
+        // They may have moved before the locks were taken.
+        aliases.count = 0;
+        let is_same = self.find_uncut(viewing, &mut aliases) && aliases.whole == wanted;
+        if !is_same || !self.all_allow(viewing, &aliases) {
+            return false;
+        }
+        for phase in phases(viewing.change) {
+            self.commit_phase((viewing, &aliases), *phase, hold.permit);
+        }
+        true
+    }
+
+    /// The aliases of a range, as many as there are.
+    pub(super) fn list(&self, viewing: Viewing) -> Aliases {
+        let mut aliases = Aliases::of(viewing.range);
+        for alias in self.aliases(viewing).take(LISTED) {
+            aliases.add(alias);
+        }
+        aliases
+    }
+
+    /// All of a range's aliases: those that were listed, and then those that were not.
+    pub(super) fn all<'a>(
+        &'a self,
+        viewing: Viewing,
+        aliases: &'a Aliases,
+    ) -> impl Iterator<Item = VirtRange> + use<'a, P> {
+        let rest = (aliases.count == LISTED).then(|| self.aliases(viewing).skip(LISTED));
+        let listed = aliases.listed.get(..aliases.count).unwrap_or_default();
+        listed.iter().copied().chain(rest.into_iter().flatten())
+    }
+
+    /// Lists the aliases that change. Tells whether all are listed, and neither they nor the range end
+    /// within a leaf.
+    fn find_uncut(&self, viewing: Viewing, aliases: &mut Aliases) -> bool {
+        let Viewing { range, view, change } = viewing;
+        if !self.is_uncut(range) {
+            return false;
+        }
+        let of_pieces = change.of_aliases().map(|_| self.pieces(range));
+        for piece in of_pieces.into_iter().flatten() {
+            match self.alias(view, piece) {
+                Ok(alias) if self.is_uncut(alias) => aliases.add(alias),
+                Ok(_) | Err(_) => return false,
+            }
+        }
+        aliases.count < LISTED
+    }
+
+    /// Whether leaves, and runs of them, are covered whole by `range` at its ends.
+    fn is_uncut(&self, range: VirtRange) -> bool {
+        let first = self.find(range.start());
+        let unit = self.unit_bytes(first);
+        if !range.start().is_aligned(unit) {
+            return false;
+        }
+        range.bytes() == unit || range.end().is_aligned(self.unit_bytes(self.find(range.last())))
+    }
+
+    /// Whether the first phase is possible for every leaf.
+    fn all_allow(&self, viewing: Viewing, aliases: &Aliases) -> bool {
+        let Viewing { range, change, .. } = viewing;
+        let of_range = change.of_range().first();
+        let of_aliases = change.of_aliases();
+        of_range.is_none_or(|change| self.allows(range, *change, Asker::Anybody))
+            && of_aliases.is_none_or(|change| {
+                self.all(viewing, aliases).all(|alias| self.allows(alias, change, Asker::Owner))
+            })
+    }
+
+    /// Whether a change is possible for every leaf of `part`.
+    fn allows(&self, part: VirtRange, change: Change, asker: Asker) -> bool {
+        if self.platform().refusal(part).is_some() {
+            return false;
+        }
+        let takes_invalid = matches!(change, Change::Valid | Change::Invalid);
+        let mut next = Some(part.start());
+        while let Some(at) = next {
+            let place = self.find(at);
+            let is_fit = takes_invalid || place.kind == Kind::Leaf;
+            let Some(pattern) = self.changeable(place, at, (change, asker)).ok().filter(|_| is_fit)
+            else {
+                return false;
+            };
+            let span = self.span_up_to(place.table(), at, part.last());
+            let count = if span.count == 1 { 1 } else { self.machine().scan(span, pattern).max(1) };
+            next = self.after((place.level, at), count, part.last());
+        }
+        true
+    }
+}
+
+impl Aliases {
+    /// None yet.
+    const fn of(range: VirtRange) -> Self {
+        Self { listed: [range; LISTED], count: 0, whole: range }
+    }
+
+    fn add(&mut self, alias: VirtRange) {
+        let Some(place) = self.listed.get_mut(self.count) else { return };
+        *place = alias;
+        self.count += 1;
+        let before = if self.count == 1 { alias } else { self.whole };
+        let start = before.start().min(alias.start());
+        self.whole = VirtRange::inclusive(start, before.last().max(alias.last())).unwrap_or(alias);
+    }
+}
