@@ -18,7 +18,9 @@
 //! valid again, and whoever purges learns which memory is free now. No list of it is kept.
 //! [free-after-invalidate] [all-levels-before-free]
 
-use blockmap_machine::{Barrier, Event, Machine, PhysAddr, PhysRange, VirtAddr, VirtRange};
+use blockmap_machine::{
+    Barrier, Event, Machine, Pattern, PhysAddr, PhysRange, VirtAddr, VirtRange,
+};
 use blockmap_vmsa::{Kind, Level, Masks, Reach, TlbiForm, bits};
 
 use crate::complete::{Extent, MOST_INVALIDATIONS_BY_ADDRESS};
@@ -34,6 +36,9 @@ pub struct Retired {
     /// Bytes of its smallest leaf.
     smallest: u64,
 }
+
+/// An entry that nobody uses.
+const EMPTY: Pattern = Pattern { mask: u64::MAX, value: 0 };
 
 impl Retired {
     /// The addresses.
@@ -156,24 +161,36 @@ impl<P: Platform> Space<'_, P> {
         retired: &[Option<Retired>],
     ) -> bool {
         let geometry = self.geometry();
-        let span = geometry.span_bytes(level);
-        let start = at.align_down(span * u64::from(geometry.granule().entries()));
-        let is_retired =
-            |entry: VirtRange| retired.iter().flatten().any(|one| one.range.covers(entry));
-        (0..geometry.granule().entries()).all(|index| {
-            let from = start.wrapping_add(span * u64::from(index));
+        let bytes = geometry.span_bytes(level);
+        let entries = geometry.granule().entries();
+        let start = at.align_down(bytes * u64::from(entries));
+        let mut index = 0;
+        while index < entries {
+            let from = start.wrapping_add(bytes * u64::from(index));
             let place = self.look(level, table, from);
-            match (place.kind, level.next()) {
-                (Kind::Invalid, _) => true,
+            let rest = place.entry.span(entries - index);
+            index += match (place.kind, level.next()) {
+                (Kind::Invalid, _) if place.word == 0 => self.machine().scan(rest, EMPTY).max(1),
+                (Kind::Invalid, _) => 1,
                 (Kind::Table, Some(below)) => {
                     let child = geometry.table_address(place.word);
-                    self.has_nothing_else((below, child), from, retired)
+                    if !self.has_nothing_else((below, child), from, retired) {
+                        return false;
+                    }
+                    1
                 }
                 (Kind::Table | Kind::Leaf | Kind::PresentInvalid | Kind::Reserved, _) => {
-                    VirtRange::new(from, span).is_some_and(is_retired)
+                    let Some(entry) = VirtRange::new(from, bytes) else { return false };
+                    let mut all = retired.iter().flatten();
+                    let Some(one) = all.find(|one| one.range.covers(entry)) else { return false };
+                    // All that follows of it in this table is as it is, or a table.
+                    let left = self.span_up_to((level, table), from, one.range.last());
+                    let alike = place.leaves_like().map(|like| self.machine().scan(left, like));
+                    alike.unwrap_or(1).max(1)
                 }
-            }
-        })
+            };
+        }
+        true
     }
 
     /// Tells `release` the memory of the leaves of `range`, in pieces as long as can be: in tables that are linked and in those
@@ -189,10 +206,15 @@ impl<P: Platform> Space<'_, P> {
             {
                 place = self.find_below(below, geometry.table_address(place.word), at);
             }
-            let span = geometry.span_bytes(place.level);
+            let bytes = geometry.span_bytes(place.level);
             let output = geometry.leaf_output(place.level, place.word);
+            let mut count = 1;
+            if place.kind == Kind::PresentInvalid {
+                let span = self.span_up_to(place.table(), at, range.last());
+                count = self.machine().climb(span, place.word, bytes).max(1);
+            }
             if place.kind == Kind::PresentInvalid
-                && let Some(memory) = PhysRange::new(output, span)
+                && let Some(memory) = PhysRange::new(output, bytes * u64::from(count))
             {
                 let follows = |before: &PhysRange| before.end() == memory.start();
                 let both = piece
@@ -203,7 +225,7 @@ impl<P: Platform> Space<'_, P> {
                 }
                 piece = both.or(Some(memory));
             }
-            next = self.after((place.level, at), 1, range.last());
+            next = self.after((place.level, at), count, range.last());
         }
         piece.into_iter().for_each(release);
     }
