@@ -9,6 +9,7 @@ mod cycles;
 mod heal;
 mod owners;
 mod referee;
+mod strategy;
 mod tour;
 mod trace;
 
@@ -98,7 +99,7 @@ impl Monitor<'_> {
             Command::Kpti => say(self.counted(|| self.system.make_non_global())),
             Command::Cycles(steps, seed) => self.cycles(steps, seed),
             Command::Tour => self.tour(),
-            Command::Repaint => say(self.counted(|| self.system.repaint_pages())),
+            Command::Repaint(leaves) => self.repaint(leaves),
             Command::Heal(what) => self.heal(what),
             Command::Idle(seconds) => self.idle(seconds),
             Command::Count(what) => self.count(what),

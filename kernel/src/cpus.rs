@@ -23,6 +23,7 @@ use blockmap_kernel::trace::{Edge, Member, Record, Recording};
 use crate::arch::{ground, per_cpu};
 use crate::console;
 
+pub(crate) use admit::answer;
 pub(crate) use announce::announce;
 pub(crate) use job::Job;
 pub(crate) use load::wait_for_accesses;

@@ -120,8 +120,9 @@ pub enum Command<'a> {
     Cycles(u64, u64),
     /// `tour`: show what becomes of the linear map while a module comes, runs and goes.
     Tour,
-    /// `repaint pages`: make pages of the linear map's blocks, with all other CPUs parked.
-    Repaint,
+    /// `repaint pages|blocks`: make pages of the linear map's blocks, with all other CPUs parked; or
+    /// leaves as large as they can be of its pages.
+    Repaint(Leaves),
     /// `heal [all]`: make leaves large again that were made small.
     Heal(Heal),
     /// `idle SECONDS`: wait so long as the prompt waits for a key: meanwhile the map heals.
@@ -146,7 +147,7 @@ impl Command<'_> {
             | Self::Cycles(..)
             | Self::Tour
             | Self::Writers(..)
-            | Self::Repaint
+            | Self::Repaint(_)
             | Self::Heal(_)
             | Self::Idle(_)
             | Self::Kpti

@@ -1,11 +1,9 @@
-//! `cpus`, `strategy`, `load`, `churn`: who uses the tables, and under which terms.
+//! `cpus`, `load`, `churn`: who uses the tables, and how they fare while these change.
 
-use blockmap::Terms;
 use blockmap::dump::{ReadTable, Size, Tree};
-use blockmap::layout::Strategy;
 use blockmap::vmsa::cpu;
 use blockmap::vmsa::descriptor::Asids;
-use blockmap::vmsa::{Change, TlbiForm, bits};
+use blockmap::vmsa::{Change, bits};
 use blockmap_kernel::monitor::Spread;
 use thiserror::Error;
 
@@ -54,27 +52,6 @@ impl Monitor<'_> {
         if gic::unknown() != 0 {
             println!("interrupts that nobody asked for: {}", gic::unknown());
         }
-    }
-
-    pub(super) fn strategy(&self) {
-        let Terms { strategy, tlbi } = self.system.shared_terms().now();
-        let consequence = match strategy {
-            Strategy::Live => "leaves change size while they are in use",
-            Strategy::Quiesce => "leaves change size while all other CPUs are parked",
-            Strategy::Pages => "no leaf ever changes its size",
-        };
-        let form = match tlbi {
-            TlbiForm::ByAddress => "by address",
-            TlbiForm::Ranged => "by range",
-        };
-        let running = cpus::admitted().count();
-        let leaves = match self.system.leaf_asids() {
-            Asids::Every => "",
-            Asids::One => "; no leaf is global",
-        };
-        println!(
-            "{strategy:?}: {consequence}; TLBs are invalidated {form}; {running} CPUs admitted{leaves}"
-        );
     }
 
     /// How much of the map belongs to one ASID, if any does.

@@ -1,11 +1,12 @@
-//! `heal`: leaves that were made small are made large again.
+//! `heal`, `repaint`: leaves that were made small are made large again, or all are made small.
 
 use blockmap::Collapsed;
+use blockmap::vmsa::Leaves;
 use blockmap_hw::{frequency_hz, ticks};
 use blockmap_kernel::cmdline::AutoHeal;
 use blockmap_kernel::monitor::Heal;
 
-use super::Monitor;
+use super::{Monitor, say};
 use crate::console::{self, println};
 
 impl Monitor<'_> {
@@ -20,6 +21,14 @@ impl Monitor<'_> {
                 println!("healed: {tables} tables given back, {runs} runs made");
             }
             Err(error) => println!("refused: {error}"),
+        }
+    }
+
+    /// Makes all leaves of the linear map pages, or as large as they can be.
+    pub(super) fn repaint(&self, leaves: Leaves) {
+        match leaves {
+            Leaves::Pages => say(self.counted(|| self.system.repaint_pages())),
+            Leaves::Largest => say(self.counted(|| self.system.repaint_blocks())),
         }
     }
 

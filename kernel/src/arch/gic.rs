@@ -11,9 +11,12 @@ use arm_gic::gicv3::{self, GicCpuInterface, GicDistributor, GicRedistributorIter
 use arm_gic::{IntId, InterruptGroup, UniqueMmioPointer};
 use blockmap::vmsa::machine::VirtAddr;
 use blockmap_kernel::devicetree::Mpidr;
+use blockmap_kernel::interrupt::Pending;
 use thiserror::Error;
 
 use super::per_cpu;
+
+pub(crate) use blockmap_kernel::interrupt::Ipi;
 
 /// Where the registers are mapped.
 #[derive(Clone, Copy, Debug)]
@@ -50,25 +53,9 @@ pub(crate) enum GicError {
     Disabled(#[from] gicv2::Error),
 }
 
-/// What one CPU asks of another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ipi {
-    /// To park: its ticket has the request.
-    Park,
-    /// To look for something to do.
-    Wake,
-    /// To do something with the guard pool, in the handler.
-    Guard,
-}
-
-impl Ipi {
-    const fn id(self) -> IntId {
-        match self {
-            Self::Park => IntId::sgi(0),
-            Self::Wake => IntId::sgi(1),
-            Self::Guard => IntId::sgi(2),
-        }
-    }
+/// The interrupt that asks for it.
+const fn id(ipi: Ipi) -> IntId {
+    IntId::sgi(ipi.number())
 }
 
 /// Which version there is: 0 none, 2 or 3; and for version 2 where its registers are.
@@ -115,7 +102,7 @@ pub(crate) unsafe fn begin(registers: Registers) -> Result<(), GicError> {
 
 /// Sets up what the controller has for this CPU, with interrupts masked.
 pub(crate) fn begin_cpu() -> Result<(), GicError> {
-    let ids = [Ipi::Park.id(), Ipi::Wake.id(), Ipi::Guard.id()];
+    let ids = Ipi::ALL.map(id);
     match VERSION.load(Ordering::Acquire) {
         2 => {
             let mut gic = v2();
@@ -171,7 +158,7 @@ pub(crate) fn send(ipi: Ipi, cpu: u32) {
             };
             let target_list = data.interface();
             let target = gicv2::SgiTarget::List { target_list_filter, target_list };
-            v2().send_sgi(ipi.id(), target);
+            v2().send_sgi(id(ipi), target);
         }
         3 => {
             let [_, affinity1, affinity2, _, affinity3, ..] = data.mpidr().value().to_le_bytes();
@@ -179,7 +166,7 @@ pub(crate) fn send(ipi: Ipi, cpu: u32) {
             let target_list = data.mpidr().target_bit().unwrap_or(0);
             let target = gicv3::SgiTarget::List { affinity3, affinity2, affinity1, target_list };
             let group = gicv3::SgiTargetGroup::CurrentGroup1;
-            if let Err(error) = GicCpuInterface::send_sgi(ipi.id(), target, group) {
+            if let Err(error) = GicCpuInterface::send_sgi(id(ipi), target, group) {
                 unreachable!("an interrupt for CPU {cpu}: {error}")
             }
         }
@@ -197,19 +184,25 @@ pub(crate) fn is_there() -> bool {
 /// What its sender wrote before is seen by all that the caller does next.
 pub(super) fn acknowledge() -> Option<Ipi> {
     loop {
-        let id = match VERSION.load(Ordering::Relaxed) {
+        let pending = match VERSION.load(Ordering::Relaxed) {
             2 => {
                 let mut gic = v2();
                 let id = gic.get_and_acknowledge_interrupt(InterruptGroup::Group0)?;
-                gic.end_interrupt(id, InterruptGroup::Group0);
                 // Above the number it says who sent it.
-                u32::from(id) & 0x3ff
+                let pending = Pending::of_number(u32::from(id) & 0x3ff);
+                if pending != Pending::Nothing {
+                    gic.end_interrupt(id, InterruptGroup::Group0);
+                }
+                pending
             }
             3 => {
                 let group = InterruptGroup::Group1;
                 let id = GicCpuInterface::get_and_acknowledge_interrupt(group)?;
-                GicCpuInterface::end_interrupt(id, group);
-                u32::from(id)
+                let pending = Pending::of_number(u32::from(id));
+                if pending != Pending::Nothing {
+                    GicCpuInterface::end_interrupt(id, group);
+                }
+                pending
             }
             _ => return None,
         };
@@ -217,11 +210,10 @@ pub(super) fn acknowledge() -> Option<Ipi> {
         // that came with this one would be missed. Its sender has a barrier too.
         // SAFETY: a barrier orders accesses and makes none.
         unsafe { asm!("dsb sy", options(nostack, preserves_flags)) };
-        match id {
-            0 => return Some(Ipi::Park),
-            1 => return Some(Ipi::Wake),
-            2 => return Some(Ipi::Guard),
-            _ => UNKNOWN.fetch_add(1, Ordering::Relaxed),
+        match pending {
+            Pending::Nothing => return None,
+            Pending::Ipi(ipi) => return Some(ipi),
+            Pending::Unknown => UNKNOWN.fetch_add(1, Ordering::Relaxed),
         };
     }
 }

@@ -105,7 +105,7 @@ pub(super) fn strategy_with(policy: &Policy, newcomer: Option<u32>, answer: Answ
 }
 
 /// Whether CPUs are still expected.
-pub(super) fn answer() -> Answer {
+pub(crate) fn answer() -> Answer {
     if IS_FINAL.load(Ordering::Relaxed) { Answer::Final } else { Answer::Open }
 }
 

@@ -18,10 +18,10 @@ pub(crate) const CONSOLE: VirtAddr = ZONE;
 pub(crate) const GIC_DISTRIBUTOR: VirtAddr = VirtAddr::new(0xffff_8000_c010_0000);
 /// The CPU interface of an interrupt controller of version 2.
 pub(crate) const GIC_CPU_INTERFACE: VirtAddr = VirtAddr::new(0xffff_8000_c014_0000);
-/// Redistributors of one of version 3: up to four regions, of 16 MiB each.
-pub(crate) const GIC_REDISTRIBUTORS: VirtAddr = VirtAddr::new(0xffff_8000_c100_0000);
-/// Bytes from one region of redistributors to the next: enough for 126 CPUs.
-pub(crate) const REDISTRIBUTORS_BYTES: u64 = 16 << 20;
+/// Redistributors of one of version 3: up to four regions, one after the other. There are 80 MiB, where
+/// 512 CPUs need 64 in one region.
+pub(crate) const GIC_REDISTRIBUTORS: VirtRange =
+    between(VirtAddr::new(0xffff_8000_c100_0000), STACKS);
 /// The stacks of all CPUs but the first.
 pub(crate) const STACKS: VirtAddr = VirtAddr::new(0xffff_8000_c600_0000);
 /// The trace: records of what was done to the tables, if the command line asks for them.

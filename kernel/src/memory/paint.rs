@@ -5,6 +5,7 @@ use blockmap::machine::{PhysAddr, VirtAddr, VirtRange};
 use blockmap::vmsa::{Access, Attributes, Leaves, Mair, MemoryIndex, Shareability};
 use blockmap::{MapError, Mapping, Space};
 use blockmap_kernel::devicetree::Gic;
+use blockmap_kernel::registers::Placed;
 
 use super::address_map::{CONSOLE, FRAME_STATES, TRACE};
 use super::arena::Arena;
@@ -67,10 +68,8 @@ pub(super) fn zone(
     if let (Some(uart), Some(range)) = (uart, VirtRange::new(CONSOLE, CONSOLE_BYTES)) {
         device(space, range, uart.align_down(CONSOLE_BYTES))?;
     }
-    for (at, registers) in gic.into_iter().flat_map(super::gic::regions) {
-        if let Some(range) = VirtRange::new(at, registers.bytes()) {
-            device(space, range, registers.start())?;
-        }
+    for Placed { pages, memory, .. } in gic.into_iter().flat_map(super::gic::regions) {
+        device(space, pages, memory.start())?;
     }
     if let Some(memory) = aside.stacks {
         for (range, memory) in stacks::all(cpus, memory) {

@@ -2,9 +2,9 @@
 
 use core::sync::atomic::Ordering;
 
-use blockmap::RepaintError;
 use blockmap::layout::{Inputs, Repaint, Strategy, decide};
 use blockmap::vmsa::Leaves;
+use blockmap::{CollapseError, RepaintError};
 
 use super::address_map::LINEAR;
 use super::system::System;
@@ -40,6 +40,18 @@ impl System<'_> {
         self.recording().note("pages instead of blocks");
         self.space().repaint(LINEAR, keep.as_slice(), &Self::may_park())?;
         self.repainted.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Makes leaves of the linear map as large as what they say allows, whatever made them small: what
+    /// [`System::repaint_pages`] made of it, the other way round.
+    ///
+    /// # Errors
+    /// See [`CollapseError`]; what is large by then stays so.
+    pub(crate) fn repaint_blocks(&self) -> Result<(), CollapseError> {
+        self.recording().note("blocks instead of pages");
+        self.space().collapse(LINEAR, &Self::may_park())?;
+        self.repainted.store(false, Ordering::Relaxed);
         Ok(())
     }
 }

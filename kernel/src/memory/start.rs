@@ -243,7 +243,7 @@ pub(crate) fn start(
     };
     Ok(Started {
         system: System::new(&memory, parts),
-        gic: survey.gic.map(gic::registers),
+        gic: survey.gic.and_then(gic::registers),
         device_tree: linear_bytes(survey.device_tree, offset),
         archive: archive(survey, &memory, offset),
         planned_tables,

@@ -61,7 +61,7 @@ pub enum Operand {
     OnOff,
     /// On, and never off again.
     On,
-    /// What to make of blocks.
+    /// What to make of the linear map.
     Leaves,
     /// Whether to heal everything; may be left out.
     Heal,
@@ -97,7 +97,8 @@ impl Operand {
             Self::OnOff => "on or off",
             Self::Change => "ro, rw, nx, x, invalid or valid",
             Self::On => "on",
-            Self::Leaves | Self::Mapped => "pages",
+            Self::Leaves => "pages or blocks",
+            Self::Mapped => "pages",
             Self::Heal => "all",
             Self::Seconds => "a number of seconds",
             Self::Changes => "a number of changes",
@@ -151,7 +152,7 @@ impl Operand {
             Self::Cpu => "CPU",
             Self::OnOff => "on|off",
             Self::On => "on",
-            Self::Leaves => "pages",
+            Self::Leaves => "pages|blocks",
             Self::Heal => "[all]",
             Self::Seconds => "SECONDS",
             Self::Changes => "CHANGES",
@@ -339,7 +340,7 @@ pub(super) const FORMS: [Form; 60] = [
         "repaint",
         Verb::Repaint,
         &[Operand::Leaves],
-        "pages instead of blocks, with all others parked",
+        "pages instead of blocks, or the other way round",
     ),
     form("heal", Verb::Heal, &[Operand::Heal], "make leaves large again that became small"),
     form("idle", Verb::Idle, &[Operand::Seconds], "wait as for a key: the map heals"),

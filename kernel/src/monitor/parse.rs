@@ -3,7 +3,7 @@
 use core::fmt;
 
 use blockmap::machine::{PhysAddr, VirtAddr, VirtRange};
-use blockmap::vmsa::{Change, Geometry};
+use blockmap::vmsa::{Change, Geometry, Leaves};
 
 use super::form::{FORMS, Form, Operand, Typed, Verb};
 use super::{Code, Command, Heal, Power, Referee, Scope, Spread, Trace};
@@ -122,7 +122,7 @@ fn command<'a>(
         Verb::Kpti => operands.on().map(|()| Command::Kpti)?,
         Verb::Cycles => Command::Cycles(operands.number()?, operands.seed()?),
         Verb::Tour => Command::Tour,
-        Verb::Repaint => operands.leaves().map(|()| Command::Repaint)?,
+        Verb::Repaint => Command::Repaint(operands.leaves()?),
         Verb::Heal => Command::Heal(operands.heal()?),
         Verb::Idle => Command::Idle(operands.number()?),
         Verb::Count => Command::Count(operands.power()?),
@@ -227,8 +227,13 @@ impl<'a, W: Iterator<Item = &'a str>> Operands<'_, W> {
         self.next(named, None)
     }
 
-    fn leaves(&mut self) -> Result<(), Wrong<'a>> {
-        self.next(|word| (word == "pages").then_some(()), None)
+    fn leaves(&mut self) -> Result<Leaves, Wrong<'a>> {
+        let named = |word: &str| match word {
+            "pages" => Some(Leaves::Pages),
+            "blocks" => Some(Leaves::Largest),
+            _ => None,
+        };
+        self.next(named, None)
     }
 
     fn seed(&mut self) -> Result<u64, Wrong<'a>> {

@@ -53,6 +53,12 @@ fn a_late_cpu_that_is_not_quiet_turns_the_strategy_before_it_is_admitted() {
     let found: Vec<&str> =
         booted.answers("strategy").map(|answer| answer.split(':').next().unwrap()).collect();
     assert_eq!(found, ["Live", "Quiesce", "Live"]);
+    let why: Vec<&str> = booted.answers("strategy").collect();
+    let line = "CPU 2, AmpereOne r0p0: may abort while a live leaf changes its size (the command line \
+                says so)";
+    let says: Vec<bool> = why.iter().map(|answer| answer.contains(line)).collect();
+    assert_eq!(says, [false, true, false], "{why:?}");
+    assert!(why.iter().all(|answer| answer.contains("size-change=auto; final, ")), "{why:?}");
     booted.says("  times 1, given up 0");
 }
 

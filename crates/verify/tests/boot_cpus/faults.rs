@@ -1,5 +1,7 @@
 //! CPUs that do not start, or do not do what they are asked.
 
+use std::time::Duration;
+
 use blockmap_verify::machine::{Booted, Config};
 
 use crate::{ABORTS, BREAKS, QUIET, all_done, boot, number_in};
@@ -59,6 +61,16 @@ fn as_many_cpus_run_as_an_old_controller_serves() {
     let booted = Booted::run(&config.monitor(PAGE)).succeeded();
     booted.says("8 of 8 CPUs run");
     all_done(&booted, &[PAGE]);
+}
+
+#[test]
+fn cpus_have_redistributors_in_every_region() {
+    // QEMU's first region has room for 123, and the rest are in a second.
+    let config = Config::new("2G").cpu(BREAKS).cpus(130).board("virt,gic-version=3");
+    let config = config.options("maxcpus=2").limit(Duration::from_secs(240));
+    let booted = Booted::run(&config.monitor("cpu on 125; cpu on 129; cpus; strategy")).succeeded();
+    all_done(&booted, &["cpu on 125", "cpu on 129"]);
+    assert!(booted.answer("strategy").contains("4 CPUs admitted"), "{}", booted.console);
 }
 
 #[test]

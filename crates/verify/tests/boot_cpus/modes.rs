@@ -3,7 +3,7 @@
 use blockmap_verify::console::{LINEAR, Stat};
 use blockmap_verify::machine::{Booted, Config};
 
-use crate::{BREAKS, QUIET, all_done};
+use crate::{ABORTS, BREAKS, QUIET, all_done};
 
 const GIB: u64 = 1 << 30;
 const PAGE: &str = "ro 0xffff000155555000 1";
@@ -86,6 +86,29 @@ fn pages_can_be_asked_for_while_cpus_use_the_blocks() {
     for cpu in [1, 2] {
         assert!(booted.answer(&format!("load off {cpu}")).contains(" 0 of them wrong"));
     }
+}
+
+#[test]
+fn pages_become_the_blocks_that_they_were_while_cpus_use_them() {
+    let script = "load on 1; load on 2; ptdump linear; repaint pages; ptdump linear; repaint blocks; \
+                  ptdump linear; load off 1; load off 2; ro 0xffff000155555000 1";
+    for cpu in [BREAKS, QUIET] {
+        let booted = twelve_gib(cpu, "", script).succeeded();
+        all_done(&booted, &["repaint pages", "repaint blocks", PAGE]);
+        let [before, pages, after] = booted.dumps().try_into().unwrap();
+        assert_ne!(before, pages);
+        assert_eq!(before, after, "{cpu}");
+        for cpu in [1, 2] {
+            assert!(booted.answer(&format!("load off {cpu}")).contains(" 0 of them wrong"));
+        }
+    }
+}
+
+#[test]
+fn pages_stay_pages_where_no_size_ever_changes() {
+    let booted = twelve_gib(ABORTS, "size-change=never", "repaint blocks").succeeded();
+    let refusal = booted.answer("repaint blocks");
+    assert!(refusal.starts_with("refused: ") && refusal.contains("Pages"), "{refusal}");
 }
 
 #[test]
