@@ -21,6 +21,18 @@ pub(crate) fn are_on() -> bool {
     daif() & MASKED == 0
 }
 
+/// Whether an interrupt would be taken if it were not masked.
+///
+/// Source: "Interrupt Status Register".
+pub(super) fn is_pending() -> bool {
+    let pending: u64;
+    // SAFETY: reading a register changes nothing.
+    unsafe {
+        asm!("isb", "mrs {}, isr_el1", out(reg) pending, options(nomem, nostack, preserves_flags));
+    }
+    pending & MASKED != 0
+}
+
 /// Takes interrupts from now on.
 pub(crate) fn turn_on() {
     // SAFETY: interrupts change nothing that the interrupted code relies on.

@@ -112,6 +112,9 @@ impl PerCpu {
             2 => ParkFault::Late,
             3 => ParkFault::Dead,
             4 => ParkFault::SystemError,
+            6 => ParkFault::Interrupt,
+            7 => ParkFault::Abort,
+            8 => ParkFault::Lost,
             _ => ParkFault::Unstarted,
         }
     }
@@ -125,6 +128,9 @@ impl PerCpu {
             ParkFault::Dead => 3,
             ParkFault::SystemError => 4,
             ParkFault::Unstarted => 5,
+            ParkFault::Interrupt => 6,
+            ParkFault::Abort => 7,
+            ParkFault::Lost => 8,
         };
         self.park_fault.store(number, Ordering::Relaxed);
     }

@@ -9,7 +9,8 @@ use blockmap_kernel::cmdline::ParkFault;
 use blockmap_kernel::parking::Generation;
 use blockmap_kernel::trace::Edge;
 
-use super::ground::{self, Place};
+use super::gic::{self, Ipi};
+use super::ground;
 use super::per_cpu;
 use super::{exit, interrupts, ttbr};
 use crate::console::{self, println};
@@ -31,7 +32,12 @@ pub(super) fn answer() {
     let data = per_cpu::this();
     let place = ground::place(data.number());
     match data.park_fault() {
-        ParkFault::None | ParkFault::SystemError | ParkFault::Unstarted => {}
+        ParkFault::None
+        | ParkFault::SystemError
+        | ParkFault::Interrupt
+        | ParkFault::Abort
+        | ParkFault::Lost
+        | ParkFault::Unstarted => {}
         ParkFault::Never => return,
         ParkFault::Late => {
             // Until the request was given up; answering it then is too late.
@@ -49,19 +55,35 @@ pub(super) fn answer() {
     }
     if let Some(generation) = place.ticket.enter() {
         interrupts::all_masked(|| {
-            if data.park_fault() == ParkFault::SystemError {
-                disguise::raise_system_error();
+            let mut shown = ground::memory_of(place);
+            match data.park_fault() {
+                ParkFault::SystemError => disguise::raise_system_error(),
+                ParkFault::Interrupt => gic::send(Ipi::Wake, data.number()),
+                // The identity map maps nothing there.
+                ParkFault::Abort => shown = PhysAddr::new(0),
+                ParkFault::None
+                | ParkFault::Never
+                | ParkFault::Late
+                | ParkFault::Dead
+                | ParkFault::Lost
+                | ParkFault::Unstarted => {}
             }
             witness(Edge::Enters(generation.number()));
-            park(place, generation);
+            park(shown, generation);
             witness(Edge::Returns(generation.number()));
+            if data.park_fault() == ParkFault::Interrupt && interrupts::is_pending() {
+                println!("CPU {}: an interrupt waited until it had returned", data.number());
+            }
         });
+        if data.park_fault() == ParkFault::Lost {
+            exit::wait_masked();
+        }
         place.ticket.leave();
     }
 }
 
-/// Leaves the tables and waits at the gate.
-fn park(place: &Place, generation: Generation) {
+/// Leaves the tables and waits at the gate; `place` is where this CPU's place is in the identity map.
+fn park(place: PhysAddr, generation: Generation) {
     let code = ground::memory_of(&raw const park_here);
     in_identity_map(|empty| {
         // SAFETY: the code is in the identity map, and touches the place and the gate alone, which
@@ -70,7 +92,7 @@ fn park(place: &Place, generation: Generation) {
             asm!(
                 "blr {code}",
                 code = in(reg) code.value(),
-                inout("x0") ground::memory_of(place).value() => _,
+                inout("x0") place.value() => _,
                 inout("x1") ground::memory_of(ground::gate()).value() => _,
                 inout("x2") empty.value() => _,
                 inout("x3") generation.number() => _,

@@ -87,6 +87,12 @@ pub enum ParkFault {
     Dead,
     /// A system error comes for it while it is parked. It takes an EL2 to raise one.
     SystemError,
+    /// Another CPU interrupts it while it is parked.
+    Interrupt,
+    /// It takes an exception on its way in, where the room's vectors are in force.
+    Abort,
+    /// It stops on its way out, for ever.
+    Lost,
     /// It never gets as far as parking: firmware says that it was started, and it is not.
     Unstarted,
 }
@@ -99,6 +105,9 @@ pub(super) fn park_fault(value: &str) -> Option<(u32, ParkFault)> {
         "late" => ParkFault::Late,
         "dead" => ParkFault::Dead,
         "serror" => ParkFault::SystemError,
+        "interrupt" => ParkFault::Interrupt,
+        "abort" => ParkFault::Abort,
+        "lost" => ParkFault::Lost,
         "unstarted" => ParkFault::Unstarted,
         _ => return None,
     };

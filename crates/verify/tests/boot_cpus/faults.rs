@@ -98,6 +98,40 @@ fn a_system_error_while_a_cpu_is_parked_is_reported_when_all_run_again() {
 }
 
 #[test]
+fn an_interrupt_while_a_cpu_is_parked_waits_until_it_has_returned() {
+    for (cpu, board) in [(BREAKS, "virt,gic-version=2"), (QUIET, "virt,gic-version=3")] {
+        let config = Config::new("2G").cpu(cpu).cpus(4).board(board);
+        let config = config.options("size-change=quiesce park-fault=2:interrupt");
+        let script = format!("{PAGE}; {OTHER}; load on 2; load off 2; stat; cpus");
+        let booted = Booted::run(&config.monitor(&script)).succeeded();
+        all_done(&booted, &[PAGE, OTHER, "load on 2"]);
+        booted.says("CPU 2: an interrupt waited until it had returned");
+        booted.says("  times 2, given up 0");
+        assert!(!booted.answer("cpus").contains("nobody asked for"), "{}", booted.console);
+    }
+}
+
+#[test]
+fn an_exception_in_the_room_is_told_when_the_gate_opens() {
+    let config = Config::new("2G").cpu(BREAKS).cpus(4).options("park-fault=2:abort");
+    let booted = Booted::run(&config.monitor(&format!("{PAGE}; {OTHER}")));
+    assert_ne!(booted.status, 0, "{}", booted.console);
+    let line = booted.line_with("!!! CPU 2: exception while it was parked");
+    assert!(line.contains("data abort"), "{line}");
+}
+
+#[test]
+fn a_cpu_that_dies_on_its_way_out_is_named_from_then_on() {
+    let script = format!("{PAGE}; {OTHER}; cpu off 2; stat");
+    let booted = boot((BREAKS, 4), "park-fault=2:lost", &script);
+    all_done(&booted, &[PAGE]);
+    let refused = "refused: CPU 2 did not come to be parked";
+    assert!(booted.answer(OTHER).contains(refused), "{}", booted.answer(OTHER));
+    assert!(booted.answer("cpu off 2").contains("CPU 2 did not leave in time"));
+    booted.says("  times 1, given up 1");
+}
+
+#[test]
 fn a_page_changes_at_every_step_of_the_boot() {
     let at = "change-at-boot=0xffff000055400000";
     let mixed = "size-change=never cpu.2.size-change=may-abort";
