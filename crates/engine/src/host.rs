@@ -224,6 +224,10 @@ fn no_entry(number: usize) -> ! {
     panic!("{}: beyond the entries of this host's tables", Host::BASE.wrapping_add(bytes))
 }
 
+#[expect(
+    clippy::inline_always,
+    reason = "with an event built in the argument, little is left of it"
+)]
 impl Machine for Host<'_> {
     #[inline]
     fn load(&self, entry: Entry) -> u64 {
@@ -244,7 +248,7 @@ impl Machine for Host<'_> {
         u16::try_from(words::matching(self.words_of(span), pattern)).unwrap_or(span.count)
     }
 
-    #[inline]
+    #[inline(always)]
     fn perform(&self, event: Event) {
         match event {
             Event::Store { entry, value } => self.word(entry).set(value),

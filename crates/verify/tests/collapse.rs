@@ -210,6 +210,28 @@ fn a_gib_in_pages_takes_one_invalidation() {
 }
 
 #[test]
+fn one_page_of_a_table_that_differs_keeps_it_wherever_it_is() {
+    let block = range(LINEAR, 2 << 20);
+    let page = |number: u64| range(LINEAR + number * 0x1000, 0x1000);
+    with_space((Geometry::KERNEL_4K_48, Strategy::Live), |space| {
+        map(space, block, GIB, Leaves::Pages);
+        for number in 0..512 {
+            space.protect(page(number), Change::ReadOnly, &MAY_PARK).unwrap();
+            assert_eq!(collapse(space, block).0, 0, "page {number} is read-only");
+            space.protect(page(number), Change::ReadWrite, &MAY_PARK).unwrap();
+        }
+        for number in 1..512 {
+            space.unmap(page(number), &MAY_PARK).unwrap();
+            map(space, page(number), 2 * GIB, Leaves::Pages);
+            assert_eq!(collapse(space, block).0, 0, "page {number} leads elsewhere");
+            space.unmap(page(number), &MAY_PARK).unwrap();
+            map(space, page(number), GIB + number * 0x1000, Leaves::Pages);
+        }
+        assert_eq!(collapse(space, block).0, 1);
+    });
+}
+
+#[test]
 fn what_cannot_be_one_leaf_is_not_read_again_in_every_step() {
     after(
         |space| {

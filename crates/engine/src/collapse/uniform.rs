@@ -20,6 +20,9 @@ impl Leaf {
     }
 }
 
+/// Entries that are read at once; a part of every table of pages.
+const CHUNK: usize = 64;
+
 impl<P: Platform> Space<'_, P> {
     /// The leaf that an entry is, or that could stand for all that is below it. None that is held,
     /// or invalid.
@@ -52,7 +55,38 @@ impl<P: Platform> Space<'_, P> {
         let first = self.could_be(self.entry((level, table), 0))?;
         let follows = |index: u16| self.follows((level, table), index, first);
         // Where a part was changed it is seldom the whole rest: the end is likely to tell.
-        (follows(last) && (1..last).all(follows)).then_some(first)
+        if !follows(last) {
+            return None;
+        }
+        let all_follow = match level {
+            Level::L3 => self.all_pages_follow(table, first),
+            Level::Minus1 | Level::L0 | Level::L1 | Level::L2 => None,
+        };
+        all_follow.unwrap_or_else(|| (1..last).all(follows)).then_some(first)
+    }
+
+    /// Whether all entries of a table of pages follow the one at index 0, `first`, many at a time;
+    /// `None` where their words are no arithmetic progression.
+    fn all_pages_follow(&self, table: PhysAddr, first: Leaf) -> Option<bool> {
+        let geometry = self.geometry();
+        let (entries, step) = (geometry.granule().entries(), geometry.page_bytes());
+        if geometry.progression_bytes(first.output) < step * u64::from(entries) {
+            return None;
+        }
+        let mut expected = geometry.leaf_word(Level::L3, first.output, first.meaning);
+        let mut words = [0; CHUNK];
+        for index in (0..entries).step_by(CHUNK) {
+            self.machine().read(Entry { table, index }, &mut words);
+            let mut differences = 0;
+            for word in words {
+                differences |= word ^ expected;
+                expected = expected.wrapping_add(step);
+            }
+            if differences & !bits::CONTIGUOUS != 0 {
+                return Some(false);
+            }
+        }
+        Some(true)
     }
 
     /// Whether the entry at `index` could be the leaf that follows the one at index 0, `first`.
