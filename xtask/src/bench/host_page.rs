@@ -91,10 +91,16 @@ library refuses, having nothing that splits a block. `aarch64-paging` has no que
 and walks a page's range instead; its tables come from the system's allocator. Tables of the other two
 come from a list of free frames.
 
-What the aims are missed by is, in the rows that map and that change rights, the platform for hosts: it
-looks up the place of every entry of a bulk effect by itself, where a CPU stores a whole table. That is
-nine tenths of a page in a map of pages, and most of a page out of a block, whose two new tables have
-1,024 entries. Of a walk and of a translation it is what the readers of descriptors take.
+A walk is asked how many bytes valid leaves map. Other libraries visit each leaf; the engine's reader gives
+runs of leaves that say the same and follow each other, and reads and compares their words many at a time.
+
+Three rows miss their aims. One page out of a block: a quarter of the instructions fill tables, two of 512
+entries for the first page out of a GiB and one for most others. The rest is spread over the plan (a walk,
+checks, which leaves are cut, how many tables that takes) and the commit's six effects, each told to the
+listener; no part of it is more than an eighth. A translation: what is left of a level, 18 instructions, is
+the entry's index, whether the entry is a table, where its word is among the host's tables, that it is one
+of them, and the count of loads that tests ask for. A library that takes an address for a pointer has no
+such check, and takes 8.
 ";
 
 const OWN: &str = "
