@@ -91,12 +91,13 @@ fn grid(drawing: &mut Drawing, left: f64, maps: &[Map]) {
         drawing.text((left - 8.0, y + 4.0), Anchor::End, ("faint", &format!("{value} %")));
     }
     for (x, number) in columns(maps.len()) {
-        let name = match maps.get(number) {
-            _ if number == 0 => "blocks".to_owned(),
-            _ if number + 1 == maps.len() => "healed".to_owned(),
-            map => format!("{} out", grouped(map.map_or(0, |map| map.splits))),
+        let (name, below) = match maps.get(number) {
+            _ if number == 0 => ("blocks".to_owned(), ""),
+            _ if number + 1 == maps.len() => ("healed".to_owned(), ""),
+            map => (grouped(map.map_or(0, |map| map.splits)), "out"),
         };
         drawing.text((left + x, 432.0), Anchor::Middle, ("faint", &name));
+        drawing.text((left + x, 448.0), Anchor::Middle, ("faint", below));
     }
 }
 

@@ -57,16 +57,17 @@ impl Anchor {
     }
 }
 
-/// The colours: of text, of what is faint, and of up to three things that are compared.
+/// The colours: of the page, which the drawing brings along, of text, of what is faint, and of up to three things that are compared.
 const STYLE: &str = "\
 text{font:13px system-ui,-apple-system,'Segoe UI',sans-serif;fill:#1f2328}
+.page{fill:#ffffff}
 .title{font-size:16px;font-weight:600}.faint{fill:#59636e}
 .grid{stroke:#d1d9e0;stroke-width:1}.axis{stroke:#59636e;stroke-width:1}
 .line{fill:none;stroke-width:2.5}
 .a{stroke:#0969da}.b{stroke:#bc4c00}.c{stroke:#1a7f37}
 .fa{fill:#0969da}.fb{fill:#bc4c00}.fc{fill:#1a7f37}
 @media(prefers-color-scheme:dark){
-text{fill:#e6edf3}.faint{fill:#9198a1}.grid{stroke:#30363d}.axis{stroke:#9198a1}
+.page{fill:#0d1117}text{fill:#e6edf3}.faint{fill:#9198a1}.grid{stroke:#30363d}.axis{stroke:#9198a1}
 .a{stroke:#58a6ff}.b{stroke:#f0883e}.c{stroke:#3fb950}
 .fa{fill:#58a6ff}.fb{fill:#f0883e}.fc{fill:#3fb950}}
 ";
@@ -84,6 +85,7 @@ impl Drawing {
     #[must_use]
     pub fn new(size: (u32, u32), title: &str, subtitle: &str) -> Self {
         let mut drawing = Self { size, title: title.to_owned(), body: String::new() };
+        drawing.bar("page", (0.0, 0.0), (f64::from(size.0), f64::from(size.1)));
         drawing.text((16.0, 26.0), Anchor::Start, ("title", title));
         drawing.text((16.0, 46.0), Anchor::Start, ("faint", subtitle));
         drawing
