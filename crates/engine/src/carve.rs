@@ -283,7 +283,7 @@ impl<P: Platform> Carve<'_, P> {
         }
         let visit = Visit::new(&self.space);
         let first = self.space.find(part.start());
-        match self.space.check_leaves(part, first, (change, Asker::Owner)) {
+        match self.space.check_leaves(part, &first, (change, Asker::Owner)) {
             Ok(_) => {}
             Err(ProtectError::WritableAndExecutable(at)) => {
                 return Err(PartError::WritableAndExecutable(at));

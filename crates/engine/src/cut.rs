@@ -128,14 +128,20 @@ impl Cut {
 impl Cuts {
     /// How many tables they take.
     pub(crate) fn tables<P: Platform>(&self, space: &Space<'_, P>) -> u32 {
-        let depth = |cut: Option<Cut>| cut.map_or(0, |cut| space.depth(cut));
-        let both = depth(self.start) + depth(self.end);
-        match (self.start, self.end) {
+        let depth = |cut: &Option<Cut>| cut.as_ref().map_or(0, |cut| space.depth(cut));
+        let both = depth(&self.start) + depth(&self.end);
+        match (&self.start, &self.end) {
             (Some(start), Some(end)) if start.leaf.level == end.leaf.level => {
                 both - space.shared_depth(start, end)
             }
             _ => both,
         }
+    }
+
+    /// The cuts there are.
+    #[inline]
+    fn both(&self) -> impl Iterator<Item = &Cut> {
+        [&self.start, &self.end].into_iter().flatten()
     }
 
     /// Whether both ends already lie between two leaves.
@@ -146,10 +152,10 @@ impl Cuts {
     /// Checks that the operation may make the cuts.
     pub(crate) fn check<P: Platform>(
         &self,
-        permit: Permit<'_, P>,
+        permit: &Permit<'_, P>,
     ) -> Result<(), SizeChangeRefused> {
         let is_held = |cut: &&Cut| cut.leaf.word & bits::HELD != 0;
-        if let Some(cut) = [&self.start, &self.end].into_iter().flatten().find(is_held) {
+        if let Some(cut) = self.both().find(is_held) {
             return Err(SizeChangeRefused { address: cut.at, why: NoSizeChange::Held });
         }
         self.check_strategy(permit)
@@ -158,9 +164,9 @@ impl Cuts {
     /// The same for the owner of leaves that are held.
     pub(crate) fn check_strategy<P: Platform>(
         &self,
-        permit: Permit<'_, P>,
+        permit: &Permit<'_, P>,
     ) -> Result<(), SizeChangeRefused> {
-        let Some(cut) = self.start.or(self.end) else { return Ok(()) };
+        let Some(cut) = self.both().next() else { return Ok(()) };
         let why = match (permit.parking, permit.terms.strategy) {
             (Parking::Allowed(_), Strategy::Live | Strategy::Quiesce) => return Ok(()),
             (Parking::Never, _) => NoSizeChange::NobodyMayPark,
@@ -190,7 +196,7 @@ impl<P: Platform> Space<'_, P> {
                 return Err(SplitError::Refused { range, why });
             }
         }
-        cuts.check(hold.permit)?;
+        cuts.check(&hold.permit)?;
         Ok(Plan::new(hold, Work::Split(cuts), cuts.tables(self)))
     }
 
@@ -203,38 +209,44 @@ impl<P: Platform> Space<'_, P> {
         root: Root,
         parking: Parking<'s, P>,
     ) -> (Hold<'s, P>, Place, Cuts) {
-        let hold = Hold::new(self, range, root, parking);
+        let mut hold = Hold::new(self, range, root, parking);
         let first = self.find(range.start());
-        self.widen_for_cuts(hold, first, range)
+        let (first, cuts) = self.widen_for_cuts(&mut hold, &first, range);
+        (hold, first, cuts)
     }
 
     /// The same, where the locks of `range` are taken and its start was found at `first`.
     #[inline]
     pub(crate) fn widen_for_cuts<'s>(
         &'s self,
-        hold: Hold<'s, P>,
-        first: Place,
+        hold: &mut Hold<'s, P>,
+        first: &Place,
         range: VirtRange,
-    ) -> (Hold<'s, P>, Place, Cuts) {
+    ) -> (Place, Cuts) {
         let cuts = self.cuts_from(first, range);
-        match self.beyond_slots(range, cuts) {
-            None => (hold, first, cuts),
+        match self.beyond_slots(range, &cuts) {
+            None => (*first, cuts),
             Some(wider) => {
-                let parking = hold.permit.parking;
-                drop(hold);
-                let hold = Hold::new(self, wider, Root::Changes, parking);
-                let (first, cuts) = self.find_cuts(range);
-                (hold, first, cuts)
+                hold.exchange(wider, Root::Changes);
+                self.find_cuts(range)
             }
         }
     }
 
     /// `range` and all leaves that are larger than a slot and are cut; `None` if there are none.
-    pub(crate) fn beyond_slots(&self, range: VirtRange, cuts: Cuts) -> Option<VirtRange> {
-        let slot = self.geometry().span_bytes(slot_level(self.geometry()));
+    #[inline]
+    pub(crate) fn beyond_slots(&self, range: VirtRange, cuts: &Cuts) -> Option<VirtRange> {
+        let level = slot_level(self.geometry());
+        // No run is larger than the table that it is in.
+        let is_larger =
+            |cut: &Cut| cut.leaf.level < level || cut.leaf.level == level && cut.run != Run::None;
+        if !cuts.both().any(is_larger) {
+            return None;
+        }
+        let slot = self.geometry().span_bytes(level);
         let (mut start, mut last) = (range.start(), range.last());
-        for cut in [cuts.start, cuts.end].into_iter().flatten() {
-            let unit = self.unit_bytes(cut.leaf);
+        for cut in cuts.both() {
+            let unit = self.unit_bytes(&cut.leaf);
             if unit > slot {
                 let first = cut.at.align_down(unit);
                 start = start.min(first);
@@ -251,41 +263,48 @@ impl<P: Platform> Space<'_, P> {
     #[inline]
     pub(crate) fn find_cuts(&self, range: VirtRange) -> (Place, Cuts) {
         let first = self.find(range.start());
-        (first, self.cuts_from(first, range))
+        (first, self.cuts_from(&first, range))
     }
 
     /// Which ends of a range lie within a leaf, where the walk of its start ends at `first`.
     #[inline]
-    fn cuts_from(&self, first: Place, range: VirtRange) -> Cuts {
-        let (unit, entry) = (self.unit_bytes(first), self.geometry().span_bytes(first.level));
-        let left_in = |bytes: u64| bytes - (range.start().value() & (bytes - 1));
+    fn cuts_from(&self, first: &Place, range: VirtRange) -> Cuts {
+        let unit = self.unit_bytes(first);
+        let left_in_unit = unit - (range.start().value() & (unit - 1));
         let end = range.end();
-        let end_cut = if range.bytes() < left_in(entry) {
+        let end_cut = if range.bytes() < self.left_in(first, range.start()) {
             self.cut(first, end)
-        } else if range.bytes() == left_in(unit) || range.last() == self.geometry().inputs().1 {
+        } else if range.bytes() == left_in_unit || range.last() == self.geometry().inputs().1 {
             None
         } else {
-            self.cut(self.find(end), end)
+            self.cut(&self.find(end), end)
         };
         Cuts { start: self.cut(first, range.start()), end: end_cut }
     }
 
+    /// Bytes of the leaf at `place` from `at` on, which lies in it.
+    #[inline]
+    pub(crate) fn left_in(&self, place: &Place, at: VirtAddr) -> u64 {
+        let bytes = self.geometry().span_bytes(place.level);
+        bytes - (at.value() & (bytes - 1))
+    }
+
     /// The cut through the leaf or run of `place` at `at`, unless `at` is where it starts.
     #[inline]
-    fn cut(&self, place: Place, at: VirtAddr) -> Option<Cut> {
+    fn cut(&self, place: &Place, at: VirtAddr) -> Option<Cut> {
         match place.kind {
             Kind::Invalid | Kind::Table | Kind::Reserved => None,
             Kind::Leaf | Kind::PresentInvalid if at.is_aligned(self.unit_bytes(place)) => None,
             Kind::Leaf | Kind::PresentInvalid => {
                 let run = self.run_entries(place).map_or(Run::None, Run::Of);
-                Some(Cut { at, leaf: place, run })
+                Some(Cut { at, leaf: *place, run })
             }
         }
     }
 
     /// How many leaves are in the run that `place` is in, if it is a leaf in a run.
     #[inline]
-    fn run_entries(&self, place: Place) -> Option<u16> {
+    fn run_entries(&self, place: &Place) -> Option<u16> {
         match place.kind {
             Kind::Leaf | Kind::PresentInvalid if place.word & bits::CONTIGUOUS != 0 => {
                 self.geometry().run_size(place.level).map(LeafSize::entries)
@@ -298,12 +317,12 @@ impl<P: Platform> Space<'_, P> {
 
     /// Bytes that `place` translates as one: its run's, or its own.
     #[inline]
-    pub(crate) fn unit_bytes(&self, place: Place) -> u64 {
+    pub(crate) fn unit_bytes(&self, place: &Place) -> u64 {
         self.geometry().span_bytes(place.level) * u64::from(self.run_entries(place).unwrap_or(1))
     }
 
     /// How many levels of tables the cut adds: down to the first whose leaves end at it.
-    fn depth(&self, cut: Cut) -> u32 {
+    fn depth(&self, cut: &Cut) -> u32 {
         let below = cut.leaf.level.levels_below();
         let aligned_at = |levels_below: &u32| {
             Level::with_levels_below(*levels_below)
@@ -313,7 +332,7 @@ impl<P: Platform> Space<'_, P> {
     }
 
     /// How many of the tables that two cuts add are the same: those of the spans they both are in.
-    fn shared_depth(&self, start: Cut, end: Cut) -> u32 {
+    fn shared_depth(&self, start: &Cut, end: &Cut) -> u32 {
         let differ = start.at.value() ^ end.at.value();
         let deepest = self.depth(start).min(self.depth(end));
         let is_shared = |depth: &u32| {

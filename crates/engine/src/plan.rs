@@ -122,9 +122,9 @@ impl<P: Platform> Ready<'_, P> {
         match self.plan.work {
             Work::Map(mapping) => space.commit_map(mapping),
             Work::Unmap(removal) => space.commit_unmap(removal, permit)?,
-            Work::Protect(protection) => space.commit_protect(protection, permit)?,
+            Work::Protect(protection) => space.commit_protect(&protection, permit)?,
             Work::Split(cuts) => {
-                space.commit_cuts(cuts, permit)?;
+                space.commit_cuts(&cuts, permit)?;
             }
             Work::Repaint(repainting) => {
                 space.commit_repaint(repainting, permit, left)?;
@@ -214,11 +214,17 @@ impl<'s, P: Platform> Hold<'s, P> {
         root: Root,
         parking: Parking<'s, P>,
     ) -> Self {
-        let terms = space.platform().hold_terms();
-        let scope = scope_of(space.geometry(), range, root);
-        space.platform().lock(scope);
-        let reading = read_above(space, root);
+        let (terms, scope, reading) = space.take(range, root);
         Self { space, permit: Permit { terms, parking }, scope, also: None, reading }
+    }
+
+    /// Lets go of all, and takes the locks of the slots that `range` touches, under the terms that
+    /// are in force then.
+    #[cold]
+    pub(crate) fn exchange(&mut self, range: VirtRange, root: Root) {
+        self.let_go();
+        let (terms, scope, reading) = self.space.take(range, root);
+        (self.permit.terms, self.scope, self.also, self.reading) = (terms, scope, None, reading);
     }
 
     /// As [`Hold::new`], of the slots that either of two ranges touches.
@@ -237,9 +243,27 @@ impl<'s, P: Platform> Hold<'s, P> {
     }
 }
 
+impl<P: Platform> Space<'_, P> {
+    /// Takes a hold on the terms and the locks of the slots that `range` touches.
+    #[inline(always)]
+    fn take(&self, range: VirtRange, root: Root) -> (Terms, Scope, Option<Phase>) {
+        let terms = self.platform().hold_terms();
+        let scope = scope_of(self.geometry(), range, root);
+        self.platform().lock(scope);
+        (terms, scope, read_above(self, root))
+    }
+}
+
 impl<P: Platform> Drop for Hold<'_, P> {
     #[inline]
     fn drop(&mut self) {
+        self.let_go();
+    }
+}
+
+impl<P: Platform> Hold<'_, P> {
+    #[inline(always)]
+    fn let_go(&self) {
         if let Some(phase) = self.reading {
             self.space.platform().leave_reader(phase);
         }
@@ -261,19 +285,20 @@ fn read_above<P: Platform>(space: &Space<'_, P>, root: Root) -> Option<Phase> {
 }
 
 /// The locks of the slots that `range` touches.
+#[inline(always)]
 fn scope_of(geometry: Geometry, range: VirtRange, root: Root) -> Scope {
     let first_slot = slot(geometry, range.start());
     Scope { first_slot, last_slot: slot(geometry, range.last()), root }
 }
 
 /// The level whose entries are the slots.
-#[inline]
+#[inline(always)]
 pub(crate) fn slot_level(geometry: Geometry) -> Level {
     geometry.root_level().max(Level::L1)
 }
 
 /// The number of the slot of `address`: of the level 1 entry, or the root entry below level 1.
-#[inline]
+#[inline(always)]
 fn slot(geometry: Geometry, address: VirtAddr) -> u32 {
     let level = slot_level(geometry);
     let above_start = address.value() - geometry.inputs().0.value();

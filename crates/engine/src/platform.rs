@@ -84,7 +84,8 @@ pub trait Platform {
     /// so many. May allocate, and so may itself change the map: the caller holds nothing.
     fn top_up(&self, tables: u32) -> TopUp;
 
-    /// Sets `tables` tables aside for the caller, all or none.
+    /// Sets `tables` tables aside for the caller, all or none. The caller holds locks: only where
+    /// allocating changes no map may an implementation allocate some here.
     ///
     /// # Errors
     /// How many there were; nothing is set aside.

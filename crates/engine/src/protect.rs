@@ -26,7 +26,7 @@ use crate::cut::{Cuts, SizeChangeRefused};
 use crate::plan::{Hold, Parking, Permit, Work};
 use crate::space::Place;
 use crate::{
-    NotParked, OutOfTables, Plan, Platform, RangeError, Ready, Refusal, Root, Space, Terms, TopUp,
+    NotParked, OutOfTables, Plan, Platform, RangeError, Refusal, Root, Space, Terms, TopUp,
 };
 
 /// Why no permission was changed. The tables are as they were.
@@ -72,16 +72,12 @@ pub enum ProtectError {
     OutOfTables(#[from] OutOfTables),
 }
 
-/// How far a change of permissions has come.
-#[derive(Debug)]
-#[must_use = "a change that is only ready is still to be committed"]
-#[expect(clippy::large_enum_variant, reason = "no library allocates")]
-pub enum Begun<'s, P: Platform> {
-    /// It is in force on every CPU: its leaves were neighbours in one table, and nothing had to be
-    /// split.
+/// What came of an attempt.
+enum Tried {
+    /// The change is in force on every CPU.
     Made,
-    /// All that can fail is done, but for parking: what is left is to commit.
-    Ready(Ready<'s, P>),
+    /// Nothing was changed: so many tables were not to be had.
+    Short(OutOfTables),
 }
 
 /// A checked change of permissions.
@@ -122,69 +118,87 @@ impl<P: Platform> Space<'_, P> {
         self.plan_change(range, change, Parking::Never)
     }
 
-    /// Begins to [`Space::protect`]: makes the change at once where nothing has to be reserved or
-    /// split, and otherwise does all that can fail. `before` is done where it is made at once, when
-    /// nothing can fail any more and before the first effect; else it is the caller's to do before it
-    /// commits.
+    /// As [`Space::protect`], or where nobody may be parked [`Space::protect_leaves`]; and does
+    /// `before` when nothing can fail any more but parking, and before the first effect.
     ///
     /// # Errors
     /// See [`ProtectError`]; the tables are as they were.
     #[inline]
-    pub fn begin_protect<'s>(
-        &'s self,
+    pub fn protect_after(
+        &self,
         range: VirtRange,
         change: Change,
-        may_park: Option<&'s P::MayPark>,
+        may_park: Option<&P::MayPark>,
         before: &dyn Fn(),
-    ) -> Result<Begun<'s, P>, ProtectError> {
+    ) -> Result<(), ProtectError> {
         let parking = may_park.map_or(Parking::Never, Parking::Allowed);
         let mut supply = TopUp::Enough;
-        loop {
-            let Some(plan) = self.change_or_plan((range, change), parking, before)? else {
-                return Ok(Begun::Made);
-            };
-            let short = match plan.reserve() {
-                Ok(ready) => return Ok(Begun::Ready(ready)),
-                Err(short) => short,
-            };
+        // Others may be faster and set aside what was topped up: each time somebody was served.
+        while let Tried::Short(short) = self.try_change((range, change), parking, before)? {
             supply = match supply {
                 TopUp::Enough => self.platform().top_up(short.needed),
                 TopUp::Short => return Err(short.into()),
             };
         }
+        Ok(())
     }
 
-    /// Makes the change if its leaves are neighbours in one table, and no leaf or run reaches beyond;
-    /// else plans it. Either takes one walk of the range's start.
-    #[inline]
-    fn change_or_plan<'s>(
-        &'s self,
+    /// Makes the change at once if its leaves are neighbours in one table, and no leaf or run reaches
+    /// beyond. Either way takes one walk of the range's start.
+    #[inline(always)]
+    fn try_change(
+        &self,
         (range, change): (VirtRange, Change),
-        parking: Parking<'s, P>,
+        parking: Parking<'_, P>,
         before: &dyn Fn(),
-    ) -> Result<Option<Plan<'s, P>>, ProtectError> {
+    ) -> Result<Tried, ProtectError> {
         self.check(range)?;
-        let hold = Hold::new(self, range, Root::Untouched, parking);
+        let mut hold = Hold::new(self, range, Root::Untouched, parking);
         let first = self.find(range.start());
-        let Some(span) = self.whole_leaves(first, range) else {
-            return self.plan_from((hold, first), range, change).map(Some);
+        let Some(span) = self.whole_leaves(&first, range) else {
+            return self.try_widely(&mut hold, &first, (range, change), before);
         };
         self.is_let(range)?;
-        let pattern = self.changeable(first, range.start(), (change, Asker::Anybody))?;
-        // What is wrong with another leaf is found by the plan.
+        let pattern = self.changeable(&first, range.start(), (change, Asker::Anybody))?;
+        // What is wrong with another leaf is found by looking at all of them.
         if span.count > 1 && self.machine().scan(span, pattern) < span.count {
-            return self.plan_from((hold, first), range, change).map(Some);
+            return self.try_widely(&mut hold, &first, (range, change), before);
         }
         before();
         self.update(span, self.masks(change));
         self.complete_change((range, change), Some(span), hold.permit.terms);
-        Ok(None)
+        Ok(Tried::Made)
+    }
+
+    /// Makes a change of any leaves of `range`, whose locks are held and whose start was found at
+    /// `first`: what a plan of it would be made of, without moving one.
+    fn try_widely<'s>(
+        &'s self,
+        hold: &mut Hold<'s, P>,
+        first: &Place,
+        (range, change): (VirtRange, Change),
+        before: &dyn Fn(),
+    ) -> Result<Tried, ProtectError> {
+        let (protection, needed) = self.check_change(hold, first, (range, change))?;
+        if needed > 0
+            && let Err(had) = self.platform().reserve(needed)
+        {
+            return Ok(Tried::Short(OutOfTables { needed, had }));
+        }
+        before();
+        match self.commit_protect(&protection, hold.permit) {
+            Ok(()) => Ok(Tried::Made),
+            Err(not_parked) => {
+                self.platform().unreserve(needed);
+                Err(not_parked.into())
+            }
+        }
     }
 
     /// The entries of `range`, whose start was found at `first`, if they are in one table and no leaf
     /// or run of them reaches beyond it.
     #[inline]
-    fn whole_leaves(&self, first: Place, range: VirtRange) -> Option<Span> {
+    fn whole_leaves(&self, first: &Place, range: VirtRange) -> Option<Span> {
         let geometry = self.geometry();
         let bytes = geometry.span_bytes(first.level);
         let unit = self.unit_bytes(first);
@@ -199,7 +213,7 @@ impl<P: Platform> Space<'_, P> {
         let count = u16::try_from(range.bytes() / bytes).ok().filter(|count| *count <= left)?;
         let span = first.entry.span(count);
         let last = self.look(first.level, first.entry.table, range.last());
-        is_apart(range.end(), self.unit_bytes(last)).then_some(span)
+        is_apart(range.end(), self.unit_bytes(&last)).then_some(span)
     }
 
     #[inline]
@@ -210,26 +224,28 @@ impl<P: Platform> Space<'_, P> {
         parking: Parking<'s, P>,
     ) -> Result<Plan<'s, P>, ProtectError> {
         self.check(range)?;
-        let hold = Hold::new(self, range, Root::Untouched, parking);
+        let mut hold = Hold::new(self, range, Root::Untouched, parking);
         let first = self.find(range.start());
-        self.plan_from((hold, first), range, change)
+        let (protection, tables) = self.check_change(&mut hold, &first, (range, change))?;
+        Ok(Plan::new(hold, Work::Protect(protection), tables))
     }
 
-    /// Plans a change of `range`, whose locks are held and whose start was found at `first`.
-    #[inline]
-    fn plan_from<'s>(
+    /// Checks a change of `range`, whose locks are held and whose start was found at `first`, and
+    /// tells how many tables it takes.
+    #[inline(always)]
+    fn check_change<'s>(
         &'s self,
-        (hold, first): (Hold<'s, P>, Place),
-        range: VirtRange,
-        change: Change,
-    ) -> Result<Plan<'s, P>, ProtectError> {
-        let (hold, first, cuts) = self.widen_for_cuts(hold, first, range);
+        hold: &mut Hold<'s, P>,
+        first: &Place,
+        (range, change): (VirtRange, Change),
+    ) -> Result<(Protection, u32), ProtectError> {
+        let (first, cuts) = self.widen_for_cuts(hold, first, range);
         self.is_let(range)?;
         let direct =
-            self.check_leaves(range, first, (change, Asker::Anybody))?.filter(|_| cuts.is_empty());
-        cuts.check(hold.permit)?;
-        let protection = Protection { range, change, cuts, direct };
-        Ok(Plan::new(hold, Work::Protect(protection), cuts.tables(self)))
+            self.check_leaves(range, &first, (change, Asker::Anybody))?.filter(|_| cuts.is_empty());
+        cuts.check(&hold.permit)?;
+        let tables = cuts.tables(self);
+        Ok((Protection { range, change, cuts, direct }, tables))
     }
 
     /// Checks that `change` is possible for every leaf of `range`. Returns the entries if all are in
@@ -238,13 +254,17 @@ impl<P: Platform> Space<'_, P> {
     pub(crate) fn check_leaves(
         &self,
         range: VirtRange,
-        first: Place,
+        first: &Place,
         (change, asker): (Change, Asker),
     ) -> Result<Option<Span>, ProtectError> {
-        let (mut at, mut place) = (range.start(), first);
+        let (mut at, mut place) = (range.start(), *first);
         let mut is_one_table = true;
         loop {
-            let pattern = self.changeable(place, at, (change, asker))?;
+            let pattern = self.changeable(&place, at, (change, asker))?;
+            // What lies in one leaf has no others.
+            if at == range.start() && range.bytes() <= self.left_in(&place, at) {
+                return Ok(Some(first.entry.span(1)));
+            }
             let span = self.span_up_to(place.table(), at, range.last());
             // The first has been looked at; most ranges end with it.
             let count = if span.count == 1 { 1 } else { self.machine().scan(span, pattern).max(1) };
@@ -273,7 +293,7 @@ impl<P: Platform> Space<'_, P> {
     #[inline]
     pub(crate) fn changeable(
         &self,
-        place: Place,
+        place: &Place,
         at: VirtAddr,
         (change, asker): (Change, Asker),
     ) -> Result<Pattern, ProtectError> {
@@ -286,10 +306,11 @@ impl<P: Platform> Space<'_, P> {
     #[inline]
     pub(crate) fn commit_protect(
         &self,
-        protection: Protection,
+        protection: &Protection,
         permit: Permit<'_, P>,
     ) -> Result<(), NotParked> {
         let Protection { range, change, cuts, direct } = protection;
+        let (range, change) = (*range, *change);
         let linked = self.commit_cuts(cuts, permit)?;
         let direct = direct.or_else(|| self.direct_after_cut(linked?, range));
         match direct {
@@ -374,7 +395,7 @@ const fn asked_by(asker: Asker, pattern: Pattern) -> Pattern {
 fn allowed(
     change: Change,
     (regime, asids): (Regime, Asids),
-    place: Place,
+    place: &Place,
     at: VirtAddr,
 ) -> Result<Pattern, ProtectError> {
     let leaves = place.leaves_like().ok_or(ProtectError::NotMapped(at))?;

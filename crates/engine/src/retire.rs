@@ -61,7 +61,7 @@ impl<P: Platform> Space<'_, P> {
             return Err(UnmapError::Refused { range, why });
         }
         let smallest = self.smallest_leaf(range)?;
-        self.find_cuts(range).1.check(hold.permit)?;
+        self.find_cuts(range).1.check(&hold.permit)?;
         let masks = Masks { clear: bits::VALID, set: bits::PRESENT | bits::HELD };
         self.update_range(range, masks);
         // Whoever purges may be another CPU.

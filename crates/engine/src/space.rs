@@ -10,8 +10,8 @@ use thiserror::Error;
 
 use crate::plan::{OutOfTables, Plan, Ready};
 use crate::{
-    Begun, MapError, Mapping, NotParked, Platform, ProtectError, Reader, RepaintError, SplitError,
-    TopUp, UnmapError,
+    MapError, Mapping, NotParked, Platform, ProtectError, Reader, RepaintError, SplitError, TopUp,
+    UnmapError,
 };
 
 /// The translation tables under one root: holding one tells that its platform reaches them.
@@ -53,6 +53,9 @@ pub enum RangeError {
     OutsideHalf(VirtRange),
 }
 
+/// What is set in a descriptor that leads to a table; at level 3 it is a page's.
+const TABLE: u64 = bits::VALID | bits::TABLE_OR_PAGE;
+
 /// Where a walk ended.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
@@ -73,7 +76,7 @@ impl Place {
     /// The entries of the same table that map, or are marked present, as this one does; `None` if it
     /// is no leaf.
     #[inline]
-    pub(crate) fn leaves_like(self) -> Option<Pattern> {
+    pub(crate) fn leaves_like(&self) -> Option<Pattern> {
         let page = if self.level == Level::L3 { bits::TABLE_OR_PAGE } else { 0 };
         let (mask, value) = match self.kind {
             Kind::Leaf => (bits::VALID, bits::VALID),
@@ -176,10 +179,7 @@ impl<'p, P: Platform> Space<'p, P> {
         change: Change,
         may_park: &P::MayPark,
     ) -> Result<(), ProtectError> {
-        match self.begin_protect(range, change, Some(may_park), &|| ())? {
-            Begun::Made => Ok(()),
-            Begun::Ready(ready) => Ok(ready.commit()?),
-        }
+        self.protect_after(range, change, Some(may_park), &|| ())
     }
 
     /// As [`Space::protect`], from any context: nobody is parked, so no leaf can be split, whatever
@@ -188,10 +188,7 @@ impl<'p, P: Platform> Space<'p, P> {
     /// # Errors
     /// See [`ProtectError`]; the tables are as they were.
     pub fn protect_leaves(&self, range: VirtRange, change: Change) -> Result<(), ProtectError> {
-        match self.begin_protect(range, change, None, &|| ())? {
-            Begun::Made => Ok(()),
-            Begun::Ready(ready) => Ok(ready.commit()?),
-        }
+        self.protect_after(range, change, None, &|| ())
     }
 
     /// Splits leaves and contiguous runs until both ends of `range` lie between two: no deeper than
@@ -296,23 +293,30 @@ impl<'p, P: Platform> Space<'p, P> {
     /// The entry at which a walk of `address` from the root ends.
     #[inline]
     pub(crate) fn find(&self, address: VirtAddr) -> Place {
-        self.find_below(self.geometry().root_level(), self.root, address)
+        self.walk(self.geometry().root_level(), self.root, address)
     }
 
     /// The entry at which a walk of `address` that starts in `table`, of `level`, ends.
     #[inline]
     pub(crate) fn find_below(&self, level: Level, table: PhysAddr, address: VirtAddr) -> Place {
-        let mut place = self.look(level, table, address);
+        self.walk(level, table, address)
+    }
+
+    #[inline(always)]
+    fn walk(&self, level: Level, mut table: PhysAddr, address: VirtAddr) -> Place {
+        let geometry = self.geometry();
         // Each level by itself: of a geometry that is constant a few instructions are left of it.
-        for below in [Level::L0, Level::L1, Level::L2, Level::L3] {
-            if below > level {
-                if place.kind != Kind::Table {
-                    break;
+        for above in [Level::Minus1, Level::L0, Level::L1, Level::L2] {
+            if above >= level {
+                let entry = Entry { table, index: geometry.index(above, address) };
+                let word = self.machine().load(entry);
+                if word & TABLE != TABLE {
+                    return Place { level: above, entry, word, kind: geometry.kind(above, word) };
                 }
-                place = self.look(below, self.geometry().table_address(place.word), address);
+                table = geometry.table_address(word);
             }
         }
-        place
+        self.look(Level::L3, table, address)
     }
 
     /// The entry of one table that a walk of `address` goes through.

@@ -47,9 +47,9 @@ impl<P: Platform> Space<'_, P> {
         if let Some(why) = self.platform().refusal(range) {
             return Err(ProtectError::Refused { range, why });
         }
-        self.find_cuts(range).1.check(hold.permit)?;
+        self.find_cuts(range).1.check(&hold.permit)?;
         let first = self.find(range.start());
-        self.check_leaves(range, first, (Change::Invalid, Asker::Anybody))?;
+        self.check_leaves(range, &first, (Change::Invalid, Asker::Anybody))?;
         self.update_range(range, Change::Invalid.masks(self.geometry().regime()));
         // Whoever flushes may be another CPU.
         self.machine().barrier(Barrier::DsbIshst);

@@ -84,7 +84,7 @@ impl<P: Platform> Space<'_, P> {
             return Err(UnmapError::Refused { range, why });
         }
         let smallest = self.smallest_leaf(range)?.min(self.smallest_after_cut(range));
-        cuts.check(hold.permit)?;
+        cuts.check(&hold.permit)?;
         let removal = Removal { range, cuts, smallest };
         Ok(Plan::new(hold, Work::Unmap(removal), cuts.tables(self)))
     }
@@ -125,7 +125,7 @@ impl<P: Platform> Space<'_, P> {
         permit: Permit<'_, P>,
     ) -> Result<(), NotParked> {
         let Removal { range, cuts, smallest } = removal;
-        self.commit_cuts(cuts, permit)?;
+        self.commit_cuts(&cuts, permit)?;
         let mut unlinked = false;
         let mut next = Some(range.start());
         while let Some(at) = next {

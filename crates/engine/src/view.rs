@@ -221,15 +221,15 @@ impl<P: Platform> Space<'_, P> {
         let mut tables = Count::default();
         self.check_part(range, (change.of_range().first().copied(), Asker::Anybody))?;
         let cuts = self.find_cuts(range).1;
-        cuts.check(hold.permit)?;
-        tables.add(self, cuts);
+        cuts.check(&hold.permit)?;
+        tables.add(self, &cuts);
         if let Some(of_aliases) = change.of_aliases() {
             for piece in self.pieces(range) {
                 let alias = self.alias(view, piece)?;
                 self.check_part(alias, (Some(of_aliases), Asker::Owner))?;
                 let cuts = self.find_cuts(alias).1;
-                cuts.check_strategy(hold.permit)?;
-                tables.add(self, cuts);
+                cuts.check_strategy(&hold.permit)?;
+                tables.add(self, &cuts);
             }
         }
         Ok(Plan::new(hold, Work::Views(viewing), tables.sum()))
@@ -253,7 +253,7 @@ impl<P: Platform> Space<'_, P> {
                 }
             }
         }
-        self.check_leaves(part, self.find(part.start()), (change, asker))?;
+        self.check_leaves(part, &self.find(part.start()), (change, asker))?;
         Ok(())
     }
 
@@ -297,7 +297,7 @@ impl<P: Platform> Space<'_, P> {
     fn stretches(&self, viewing: Viewing) -> Result<Stretches, ViewError> {
         let Viewing { range, view, .. } = viewing;
         let mut root = Root::Untouched;
-        let mut whole = |part: VirtRange| match self.beyond_slots(part, self.find_cuts(part).1) {
+        let mut whole = |part: VirtRange| match self.beyond_slots(part, &self.find_cuts(part).1) {
             None => part,
             Some(wider) => {
                 root = Root::Changes;

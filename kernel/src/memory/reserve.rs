@@ -13,6 +13,10 @@ const MOST_KEPT: u32 = 64;
 /// make the GiB whole again, wherever others are parked for it.
 const KEPT: u32 = 8;
 
+/// So many are allocated for somebody who holds the locks of what is to be split: enough for both
+/// ends of a range. More are topped up with nothing held.
+const MOST_AT_ONCE: usize = 4;
+
 /// Tables that are ready to be taken, as many as anybody wants.
 #[derive(Debug)]
 pub(super) struct Reserve {
@@ -59,9 +63,27 @@ impl Reserve {
         core::iter::from_fn(next).for_each(free);
     }
 
-    /// Sets `tables` aside, or says how many there are.
-    pub(super) fn set_aside(&self, tables: u32) -> Result<(), u32> {
-        self.chain.lock().set_aside(tables)
+    /// Sets `tables` aside, or says how many there are. A few that are missing come from `allocate`, as
+    /// far as it has them.
+    pub(super) fn set_aside_or_add(
+        &self,
+        machine: &impl Machine,
+        tables: u32,
+        allocate: impl Fn() -> Option<PhysAddr>,
+    ) -> Result<(), u32> {
+        let had = match self.chain.lock().set_aside(tables) {
+            Ok(()) => return Ok(()),
+            Err(had) => had,
+        };
+        let missing = usize::try_from(tables - had).unwrap_or(usize::MAX);
+        if missing > MOST_AT_ONCE {
+            return Err(had);
+        }
+        let mut added = [None; MOST_AT_ONCE];
+        added.iter_mut().take(missing).for_each(|place| *place = allocate());
+        let mut chain = self.chain.lock();
+        added.into_iter().flatten().for_each(|table| chain.add(machine, table));
+        chain.set_aside(tables)
     }
 
     /// Gives back what was set aside and not taken.

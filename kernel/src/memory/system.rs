@@ -10,7 +10,7 @@ use blockmap::layout::{LinearMap, MemoryMap};
 use blockmap::machine::{PhysAddr, PhysRange, VirtRange};
 use blockmap::vmsa::Change;
 use blockmap::vmsa::descriptor::Asids;
-use blockmap::{Begun, Platform, Reader, Space, publish_code};
+use blockmap::{Platform, Reader, Space, publish_code};
 use blockmap_hw::Window;
 use blockmap_kernel::areas::Areas;
 use blockmap_kernel::frames::{Counts, FRAME_BYTES, Frames, Purpose};
@@ -250,13 +250,7 @@ impl<'a> System<'a> {
             return Err(ChangeError::NotHere(why));
         }
         let before = || self.before_change(range, change);
-        match space.begin_protect(range, change, may_park.as_ref().ok(), &before)? {
-            Begun::Made => {}
-            Begun::Ready(ready) => {
-                before();
-                ready.commit()?;
-            }
-        }
+        space.protect_after(range, change, may_park.as_ref().ok(), &before)?;
         // While a page is invalid nothing can be done to its lines; nobody runs it before this
         // returns.
         if change == Change::Valid && space.may_execute(range) {

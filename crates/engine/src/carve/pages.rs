@@ -35,7 +35,7 @@ impl<P: Platform> Space<'_, P> {
             next = self.after((place.level, at), span.count, range.last());
         }
         let first = self.find(range.start());
-        self.check_leaves(range, first, (change, Asker::Anybody))?;
+        self.check_leaves(range, &first, (change, Asker::Anybody))?;
         self.update_range(range, change.masks(self.geometry().regime()));
         if change.needs_invalidation() {
             visit.complete(range, Extent::Leaves);

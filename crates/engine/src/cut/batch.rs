@@ -21,8 +21,8 @@ pub(crate) struct Count {
 
 impl Count {
     /// Counts the tables of some cuts too.
-    pub(crate) fn add<P: Platform>(&mut self, space: &Space<'_, P>, cuts: Cuts) {
-        for cut in [cuts.start, cuts.end].into_iter().flatten() {
+    pub(crate) fn add<P: Platform>(&mut self, space: &Space<'_, P>, cuts: &Cuts) {
+        for cut in cuts.both() {
             let below = cut.leaf.level.levels_below();
             for depth in 1..=space.depth(cut) {
                 let Some(above) = Level::with_levels_below(below - depth + 1) else { continue };
@@ -67,21 +67,21 @@ impl<P: Platform> Space<'_, P> {
         // A cut may have linked what the other was found in.
         for number in 0..2 {
             let cuts = self.find_cuts(range).1;
-            let cut = if number == 0 { cuts.start } else { cuts.end };
+            let cut = if number == 0 { &cuts.start } else { &cuts.end };
             if let Some(cut) = cut {
                 self.add_cut(batch, cut);
             }
         }
     }
 
-    fn add_cut(&self, batch: &mut Batch, cut: Cut) {
+    fn add_cut(&self, batch: &mut Batch, cut: &Cut) {
         let pending = batch.links.iter().flatten().find(|link| link.entry == cut.leaf.entry);
         if let (Some(link), Some(below)) = (pending, cut.leaf.level.next()) {
             let place = self.find_below(below, link.table, cut.at);
-            if let Some(cut) = self.cut(place, cut.at) {
-                self.leave_run(cut);
-                batch.taken += self.depth(cut);
-                if let Some((link, _)) = self.prepare(cut) {
+            if let Some(cut) = self.cut(&place, cut.at) {
+                self.leave_run(&cut);
+                batch.taken += self.depth(&cut);
+                if let Some((link, _)) = self.prepare(&cut) {
                     self.machine().store(link.entry, link.word);
                 }
             }

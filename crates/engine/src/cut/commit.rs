@@ -21,7 +21,7 @@ impl<P: Platform> Space<'_, P> {
     #[inline]
     pub(crate) fn commit_cuts(
         &self,
-        cuts: Cuts,
+        cuts: &Cuts,
         permit: Permit<'_, P>,
     ) -> Result<Option<(PhysAddr, VirtAddr)>, NotParked> {
         if cuts.is_empty() {
@@ -30,12 +30,12 @@ impl<P: Platform> Space<'_, P> {
         let [start, end] = self.prepare_both(cuts);
         let links = [start, end].map(|made| made.map(|(link, _)| link));
         match permit.terms.strategy {
-            Strategy::Live | Strategy::Pages => self.link_live(cuts, links),
+            Strategy::Live | Strategy::Pages => self.link_live(cuts, &links),
             Strategy::Quiesce => self.link_parked(cuts, links, permit)?,
         }
         let first = match (start, end) {
-            (Some((_, place)), _) => cuts.start.map(|cut| (place, cut.at)),
-            (None, Some((_, place))) => cuts.end.map(|cut| (place, cut.at)),
+            (Some((_, place)), _) => cuts.start.as_ref().map(|cut| (place, cut.at)),
+            (None, Some((_, place))) => cuts.end.as_ref().map(|cut| (place, cut.at)),
             (None, None) => None,
         };
         let pages = first.filter(|(place, _)| place.level == Level::L3);
@@ -44,9 +44,9 @@ impl<P: Platform> Space<'_, P> {
 
     /// Fills the tables of both cuts: where they go through the same leaf, once.
     #[inline]
-    fn prepare_both(&self, cuts: Cuts) -> [Option<(Link, Place)>; 2] {
-        let start = cuts.start.and_then(|cut| self.prepare(cut));
-        let end = match (start, cuts.start, cuts.end) {
+    fn prepare_both(&self, cuts: &Cuts) -> [Option<(Link, Place)>; 2] {
+        let start = cuts.start.as_ref().and_then(|cut| self.prepare(cut));
+        let end = match (&start, &cuts.start, &cuts.end) {
             (Some((link, place)), Some(first), Some(cut)) if link.entry == cut.leaf.entry => {
                 if !self.is_cut_by(place, first.at, cut.at)
                     && let Some(below) = cut.leaf.level.next()
@@ -64,13 +64,13 @@ impl<P: Platform> Space<'_, P> {
     /// Links new tables while every CPU uses the leaves they replace: no entry becomes invalid in
     /// between. [mapped-stays-mapped]
     #[inline]
-    fn link_live(&self, cuts: Cuts, links: [Option<Link>; 2]) {
+    fn link_live(&self, cuts: &Cuts, links: &[Option<Link>; 2]) {
         self.leave_runs(cuts);
         // A walker may follow a table entry the moment it is stored: what it leads to must be
         // visible first. [publish-after-fill] And no entry of a run may change in another way
         // while a neighbour still says that it is in the run. [run-changes-whole]
         self.machine().barrier(Barrier::DsbIshst);
-        for link in links.into_iter().flatten() {
+        for link in links.iter().flatten() {
             self.machine().store(link.entry, link.word);
         }
     }
@@ -78,7 +78,7 @@ impl<P: Platform> Space<'_, P> {
     /// Whether cutting at `at`, which made `place`, has cut at `end` too: in its table of pages,
     /// where `end` lies between two runs, or in the run that came apart.
     #[inline]
-    fn is_cut_by(&self, place: Place, at: VirtAddr, end: VirtAddr) -> bool {
+    fn is_cut_by(&self, place: &Place, at: VirtAddr, end: VirtAddr) -> bool {
         let Some(run) = used_run(self.geometry(), Level::L3) else { return false };
         let differ = at.value() ^ end.value();
         let is_same_table = differ < self.geometry().span_bytes(Level::L2);
@@ -88,20 +88,20 @@ impl<P: Platform> Space<'_, P> {
 
     /// Takes apart the contiguous runs that the cuts go through, each once.
     #[inline]
-    fn leave_runs(&self, cuts: Cuts) {
-        let first = cuts.start.and_then(|cut| self.leave_run(cut));
+    fn leave_runs(&self, cuts: &Cuts) {
+        let first = cuts.start.as_ref().and_then(|cut| self.leave_run(cut));
         let is_done = |entry: Entry| {
             first.is_some_and(|span| {
                 span.table == entry.table && entry.index.wrapping_sub(span.first) < span.count
             })
         };
-        if let Some(cut) = cuts.end.filter(|cut| !is_done(cut.leaf.entry)) {
+        if let Some(cut) = cuts.end.as_ref().filter(|cut| !is_done(cut.leaf.entry)) {
             self.leave_run(cut);
         }
     }
 
     #[inline]
-    pub(super) fn leave_run(&self, cut: Cut) -> Option<Span> {
+    pub(super) fn leave_run(&self, cut: &Cut) -> Option<Span> {
         let Run::Of(_) = cut.run else { return None };
         let span = cut.span();
         self.machine().perform(Event::Update { span, clear: bits::CONTIGUOUS, set: 0 });
@@ -111,11 +111,11 @@ impl<P: Platform> Space<'_, P> {
     /// Fills the tables that replace the leaf a cut goes through; `None` if the cut lies between
     /// two leaves of a run.
     #[inline]
-    pub(super) fn prepare(&self, cut: Cut) -> Option<(Link, Place)> {
+    pub(super) fn prepare(&self, cut: &Cut) -> Option<(Link, Place)> {
         if cut.at.is_aligned(self.geometry().span_bytes(cut.leaf.level)) {
             return None;
         }
-        let (table, place) = self.build(cut.leaf, cut.at)?;
+        let (table, place) = self.build(&cut.leaf, cut.at)?;
         let word = self.geometry().table_word(table);
         Some((Link { entry: cut.leaf.entry, table, word }, place))
     }
@@ -123,7 +123,7 @@ impl<P: Platform> Space<'_, P> {
     /// Fills tables that translate as `leaf` does, in leaves as large as can be with `at` between
     /// two of them. Returns the topmost, and where the walk of `at` ends in them.
     #[inline]
-    fn build(&self, leaf: Place, at: VirtAddr) -> Option<(PhysAddr, Place)> {
+    fn build(&self, leaf: &Place, at: VirtAddr) -> Option<(PhysAddr, Place)> {
         let geometry = self.geometry();
         let mut level = leaf.level.next()?;
         let top = self.platform().take_table();
@@ -136,7 +136,7 @@ impl<P: Platform> Space<'_, P> {
                 Some(_) | None => return Some((top, place)),
             };
             let child = self.platform().take_table();
-            word = self.fill_children(child, below, place, at);
+            word = self.fill_children(child, below, &place, at);
             self.machine().store(entry, geometry.table_word(child));
             (table, level) = (child, below);
         }
@@ -145,9 +145,9 @@ impl<P: Platform> Space<'_, P> {
     /// Makes a cut in tables that nothing points to yet.
     fn cut_unlinked(&self, (level, table): (Level, PhysAddr), at: VirtAddr) {
         let place = self.find_below(level, table, at);
-        let Some(cut) = self.cut(place, at) else { return };
-        self.leave_run(cut);
-        if let Some((link, _)) = self.prepare(cut) {
+        let Some(cut) = self.cut(&place, at) else { return };
+        self.leave_run(&cut);
+        if let Some((link, _)) = self.prepare(&cut) {
             self.machine().store(link.entry, link.word);
         }
     }
@@ -158,7 +158,7 @@ impl<P: Platform> Space<'_, P> {
     /// They lead where `leaf` leads, grant what it grants, and have its memory type.
     /// [output-as-intended] [rights-as-intended] [type-as-intended]
     #[inline]
-    fn fill_children(&self, table: PhysAddr, level: Level, leaf: Place, at: VirtAddr) -> u64 {
+    fn fill_children(&self, table: PhysAddr, level: Level, leaf: &Place, at: VirtAddr) -> u64 {
         let geometry = self.geometry();
         let output = geometry.leaf_output(leaf.level, leaf.word);
         let meaning = geometry.leaf_meaning(leaf.word);

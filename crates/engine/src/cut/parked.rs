@@ -15,7 +15,7 @@ impl<P: Platform> Space<'_, P> {
     #[inline(never)]
     pub(super) fn link_parked(
         &self,
-        cuts: Cuts,
+        cuts: &Cuts,
         links: [Option<Link>; 2],
         permit: Permit<'_, P>,
     ) -> Result<(), NotParked> {
@@ -50,7 +50,7 @@ impl<P: Platform> Space<'_, P> {
 
     /// What the leaf or run that a cut goes through translates.
     fn range_of(&self, cut: Cut) -> Option<VirtRange> {
-        let bytes = self.unit_bytes(cut.leaf);
+        let bytes = self.unit_bytes(&cut.leaf);
         VirtRange::new(cut.at.align_down(bytes), bytes)
     }
 

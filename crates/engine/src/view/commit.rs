@@ -78,7 +78,7 @@ impl<P: Platform> Space<'_, P> {
             Strategy::Quiesce => {
                 for part in parts {
                     let cuts = self.find_cuts(part).1;
-                    self.commit_cuts(cuts, permit)?;
+                    self.commit_cuts(&cuts, permit)?;
                     *left = left.saturating_sub(cuts.tables(self));
                 }
                 return Ok(());

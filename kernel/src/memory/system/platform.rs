@@ -76,7 +76,10 @@ impl<'a> Platform for System<'a> {
     }
 
     fn reserve(&self, tables: u32) -> Result<(), u32> {
-        self.reserve.set_aside(tables).inspect_err(|_| self.trim())
+        // With `debug_pagealloc` an allocation takes locks that the caller may hold.
+        let allocate = || if self.unmaps_free_pages() { None } else { self.allocate_table() };
+        let result = self.reserve.set_aside_or_add(self.cpu.silent(), tables, allocate);
+        result.inspect_err(|_| self.trim())
     }
 
     fn unreserve(&self, tables: u32) {
