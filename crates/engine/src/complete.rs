@@ -36,12 +36,12 @@ impl<P: Platform> Space<'_, P> {
     /// ```
     /// [stale-until-invalidated] [invalidate-after-publish] [complete-after-invalidate]
     /// [synchronise-after-invalidate]
-    #[inline]
+    #[inline(always)]
     pub(crate) fn complete(&self, range: VirtRange, reach: Reach, extent: Extent, terms: Terms) {
         self.complete_by(|| self.invalidate(range, reach, extent, terms));
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn complete_by(&self, invalidate: impl FnOnce()) {
         let machine = self.machine();
         machine.barrier(Barrier::DsbIshst);
@@ -90,20 +90,30 @@ impl<P: Platform> Space<'_, P> {
     /// Invalidates what TLBs hold of `range`: no level hint, because leaves that were larger once
     /// may linger. [no-ttl-across-sizes] By address, it is taken to remove those too, read as
     /// docs/caveats.md says. [several-sizes-need-everything]
-    #[inline]
+    #[inline(always)]
     pub(crate) fn invalidate(&self, range: VirtRange, reach: Reach, extent: Extent, terms: Terms) {
+        match extent {
+            Extent::OneLeaf => {
+                let invalidate = self.geometry().invalidate_address(range.start(), reach);
+                self.machine().invalidate(invalidate);
+            }
+            Extent::Leaves | Extent::Every(_) => {
+                self.invalidate_leaves(range, reach, extent, terms);
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn invalidate_leaves(&self, range: VirtRange, reach: Reach, extent: Extent, terms: Terms) {
         let geometry = self.geometry();
         let machine = self.machine();
         match (terms.tlbi, extent) {
-            (TlbiForm::ByAddress | TlbiForm::Ranged, Extent::OneLeaf) => {
-                machine.invalidate(geometry.invalidate_address(range.start(), reach));
-            }
-            (TlbiForm::Ranged, Extent::Leaves | Extent::Every(_)) => {
+            (TlbiForm::Ranged, _) => {
                 for invalidate in geometry.invalidate_range(range, reach) {
                     machine.invalidate(invalidate);
                 }
             }
-            (TlbiForm::ByAddress, Extent::Leaves | Extent::Every(_)) => {
+            (TlbiForm::ByAddress, _) => {
                 if self.each_address(range, extent, |_| ()) > MOST_INVALIDATIONS_BY_ADDRESS {
                     machine.invalidate(geometry.invalidate_all());
                 } else {

@@ -127,6 +127,7 @@ impl Cut {
 
 impl Cuts {
     /// How many tables they take.
+    #[inline]
     pub(crate) fn tables<P: Platform>(&self, space: &Space<'_, P>) -> u32 {
         let depth = |cut: &Option<Cut>| cut.as_ref().map_or(0, |cut| space.depth(cut));
         let both = depth(&self.start) + depth(&self.end);
@@ -210,27 +211,25 @@ impl<P: Platform> Space<'_, P> {
         parking: Parking<'s, P>,
     ) -> (Hold<'s, P>, Place, Cuts) {
         let mut hold = Hold::new(self, range, root, parking);
-        let first = self.find(range.start());
-        let (first, cuts) = self.widen_for_cuts(&mut hold, &first, range);
+        let mut first = self.find(range.start());
+        let cuts = self.widen_for_cuts(&mut hold, &mut first, range);
         (hold, first, cuts)
     }
 
     /// The same, where the locks of `range` are taken and its start was found at `first`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn widen_for_cuts<'s>(
         &'s self,
         hold: &mut Hold<'s, P>,
-        first: &Place,
+        first: &mut Place,
         range: VirtRange,
-    ) -> (Place, Cuts) {
-        let cuts = self.cuts_from(first, range);
-        match self.beyond_slots(range, &cuts) {
-            None => (*first, cuts),
-            Some(wider) => {
-                hold.exchange(wider, Root::Changes);
-                self.find_cuts(range)
-            }
+    ) -> Cuts {
+        let mut cuts = self.cuts_from(first, range);
+        if let Some(wider) = self.beyond_slots(range, &cuts) {
+            hold.exchange(wider, Root::Changes);
+            (*first, cuts) = self.find_cuts(range);
         }
+        cuts
     }
 
     /// `range` and all leaves that are larger than a slot and are cut; `None` if there are none.
@@ -322,25 +321,23 @@ impl<P: Platform> Space<'_, P> {
     }
 
     /// How many levels of tables the cut adds: down to the first whose leaves end at it.
+    #[inline(always)]
     fn depth(&self, cut: &Cut) -> u32 {
+        let granule = self.geometry().granule();
         let below = cut.leaf.level.levels_below();
-        let aligned_at = |levels_below: &u32| {
-            Level::with_levels_below(*levels_below)
-                .is_some_and(|level| cut.at.is_aligned(self.geometry().span_bytes(level)))
-        };
-        below - (0..=below).rev().find(aligned_at).unwrap_or(0)
+        let zeros = cut.at.value().trailing_zeros();
+        let end_there = zeros.saturating_sub(granule.page_bits()) / granule.index_bits();
+        below - end_there.min(below)
     }
 
     /// How many of the tables that two cuts add are the same: those of the spans they both are in.
+    #[inline(always)]
     fn shared_depth(&self, start: &Cut, end: &Cut) -> u32 {
-        let differ = start.at.value() ^ end.at.value();
-        let deepest = self.depth(start).min(self.depth(end));
-        let is_shared = |depth: &u32| {
-            Level::with_levels_below(start.leaf.level.levels_below() - depth)
-                .is_some_and(|level| differ < self.geometry().span_bytes(level))
-        };
-        let shared = (0..deepest).take_while(is_shared).count();
-        u32::try_from(shared).unwrap_or(deepest)
+        let granule = self.geometry().granule();
+        let below = start.leaf.level.levels_below();
+        let differ = u64::BITS - (start.at.value() ^ end.at.value()).leading_zeros();
+        let in_both = differ.saturating_sub(granule.page_bits()).div_ceil(granule.index_bits());
+        (below + 1).saturating_sub(in_both).min(self.depth(start)).min(self.depth(end))
     }
 }
 

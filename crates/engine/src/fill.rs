@@ -15,15 +15,16 @@ pub(crate) struct Progression {
 
 impl<P: Platform> Space<'_, P> {
     /// Fills the entries from `first` up to `end` of a progression of leaves that say `meaning`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn fill_leaves(&self, leaves: Progression, (first, end): (u16, u16), meaning: u64) {
         let geometry = self.geometry();
-        let step = geometry.span_bytes(leaves.level);
+        let bits = geometry.span_bits(leaves.level);
+        let step = 1 << bits;
         let mut index = first;
         while index < end {
             let output = leaves.output.wrapping_add(step * u64::from(index));
             // Output address bits that are kept apart from the others don't add up by carrying.
-            let unbroken = geometry.progression_bytes(output) / step;
+            let unbroken = geometry.progression_bytes(output) >> bits;
             let count = (end - index).min(u16::try_from(unbroken).unwrap_or(u16::MAX));
             let span = Entry { table: leaves.table, index }.span(count);
             let value = geometry.leaf_word(leaves.level, output, meaning);

@@ -16,11 +16,13 @@
 //! CPU that kept the old permission would fault for nothing, where the kernel may not be able to
 //! take a fault.
 
-use blockmap_machine::{Event, Machine, Pattern, PhysAddr, Span, VirtAddr, VirtRange};
-use blockmap_vmsa::descriptor::Asids;
-use blockmap_vmsa::{Change, Kind, Level, Masks, Reach, Regime, bits};
+mod allowed;
+
+use blockmap_machine::{Event, Machine, PhysAddr, Span, VirtAddr, VirtRange};
+use blockmap_vmsa::{Change, Level, Masks, Reach};
 use thiserror::Error;
 
+pub(crate) use self::allowed::Asker;
 use crate::complete::Extent;
 use crate::cut::{Cuts, SizeChangeRefused};
 use crate::plan::{Hold, Parking, Permit, Work};
@@ -154,15 +156,15 @@ impl<P: Platform> Space<'_, P> {
     ) -> Result<Tried, ProtectError> {
         self.check(range)?;
         let mut hold = Hold::new(self, range, Root::Untouched, parking);
-        let first = self.find(range.start());
+        let mut first = self.find(range.start());
         let Some(span) = self.whole_leaves(&first, range) else {
-            return self.try_widely(&mut hold, &first, (range, change), before);
+            return self.try_widely(&mut hold, &mut first, (range, change), before);
         };
         self.is_let(range)?;
         let pattern = self.changeable(&first, range.start(), (change, Asker::Anybody))?;
         // What is wrong with another leaf is found by looking at all of them.
         if span.count > 1 && self.machine().scan(span, pattern) < span.count {
-            return self.try_widely(&mut hold, &first, (range, change), before);
+            return self.try_widely(&mut hold, &mut first, (range, change), before);
         }
         before();
         self.update(span, self.masks(change));
@@ -175,18 +177,20 @@ impl<P: Platform> Space<'_, P> {
     fn try_widely<'s>(
         &'s self,
         hold: &mut Hold<'s, P>,
-        first: &Place,
+        first: &mut Place,
         (range, change): (VirtRange, Change),
         before: &dyn Fn(),
     ) -> Result<Tried, ProtectError> {
-        let (protection, needed) = self.check_change(hold, first, (range, change))?;
+        let cuts = self.widen_for_cuts(hold, first, range);
+        let direct = self.check_change((&cuts, hold.permit), first, (range, change))?;
+        let needed = cuts.tables(self);
         if needed > 0
             && let Err(had) = self.platform().reserve(needed)
         {
             return Ok(Tried::Short(OutOfTables { needed, had }));
         }
         before();
-        match self.commit_protect(&protection, hold.permit) {
+        match self.commit_change((range, change), (&cuts, direct), hold.permit) {
             Ok(()) => Ok(Tried::Made),
             Err(not_parked) => {
                 self.platform().unreserve(needed);
@@ -225,27 +229,26 @@ impl<P: Platform> Space<'_, P> {
     ) -> Result<Plan<'s, P>, ProtectError> {
         self.check(range)?;
         let mut hold = Hold::new(self, range, Root::Untouched, parking);
-        let first = self.find(range.start());
-        let (protection, tables) = self.check_change(&mut hold, &first, (range, change))?;
-        Ok(Plan::new(hold, Work::Protect(protection), tables))
+        let mut first = self.find(range.start());
+        let cuts = self.widen_for_cuts(&mut hold, &mut first, range);
+        let direct = self.check_change((&cuts, hold.permit), &first, (range, change))?;
+        let protection = Protection { range, change, cuts, direct };
+        Ok(Plan::new(hold, Work::Protect(protection), cuts.tables(self)))
     }
 
-    /// Checks a change of `range`, whose locks are held and whose start was found at `first`, and
-    /// tells how many tables it takes.
+    /// Checks a change of `range`, whose locks are held, whose start was found at `first` and whose ends
+    /// take `cuts`. Returns the entries if it takes none and all are in one table.
     #[inline(always)]
-    fn check_change<'s>(
-        &'s self,
-        hold: &mut Hold<'s, P>,
+    fn check_change(
+        &self,
+        (cuts, permit): (&Cuts, Permit<'_, P>),
         first: &Place,
         (range, change): (VirtRange, Change),
-    ) -> Result<(Protection, u32), ProtectError> {
-        let (first, cuts) = self.widen_for_cuts(hold, first, range);
+    ) -> Result<Option<Span>, ProtectError> {
         self.is_let(range)?;
-        let direct =
-            self.check_leaves(range, &first, (change, Asker::Anybody))?.filter(|_| cuts.is_empty());
-        cuts.check(&hold.permit)?;
-        let tables = cuts.tables(self);
-        Ok((Protection { range, change, cuts, direct }, tables))
+        let direct = self.check_leaves(range, first, (change, Asker::Anybody))?;
+        cuts.check(&permit)?;
+        Ok(direct.filter(|_| cuts.is_empty()))
     }
 
     /// Checks that `change` is possible for every leaf of `range`. Returns the entries if all are in
@@ -289,19 +292,6 @@ impl<P: Platform> Space<'_, P> {
         Ok(())
     }
 
-    /// The entries that `change` is possible for as it is for `place`, which translates `at`.
-    #[inline]
-    pub(crate) fn changeable(
-        &self,
-        place: &Place,
-        at: VirtAddr,
-        (change, asker): (Change, Asker),
-    ) -> Result<Pattern, ProtectError> {
-        let (regime, asids) = (self.geometry().regime(), self.platform().asids());
-        let pattern = asked_by(asker, allowed(change, (regime, asids), place, at)?);
-        if pattern.matches(place.word) { Ok(pattern) } else { Err(ProtectError::Held(at)) }
-    }
-
     /// Performs a checked change.
     #[inline]
     pub(crate) fn commit_protect(
@@ -310,7 +300,16 @@ impl<P: Platform> Space<'_, P> {
         permit: Permit<'_, P>,
     ) -> Result<(), NotParked> {
         let Protection { range, change, cuts, direct } = protection;
-        let (range, change) = (*range, *change);
+        self.commit_change((*range, *change), (cuts, *direct), permit)
+    }
+
+    #[inline(always)]
+    fn commit_change(
+        &self,
+        (range, change): (VirtRange, Change),
+        (cuts, direct): (&Cuts, Option<Span>),
+        permit: Permit<'_, P>,
+    ) -> Result<(), NotParked> {
         let linked = self.commit_cuts(cuts, permit)?;
         let direct = direct.or_else(|| self.direct_after_cut(linked?, range));
         match direct {
@@ -370,48 +369,4 @@ impl<P: Platform> Space<'_, P> {
     fn update(&self, span: Span, masks: Masks) {
         self.machine().perform(Event::Update { span, clear: masks.clear, set: masks.set });
     }
-}
-
-/// Who asks for a change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asker {
-    /// Somebody, who changes what nobody owns.
-    Anybody,
-    /// The owner of the leaves.
-    Owner,
-}
-
-/// Of entries that match, those that whoever asks may change: of anybody's, those that nobody owns.
-#[inline]
-const fn asked_by(asker: Asker, pattern: Pattern) -> Pattern {
-    match asker {
-        Asker::Anybody => Pattern { mask: pattern.mask | bits::HELD, ..pattern },
-        Asker::Owner => pattern,
-    }
-}
-
-/// The entries that `change` is possible for in the way it is for `place`, which translates `at`.
-#[inline]
-fn allowed(
-    change: Change,
-    (regime, asids): (Regime, Asids),
-    place: &Place,
-    at: VirtAddr,
-) -> Result<Pattern, ProtectError> {
-    let leaves = place.leaves_like().ok_or(ProtectError::NotMapped(at))?;
-    let never = bits::privileged_execute_never(regime);
-    let (right, right_mask, error) = match change {
-        Change::Execute => {
-            (bits::READ_ONLY, bits::READ_ONLY, ProtectError::WritableAndExecutable(at))
-        }
-        Change::ReadWrite => (never, never, ProtectError::WritableAndExecutable(at)),
-        Change::Invalid | Change::Valid if place.kind == Kind::Leaf => {
-            (asids.leaf_bit(), bits::NOT_GLOBAL, ProtectError::OtherAsids(at))
-        }
-        Change::ReadOnly | Change::NoExecute | Change::Invalid | Change::Valid => {
-            (0, 0, ProtectError::NotMapped(at))
-        }
-    };
-    let pattern = Pattern { mask: leaves.mask | right_mask, value: leaves.value | right };
-    if pattern.matches(place.word) { Ok(pattern) } else { Err(error) }
 }

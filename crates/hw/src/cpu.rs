@@ -145,6 +145,13 @@ impl Machine for Cpu {
             Event::Fill { span, value, step } => unsafe {
                 entries::fill(self.entry(span.table, span.first), value, step, span.count);
             },
+            Event::Update { span: Span { table, first, count: 1 }, clear, set } => {
+                let entry = self.entry(table, first);
+                // SAFETY: as above.
+                let old = unsafe { entries::load(entry) };
+                // SAFETY: as above.
+                unsafe { entries::store(entry, old & !clear | set) };
+            }
             // SAFETY: as above.
             Event::Update { span, clear, set } => unsafe {
                 entries::update(self.entry(span.table, span.first), clear, set, span.count);

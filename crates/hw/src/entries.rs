@@ -10,8 +10,11 @@ use blockmap_machine::Pattern;
 
 const ENTRY_BYTES: u64 = 8;
 
-/// Entries that one turn of a bulk loop writes.
-const UNROLLED: u16 = 32;
+/// Entries that one turn of the bulk loop writes: an eighth of a table of 4 KiB.
+const MOST: u16 = 64;
+
+/// Entries of a contiguous run of pages of 4 KiB, which is what is left of most tables.
+const RUN: u16 = 16;
 
 /// Reads one entry.
 ///
@@ -83,48 +86,35 @@ pub(crate) unsafe fn store(entry: u64, value: u64) {
 #[inline]
 pub(crate) unsafe fn fill(mut entry: u64, mut value: u64, step: u64, mut count: u16) {
     let two = step.wrapping_mul(2);
-    while let Some(left) = count.checked_sub(UNROLLED) {
-        // SAFETY: the caller vouches for `count` entries, of which at least thirty-two are left.
-        unsafe {
-            asm!(
-                ".rept 16",
-                "stp {a}, {b}, [{entry}], #16",
-                "add {a}, {a}, {two}",
-                "add {b}, {b}, {two}",
-                ".endr",
-                entry = inout(reg) entry,
-                a = inout(reg) value,
-                b = inout(reg) value.wrapping_add(step) => _,
-                two = in(reg) two,
-                options(nostack, preserves_flags),
-            );
-        }
-        count = left;
+    // Each value takes an addition, each pair of them a store: what is besides is for the turns.
+    macro_rules! turns {
+        ($entries:expr, $pairs:literal) => {
+            while let Some(left) = count.checked_sub($entries) {
+                // SAFETY: the caller vouches for `count` entries, of which so many are left.
+                unsafe {
+                    asm!(
+                        concat!(".rept ", $pairs),
+                        "stp {a}, {b}, [{entry}], #16",
+                        "add {a}, {a}, {two}",
+                        "add {b}, {b}, {two}",
+                        ".endr",
+                        entry = inout(reg) entry,
+                        a = inout(reg) value,
+                        b = inout(reg) value.wrapping_add(step) => _,
+                        two = in(reg) two,
+                        options(nostack, preserves_flags),
+                    );
+                }
+                count = left;
+            }
+        };
     }
-    while let Some(left) = count.checked_sub(4) {
-        // SAFETY: the caller vouches for `count` entries, of which at least four are left.
-        unsafe {
-            asm!(
-                "stp {a}, {b}, [{entry}], #32",
-                "add {a}, {a}, {two}",
-                "add {b}, {b}, {two}",
-                "stp {a}, {b}, [{entry}, #-16]",
-                "add {a}, {a}, {two}",
-                entry = inout(reg) entry,
-                a = inout(reg) value,
-                b = inout(reg) value.wrapping_add(step) => _,
-                two = in(reg) two,
-                options(nostack, preserves_flags),
-            );
-        }
-        count = left;
-    }
-    while let Some(left) = count.checked_sub(1) {
-        // SAFETY: the caller vouches for `count` entries, of which at least one is left.
+    turns!(MOST, "32");
+    turns!(RUN, "8");
+    turns!(2, "1");
+    if count > 0 {
+        // SAFETY: the caller vouches for `count` entries, of which one is left.
         unsafe { store(entry, value) };
-        entry = entry.wrapping_add(ENTRY_BYTES);
-        value = value.wrapping_add(step);
-        count = left;
     }
 }
 

@@ -95,6 +95,18 @@ impl LinearMap {
         }
     }
 
+    /// What all of `input` leads to if it is mapped, or `None` if part of it lies outside the linear map.
+    #[inline]
+    #[must_use]
+    pub const fn output_range(self, input: VirtRange) -> Option<PhysRange> {
+        match input.start().offset_from(self.base) {
+            Some(offset) if offset < self.bytes && input.bytes() <= self.bytes - offset => {
+                PhysRange::new(self.memstart.wrapping_add(offset), input.bytes())
+            }
+            Some(_) | None => None,
+        }
+    }
+
     /// Where all of `output` appears, or `None` if part of it lies outside what the map can show.
     #[inline]
     #[must_use]

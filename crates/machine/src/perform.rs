@@ -53,13 +53,13 @@ pub trait Machine {
     }
 
     /// Performs a barrier.
-    #[inline]
+    #[inline(always)]
     fn barrier(&self, barrier: Barrier) {
         self.perform(Event::Barrier(barrier));
     }
 
     /// Performs a TLB invalidation.
-    #[inline]
+    #[inline(always)]
     fn invalidate(&self, invalidate: Invalidate) {
         self.perform(Event::Invalidate(invalidate));
     }

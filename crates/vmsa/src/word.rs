@@ -181,12 +181,13 @@ impl Geometry {
     }
 
     /// How many bytes above `output` a progression of leaf words may step by plain addition: up to
-    /// where the address's next bits are kept elsewhere in the descriptor.
+    /// where the address's next bits are kept elsewhere in the descriptor, if they are.
     #[inline(always)]
     #[must_use]
     pub const fn progression_bytes(self, output: PhysAddr) -> u64 {
         let period = match self.format() {
-            Format::Base | Format::Lpa => 1 << 48,
+            Format::Base => return u64::MAX,
+            Format::Lpa => 1 << 48,
             Format::Lpa2 => 1 << 50,
         };
         period - (output.value() & (period - 1))

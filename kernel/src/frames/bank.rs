@@ -138,8 +138,17 @@ impl Banks {
     }
 
     /// The frame `number` in its chunk, or `None` if it is in no bank.
+    #[inline]
     pub(super) fn part_of(&self, number: u64) -> Option<Part> {
-        self.parts(Numbers { first: number, last: number }).next()
+        let has_it = |bank: &&Bank| bank.first <= number && number <= bank.last;
+        let bank = self.all().iter().find(has_it)?;
+        let base = number / CHUNK_FRAMES * CHUNK_FRAMES;
+        let memory = Numbers {
+            first: base.max(bank.first),
+            last: (base | (CHUNK_FRAMES - 1)).min(bank.last),
+        };
+        let chunk = bank.chunk + (number / CHUNK_FRAMES - bank.first / CHUNK_FRAMES);
+        Some(Part { chunk, memory, frames: Numbers { first: number, last: number } })
     }
 
     /// The numbers of the first and last of neighbouring chunks whose frames are `frames`, if these

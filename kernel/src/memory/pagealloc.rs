@@ -23,7 +23,10 @@ impl System<'_> {
 
     /// Refuses to change what a page of free memory grants, where these come and go.
     pub(super) fn refuse_free_pages(&self, range: VirtRange) -> Result<(), ChangeError> {
-        let memory = self.memory_of(range).filter(|_| self.unmaps_free_pages());
+        if !self.unmaps_free_pages() {
+            return Ok(());
+        }
+        let memory = self.memory_of(range);
         match memory.and_then(|memory| self.frame_states().first_in(State::Free, memory)) {
             Some(frame) => Err(ChangeError::Free(frame)),
             None => Ok(()),

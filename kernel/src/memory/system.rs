@@ -197,10 +197,9 @@ impl<'a> System<'a> {
     }
 
     /// The memory that `range` of the linear map shows; `None` outside the linear map.
+    #[inline]
     pub(crate) fn memory_of(&self, range: VirtRange) -> Option<PhysRange> {
-        let start = self.linear.output(range.start())?;
-        self.linear.output(range.last())?;
-        PhysRange::new(start, range.bytes())
+        self.linear.output_range(range)
     }
 
     /// How memory is reached whose physical address is known.

@@ -28,11 +28,10 @@ impl WitnessedLocks {
     #[inline]
     pub(super) fn lock_both(&self, recording: &Recording<'_>, scopes: (Scope, Scope)) {
         if !self.0.try_lock_both(scopes) {
-            per_cpu::this().job.add_wait();
-            self.0.lock_both(scopes, pause);
+            self.wait(scopes);
         }
         if recording.is_on() {
-            recording.add(Record::Edge(Edge::Takes(SlotLocks::of_both(scopes))));
+            witness(recording, Edge::Takes(SlotLocks::of_both(scopes)));
         }
     }
 
@@ -46,8 +45,22 @@ impl WitnessedLocks {
     #[inline]
     pub(super) fn unlock_both(&self, recording: &Recording<'_>, scopes: (Scope, Scope)) {
         if recording.is_on() {
-            recording.add(Record::Edge(Edge::LetsGo(SlotLocks::of_both(scopes))));
+            witness(recording, Edge::LetsGo(SlotLocks::of_both(scopes)));
         }
         self.0.unlock_both(scopes);
     }
+
+    #[cold]
+    #[inline(never)]
+    fn wait(&self, scopes: (Scope, Scope)) {
+        per_cpu::this().job.add_wait();
+        self.0.lock_both(scopes, pause);
+    }
+}
+
+/// Out of line, so that what is not recorded stays short.
+#[cold]
+#[inline(never)]
+fn witness(recording: &Recording<'_>, edge: Edge) {
+    recording.add(Record::Edge(edge));
 }

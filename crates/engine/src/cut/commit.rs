@@ -122,24 +122,29 @@ impl<P: Platform> Space<'_, P> {
 
     /// Fills tables that translate as `leaf` does, in leaves as large as can be with `at` between
     /// two of them. Returns the topmost, and where the walk of `at` ends in them.
-    #[inline]
     fn build(&self, leaf: &Place, at: VirtAddr) -> Option<(PhysAddr, Place)> {
         let geometry = self.geometry();
-        let mut level = leaf.level.next()?;
-        let top = self.platform().take_table();
-        let (mut table, mut word) = (top, self.fill_children(top, level, leaf, at));
-        loop {
+        let mut built: Option<(PhysAddr, Place)> = None;
+        // Each level by itself: of a geometry that is constant a few instructions are left of it.
+        for level in [Level::L0, Level::L1, Level::L2, Level::L3] {
+            if level <= leaf.level {
+                continue;
+            }
+            let above = match &built {
+                Some((_, place)) if at.is_aligned(geometry.span_bytes(place.level)) => break,
+                Some((_, place)) => place,
+                None => leaf,
+            };
+            let table = self.platform().take_table();
+            let word = self.fill_children(table, level, above, at);
+            if built.is_some() {
+                self.machine().store(above.entry, geometry.table_word(table));
+            }
             let entry = Entry { table, index: geometry.index(level, at) };
             let place = Place { level, entry, word, kind: geometry.kind(level, word) };
-            let below = match level.next() {
-                Some(below) if !at.is_aligned(geometry.span_bytes(level)) => below,
-                Some(_) | None => return Some((top, place)),
-            };
-            let child = self.platform().take_table();
-            word = self.fill_children(child, below, &place, at);
-            self.machine().store(entry, geometry.table_word(child));
-            (table, level) = (child, below);
+            built = Some((built.map_or(table, |(top, _)| top), place));
         }
+        built
     }
 
     /// Makes a cut in tables that nothing points to yet.
@@ -157,7 +162,7 @@ impl<P: Platform> Space<'_, P> {
     ///
     /// They lead where `leaf` leads, grant what it grants, and have its memory type.
     /// [output-as-intended] [rights-as-intended] [type-as-intended]
-    #[inline]
+    #[inline(always)]
     fn fill_children(&self, table: PhysAddr, level: Level, leaf: &Place, at: VirtAddr) -> u64 {
         let geometry = self.geometry();
         let output = geometry.leaf_output(leaf.level, leaf.word);
