@@ -41,13 +41,19 @@ impl SlotLocks {
     }
 
     /// Takes all locks of `scope`, or none when one of them is held; tells whether it did.
+    #[inline]
     pub fn try_lock(&self, scope: Scope) -> bool {
-        self.try_lock_both((scope, scope))
+        self.try_take(bits(scope))
     }
 
     /// As [`SlotLocks::try_lock`], of two scopes.
+    #[inline]
     pub fn try_lock_both(&self, scopes: (Scope, Scope)) -> bool {
-        let wanted = Self::of_both(scopes);
+        self.try_take(Self::of_both(scopes))
+    }
+
+    #[inline]
+    fn try_take(&self, wanted: u64) -> bool {
         let free = |held: u64| (held & wanted == 0).then_some(held | wanted);
         self.held.fetch_update(Ordering::Acquire, Ordering::Relaxed, free).is_ok()
     }
@@ -59,6 +65,7 @@ impl SlotLocks {
     }
 
     /// Lets go of the locks of `scope`, which the caller holds.
+    #[inline]
     pub fn unlock(&self, scope: Scope) {
         self.held.fetch_and(!bits(scope), Ordering::Release);
     }
@@ -79,12 +86,18 @@ fn bits(scope: Scope) -> u64 {
     if scope.first_slot == scope.last_slot {
         return root | 1 << (scope.first_slot % SLOT_LOCKS);
     }
+    root | bits_of_several(scope)
+}
+
+/// The locks of the slots of `scope`.
+#[cold]
+fn bits_of_several(scope: Scope) -> u64 {
     let count = scope.last_slot.saturating_sub(scope.first_slot).saturating_add(1);
     if count >= SLOT_LOCKS {
-        return root | (ROOT - 1);
+        return ROOT - 1;
     }
     let slots = scope.first_slot..=scope.last_slot;
-    slots.fold(root, |bits, slot| bits | 1 << (slot % SLOT_LOCKS))
+    slots.fold(0, |bits, slot| bits | 1 << (slot % SLOT_LOCKS))
 }
 
 #[cfg(all(test, not(loom)))]

@@ -1,4 +1,8 @@
 //! The end of every change: publish the stores, invalidate what TLBs may hold, wait for both.
+#![expect(
+    clippy::inline_always,
+    reason = "of a geometry that is constant nothing is left but a shift or a mask"
+)]
 
 use blockmap_machine::{Barrier, Machine, VirtAddr, VirtRange};
 use blockmap_vmsa::{Reach, TlbiForm};

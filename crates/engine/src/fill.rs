@@ -1,4 +1,8 @@
 //! Writing neighbouring leaves that map neighbouring memory.
+#![expect(
+    clippy::inline_always,
+    reason = "of a geometry that is constant nothing is left but a shift or a mask"
+)]
 
 use blockmap_machine::{Entry, Event, Machine, PhysAddr};
 use blockmap_vmsa::Level;

@@ -15,6 +15,10 @@
 //! [invalid-is-never-cached] Every other change invalidates, also one that only gives rights: a
 //! CPU that kept the old permission would fault for nothing, where the kernel may not be able to
 //! take a fault.
+#![expect(
+    clippy::inline_always,
+    reason = "of a geometry that is constant nothing is left but a shift or a mask"
+)]
 
 mod allowed;
 
@@ -134,15 +138,36 @@ impl<P: Platform> Space<'_, P> {
         before: &dyn Fn(),
     ) -> Result<(), ProtectError> {
         let parking = may_park.map_or(Parking::Never, Parking::Allowed);
+        match self.try_change((range, change), parking, before)? {
+            Tried::Made => Ok(()),
+            Tried::Short(short) => {
+                self.change_when_supplied(short, (range, change), parking, before)
+            }
+        }
+    }
+
+    /// Tops up and tries again, as long as there is memory: others may be faster and set aside what
+    /// was topped up, and each time somebody was served.
+    #[cold]
+    #[inline(never)]
+    fn change_when_supplied(
+        &self,
+        mut short: OutOfTables,
+        (range, change): (VirtRange, Change),
+        parking: Parking<'_, P>,
+        before: &dyn Fn(),
+    ) -> Result<(), ProtectError> {
         let mut supply = TopUp::Enough;
-        // Others may be faster and set aside what was topped up: each time somebody was served.
-        while let Tried::Short(short) = self.try_change((range, change), parking, before)? {
+        loop {
             supply = match supply {
                 TopUp::Enough => self.platform().top_up(short.needed),
                 TopUp::Short => return Err(short.into()),
             };
+            short = match self.try_change((range, change), parking, before)? {
+                Tried::Made => return Ok(()),
+                Tried::Short(short) => short,
+            };
         }
-        Ok(())
     }
 
     /// Makes the change at once if its leaves are neighbours in one table, and no leaf or run reaches
@@ -174,6 +199,7 @@ impl<P: Platform> Space<'_, P> {
 
     /// Makes a change of any leaves of `range`, whose locks are held and whose start was found at
     /// `first`: what a plan of it would be made of, without moving one.
+    #[inline(never)]
     fn try_widely<'s>(
         &'s self,
         hold: &mut Hold<'s, P>,
@@ -321,7 +347,7 @@ impl<P: Platform> Space<'_, P> {
     }
 
     /// Makes a change of `range` take effect, whose entries are `direct` if all are in one table.
-    #[inline]
+    #[inline(always)]
     fn complete_change(
         &self,
         (range, change): (VirtRange, Change),

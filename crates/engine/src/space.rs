@@ -293,17 +293,17 @@ impl<'p, P: Platform> Space<'p, P> {
     /// The entry at which a walk of `address` from the root ends.
     #[inline]
     pub(crate) fn find(&self, address: VirtAddr) -> Place {
-        self.walk(self.geometry().root_level(), self.root, address)
+        self.descend(self.geometry().root_level(), self.root, address)
     }
 
     /// The entry at which a walk of `address` that starts in `table`, of `level`, ends.
     #[inline]
     pub(crate) fn find_below(&self, level: Level, table: PhysAddr, address: VirtAddr) -> Place {
-        self.walk(level, table, address)
+        self.descend(level, table, address)
     }
 
     #[inline(always)]
-    fn walk(&self, level: Level, mut table: PhysAddr, address: VirtAddr) -> Place {
+    fn descend(&self, level: Level, mut table: PhysAddr, address: VirtAddr) -> Place {
         let geometry = self.geometry();
         // Each level by itself: of a geometry that is constant a few instructions are left of it.
         for above in [Level::Minus1, Level::L0, Level::L1, Level::L2] {

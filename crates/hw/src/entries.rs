@@ -124,56 +124,46 @@ pub(crate) unsafe fn fill(mut entry: u64, mut value: u64, step: u64, mut count: 
 /// As [`store`], for each of them; nobody else writes them meanwhile.
 #[inline]
 pub(crate) unsafe fn update(mut entry: u64, clear: u64, set: u64, mut count: u16) {
-    while let Some(left) = count.checked_sub(8) {
-        // Single stores: these entries are live, and a store of a pair tells a hypervisor that
-        // traps it neither registers nor size.
-        // SAFETY: the caller vouches for `count` entries, of which at least eight are left.
-        unsafe {
-            asm!(
-                "ldp {a}, {b}, [{entry}, #0]",
-                "ldp {c}, {d}, [{entry}, #16]",
-                "ldp {e}, {f}, [{entry}, #32]",
-                "ldp {g}, {h}, [{entry}, #48]",
-                "bic {a}, {a}, {clear}",
-                "bic {b}, {b}, {clear}",
-                "bic {c}, {c}, {clear}",
-                "bic {d}, {d}, {clear}",
-                "bic {e}, {e}, {clear}",
-                "bic {f}, {f}, {clear}",
-                "bic {g}, {g}, {clear}",
-                "bic {h}, {h}, {clear}",
-                "orr {a}, {a}, {set}",
-                "orr {b}, {b}, {set}",
-                "orr {c}, {c}, {set}",
-                "orr {d}, {d}, {set}",
-                "orr {e}, {e}, {set}",
-                "orr {f}, {f}, {set}",
-                "orr {g}, {g}, {set}",
-                "orr {h}, {h}, {set}",
-                "str {a}, [{entry}], #64",
-                "str {b}, [{entry}, #-56]",
-                "str {c}, [{entry}, #-48]",
-                "str {d}, [{entry}, #-40]",
-                "str {e}, [{entry}, #-32]",
-                "str {f}, [{entry}, #-24]",
-                "str {g}, [{entry}, #-16]",
-                "str {h}, [{entry}, #-8]",
-                entry = inout(reg) entry,
-                clear = in(reg) clear,
-                set = in(reg) set,
-                a = out(reg) _,
-                b = out(reg) _,
-                c = out(reg) _,
-                d = out(reg) _,
-                e = out(reg) _,
-                f = out(reg) _,
-                g = out(reg) _,
-                h = out(reg) _,
-                options(nostack, preserves_flags),
-            );
-        }
-        count = left;
+    macro_rules! turns {
+        ($entries:literal, $fours:literal) => {
+            while let Some(left) = count.checked_sub($entries) {
+                // Single stores: these entries are live, and a store of a pair tells a hypervisor
+                // that traps it neither registers nor size.
+                // SAFETY: the caller vouches for `count` entries, of which so many are left.
+                unsafe {
+                    asm!(
+                        concat!(".rept ", $fours),
+                        "ldp {a}, {b}, [{entry}]",
+                        "ldp {c}, {d}, [{entry}, #16]",
+                        "bic {a}, {a}, {clear}",
+                        "bic {b}, {b}, {clear}",
+                        "bic {c}, {c}, {clear}",
+                        "bic {d}, {d}, {clear}",
+                        "orr {a}, {a}, {set}",
+                        "orr {b}, {b}, {set}",
+                        "orr {c}, {c}, {set}",
+                        "orr {d}, {d}, {set}",
+                        "str {a}, [{entry}], #32",
+                        "str {b}, [{entry}, #-24]",
+                        "str {c}, [{entry}, #-16]",
+                        "str {d}, [{entry}, #-8]",
+                        ".endr",
+                        entry = inout(reg) entry,
+                        clear = in(reg) clear,
+                        set = in(reg) set,
+                        a = out(reg) _,
+                        b = out(reg) _,
+                        c = out(reg) _,
+                        d = out(reg) _,
+                        options(nostack, preserves_flags),
+                    );
+                }
+                count = left;
+            }
+        };
     }
+    turns!(64, "16");
+    turns!(4, "1");
     while let Some(left) = count.checked_sub(1) {
         // SAFETY: the caller vouches for `count` entries, of which at least one is left.
         let old = unsafe { load(entry) };
@@ -184,6 +174,63 @@ pub(crate) unsafe fn update(mut entry: u64, clear: u64, set: u64, mut count: u16
     }
 }
 
+/// The bits that so many fours of entries all have. It is unsafe as [`load`] is, for each of them.
+macro_rules! all_of {
+    ($fours:literal, $entry:expr) => {{
+        let all: u64;
+        asm!(
+            "mov {all}, #-1",
+            concat!(".rept ", $fours),
+            "ldp {a}, {b}, [{entry}], #32",
+            "ldp {c}, {d}, [{entry}, #-16]",
+            "and {all}, {all}, {a}",
+            "and {all}, {all}, {b}",
+            "and {all}, {all}, {c}",
+            "and {all}, {all}, {d}",
+            ".endr",
+            entry = inout(reg) $entry => _,
+            all = out(reg) all,
+            a = out(reg) _,
+            b = out(reg) _,
+            c = out(reg) _,
+            d = out(reg) _,
+            options(nostack, preserves_flags, readonly),
+        );
+        all
+    }};
+}
+
+/// The bits by which any of so many fours of entries differs from a value. It is as unsafe.
+macro_rules! any_but {
+    ($fours:literal, $entry:expr, $value:expr) => {{
+        let any: u64;
+        asm!(
+            "mov {any}, xzr",
+            concat!(".rept ", $fours),
+            "ldp {a}, {b}, [{entry}], #32",
+            "ldp {c}, {d}, [{entry}, #-16]",
+            "eor {a}, {a}, {value}",
+            "eor {b}, {b}, {value}",
+            "eor {c}, {c}, {value}",
+            "eor {d}, {d}, {value}",
+            "orr {any}, {any}, {a}",
+            "orr {any}, {any}, {b}",
+            "orr {any}, {any}, {c}",
+            "orr {any}, {any}, {d}",
+            ".endr",
+            entry = inout(reg) $entry => _,
+            value = in(reg) $value,
+            any = out(reg) any,
+            a = out(reg) _,
+            b = out(reg) _,
+            c = out(reg) _,
+            d = out(reg) _,
+            options(nostack, preserves_flags, readonly),
+        );
+        any
+    }};
+}
+
 /// How many of the `count` entries from `entry` on match `pattern` before the first that doesn't.
 ///
 /// # Safety
@@ -192,51 +239,27 @@ pub(crate) unsafe fn update(mut entry: u64, clear: u64, set: u64, mut count: u16
 pub(crate) unsafe fn scan(mut entry: u64, pattern: Pattern, count: u16) -> u16 {
     let Pattern { mask, value } = pattern;
     let mut left = count;
-    while left >= 8 {
-        let differing: u64;
-        // SAFETY: the caller vouches for `count` entries, of which at least eight are left.
-        unsafe {
-            asm!(
-                "ldp {a}, {b}, [{entry}, #0]",
-                "ldp {c}, {d}, [{entry}, #16]",
-                "ldp {e}, {f}, [{entry}, #32]",
-                "ldp {g}, {h}, [{entry}, #48]",
-                "eor {a}, {a}, {value}",
-                "eor {b}, {b}, {value}",
-                "eor {c}, {c}, {value}",
-                "eor {d}, {d}, {value}",
-                "eor {e}, {e}, {value}",
-                "eor {f}, {f}, {value}",
-                "eor {g}, {g}, {value}",
-                "eor {h}, {h}, {value}",
-                "orr {a}, {a}, {b}",
-                "orr {c}, {c}, {d}",
-                "orr {e}, {e}, {f}",
-                "orr {g}, {g}, {h}",
-                "orr {a}, {a}, {c}",
-                "orr {e}, {e}, {g}",
-                "orr {a}, {a}, {e}",
-                "and {a}, {a}, {mask}",
-                entry = in(reg) entry,
-                mask = in(reg) mask,
-                value = in(reg) value,
-                a = out(reg) differing,
-                b = out(reg) _,
-                c = out(reg) _,
-                d = out(reg) _,
-                e = out(reg) _,
-                f = out(reg) _,
-                g = out(reg) _,
-                h = out(reg) _,
-                options(nostack, preserves_flags, readonly),
-            );
-        }
-        if differing != 0 {
-            break;
-        }
-        entry = entry.wrapping_add(8 * ENTRY_BYTES);
-        left = left.wrapping_sub(8);
+    macro_rules! turns {
+        ($entries:literal, $fours:literal) => {
+            while left >= $entries {
+                // SAFETY: the caller vouches for `count` entries, of which so many are left.
+                let differ = unsafe {
+                    if mask == value {
+                        !all_of!($fours, entry)
+                    } else {
+                        any_but!($fours, entry, value)
+                    }
+                };
+                if differ & mask != 0 {
+                    break;
+                }
+                entry = entry.wrapping_add(ENTRY_BYTES * $entries);
+                left = left.wrapping_sub($entries);
+            }
+        };
     }
+    turns!(64, "16");
+    turns!(4, "1");
     while left > 0 {
         // SAFETY: the caller vouches for `count` entries, of which at least one is left.
         if !pattern.matches(unsafe { load(entry) }) {

@@ -100,10 +100,13 @@ impl LinearMap {
     #[must_use]
     pub const fn output_range(self, input: VirtRange) -> Option<PhysRange> {
         match input.start().offset_from(self.base) {
-            Some(offset) if offset < self.bytes && input.bytes() <= self.bytes - offset => {
-                PhysRange::new(self.memstart.wrapping_add(offset), input.bytes())
-            }
-            Some(_) | None => None,
+            Some(offset) => match self.bytes.checked_sub(offset) {
+                Some(left) if input.bytes() <= left => {
+                    PhysRange::new(self.memstart.wrapping_add(offset), input.bytes())
+                }
+                Some(_) | None => None,
+            },
+            None => None,
         }
     }
 

@@ -1,4 +1,8 @@
 //! The trait of whoever performs effects: the CPU, a recorder, a model.
+#![expect(
+    clippy::inline_always,
+    reason = "of an effect that is built in the argument nothing is left but its instruction"
+)]
 
 use crate::{Barrier, Entry, Event, Invalidate, Span};
 

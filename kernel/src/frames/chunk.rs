@@ -260,6 +260,16 @@ impl Frames<'_> {
     /// whether another CPU kept it from that.
     #[cold]
     pub(super) fn split(&self, part: Part, tier: Tier, state: State) -> bool {
+        // The tiers one by one, so that each is made of constants.
+        match tier {
+            Tier::Frames => false,
+            Tier::Words => self.split_at(part, Tier::Words, state),
+            Tier::Lines => self.split_at(part, Tier::Lines, state),
+        }
+    }
+
+    #[inline(always)]
+    fn split_at(&self, part: Part, tier: Tier, state: State) -> bool {
         let Some((summary, below)) = self.summary(part).zip(tier.below()) else { return false };
         let Some((word, child)) = self.word(part, tier).zip(self.word(part, below)) else {
             return false;
@@ -341,6 +351,7 @@ pub(super) fn is_none_in(top: &AtomicU64, state: State) -> bool {
 
 /// A word of `tier` of whose frames all that are memory are in `state`: those of the word that has a
 /// lane for the first frame of `part`. The others are reserved.
+#[inline(always)]
 fn fresh(part: Part, tier: Tier, state: State) -> u64 {
     let base = part.frames.first >> tier.word_bits() << tier.word_bits();
     let all = Numbers { first: base, last: base + ((1 << tier.word_bits()) - 1) };

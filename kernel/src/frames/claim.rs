@@ -47,7 +47,9 @@ impl Frames<'_> {
         };
         let taken = at_once
             .unwrap_or_else(|| self.banks.parts(frames).map(|part| self.claim_part(part)).sum());
-        self.counter(Purpose::Data).fetch_add(taken, Ordering::Relaxed);
+        if taken > 0 {
+            self.counter(Purpose::Data).fetch_add(taken, Ordering::Relaxed);
+        }
     }
 
     /// Takes all frames of `frames`, if these are all of neighbouring chunks, and all are free; or

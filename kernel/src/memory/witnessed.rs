@@ -21,7 +21,12 @@ impl WitnessedLocks {
     /// Waits until no lock of `scope` is held, and takes them.
     #[inline]
     pub(super) fn lock(&self, recording: &Recording<'_>, scope: Scope) {
-        self.lock_both(recording, (scope, scope));
+        if !self.0.try_lock(scope) {
+            self.wait((scope, scope));
+        }
+        if recording.is_on() {
+            witness(recording, Edge::Takes(SlotLocks::of_both((scope, scope))));
+        }
     }
 
     /// The same for the locks of two scopes.
@@ -38,7 +43,10 @@ impl WitnessedLocks {
     /// Lets go of the locks of `scope`.
     #[inline]
     pub(super) fn unlock(&self, recording: &Recording<'_>, scope: Scope) {
-        self.unlock_both(recording, (scope, scope));
+        if recording.is_on() {
+            witness(recording, Edge::LetsGo(SlotLocks::of_both((scope, scope))));
+        }
+        self.0.unlock(scope);
     }
 
     /// Lets go of the locks of two scopes.

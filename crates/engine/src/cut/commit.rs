@@ -1,4 +1,8 @@
 //! Making planned cuts: filling new tables, publishing them, linking them.
+#![expect(
+    clippy::inline_always,
+    reason = "of a geometry that is constant nothing is left but a shift or a mask"
+)]
 
 use blockmap_layout::Strategy;
 use blockmap_machine::{Barrier, Entry, Event, Machine, PhysAddr, Span, VirtAddr};

@@ -87,11 +87,11 @@ impl<P: Platform> Space<'_, P> {
     /// Whether leaves, and runs of them, are covered whole by `range` at its ends.
     fn is_uncut(&self, range: VirtRange) -> bool {
         let first = self.find(range.start());
-        let unit = self.unit_bytes(first);
+        let unit = self.unit_bytes(&first);
         if !range.start().is_aligned(unit) {
             return false;
         }
-        range.bytes() == unit || range.end().is_aligned(self.unit_bytes(self.find(range.last())))
+        range.bytes() == unit || range.end().is_aligned(self.unit_bytes(&self.find(range.last())))
     }
 
     /// Whether the first phase is possible for every leaf.
@@ -115,7 +115,8 @@ impl<P: Platform> Space<'_, P> {
         while let Some(at) = next {
             let place = self.find(at);
             let is_fit = takes_invalid || place.kind == Kind::Leaf;
-            let Some(pattern) = self.changeable(place, at, (change, asker)).ok().filter(|_| is_fit)
+            let Some(pattern) =
+                self.changeable(&place, at, (change, asker)).ok().filter(|_| is_fit)
             else {
                 return false;
             };
