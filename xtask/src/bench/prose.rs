@@ -35,14 +35,18 @@ cycles when tables are in caches, and an operation that every CPU has to answer 
 pub(super) const MISSED: &str = "
 ## What stands in the way
 
-- A page of the linear map: terms, locks and readers are three atomic words, each taken and given back; the
-  allocator is asked whether the page holds a table, and told that it is not free; and the command is
-  checked like any other. Linux's figure is a store and an invalidation, with nothing kept from others.
-- A page out of a block: two tables of 512 entries are filled, by pairs, and taken from the allocator;
-  plans are moved from function to function; and the first plan finds too few tables in reserve, so that it
-  is made again.
+- A page of the linear map: of some 700 instructions 200 are the allocator's, which is asked whether the
+  page holds a table, and told that it is not free; 135 are terms, locks and readers, three atomic words,
+  each taken and given back; 60 ask whether the range may change; and 250 are the checks of context, range
+  and leaf, and the command. Linux's figure is a store and an invalidation, with nothing kept from others.
+- A page out of a block: of some 4,800 instructions 1,700 fill two tables. Each entry takes an addition and
+  each two a store, 768 for a table: fewer would take vector registers, which this kernel leaves alone.
+  1,300 are the allocator's, which gives two frames and splits what it knew of 128 MiB down to the page;
+  280 are the reserve of tables, and 770 find the cut, build it and link it.
 - A range in pages: every entry is compared before the first is stored, so that nothing is changed where
-  something is refused; of what becomes valid each is looked at again, whether it may be executed.
+  something is refused, 2.5 instructions; then changed, 3.5, one by one, so that a hypervisor that traps
+  the stores knows what they say; of what becomes valid each is looked at again, whether it may be
+  executed, 1.5.
 - An area: where its aliases are is read from its own entries, as often as there are phases, and once
   more to see that nothing moved before the locks were taken. No list is kept of an area's memory.
 - Painting and repainting: the fill of tables, which is a store for two entries, and their allocation.
