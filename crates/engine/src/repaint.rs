@@ -141,11 +141,14 @@ impl Job<'_> {
         VirtRange::new(start, run.bytes()).is_some_and(|range| self.spares(range))
     }
 
+    /// Whether every leaf of `table`, what a table translates, becomes as small as it is to be.
+    fn spares_nothing(&self, table: VirtRange) -> bool {
+        self.range.covers(table) && !self.keep.iter().any(|keep| keep.overlaps(table))
+    }
+
     /// Whether every run of this size in `table`, what a table translates, comes apart.
     fn spares_no_run(&self, table: VirtRange, run: LeafSize) -> bool {
-        run.bytes() > self.grain()
-            && self.range.covers(table)
-            && !self.keep.iter().any(|keep| keep.overlaps(table))
+        run.bytes() > self.grain() && self.spares_nothing(table)
     }
 }
 

@@ -7,7 +7,7 @@ use blockmap_machine::{
     VirtAddr, VirtRange,
 };
 
-use crate::{cache, entries, tlb};
+use crate::{bulk, cache, entries, tlb};
 
 /// How memory is reached whose physical address is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -131,7 +131,7 @@ impl Machine for Cpu {
     #[inline]
     fn scan(&self, span: Span, pattern: Pattern) -> u16 {
         // SAFETY: as for `load`.
-        unsafe { entries::scan(self.entry(span.table, span.first), pattern, span.count) }
+        unsafe { bulk::scan(self.entry(span.table, span.first), pattern, span.count) }
     }
 
     #[inline(always)]
@@ -143,7 +143,7 @@ impl Machine for Cpu {
             },
             // SAFETY: as above.
             Event::Fill { span, value, step } => unsafe {
-                entries::fill(self.entry(span.table, span.first), value, step, span.count);
+                bulk::fill(self.entry(span.table, span.first), value, step, span.count);
             },
             Event::Update { span: Span { table, first, count: 1 }, clear, set } => {
                 let entry = self.entry(table, first);
@@ -154,7 +154,7 @@ impl Machine for Cpu {
             }
             // SAFETY: as above.
             Event::Update { span, clear, set } => unsafe {
-                entries::update(self.entry(span.table, span.first), clear, set, span.count);
+                bulk::update(self.entry(span.table, span.first), clear, set, span.count);
             },
             Event::Barrier(which) => barrier(which),
             Event::Invalidate(invalidate @ Invalidate { .. }) => tlb::invalidate(invalidate),

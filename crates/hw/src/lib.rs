@@ -16,6 +16,8 @@
 )]
 
 #[cfg(target_arch = "aarch64")]
+mod bulk;
+#[cfg(target_arch = "aarch64")]
 mod cache;
 #[cfg(target_arch = "aarch64")]
 mod counter;

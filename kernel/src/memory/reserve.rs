@@ -1,8 +1,9 @@
 //! Table memory in advance: what commits take their tables from.
 
 use blockmap::TopUp;
-use blockmap::machine::{Machine, PhysAddr};
+use blockmap::machine::{Machine, PhysAddr, PhysRange};
 use blockmap_kernel::chain::Chain;
+use blockmap_kernel::frames::FRAME_BYTES;
 
 use crate::lock::Lock;
 
@@ -29,19 +30,23 @@ impl Reserve {
         Self { chain: Lock::new(Chain::new()) }
     }
 
-    /// Adds tables from `allocate` until `wanted` are there that are not set aside, or until there is
-    /// no memory for more: tells which.
+    /// Adds tables from `allocate`, which is told how many are missing and gives at most so many, one
+    /// after the other in memory: until `wanted` are there that are not set aside, or until there is
+    /// no memory for more. Tells which.
     pub(super) fn top_up(
         &self,
         machine: &impl Machine,
         wanted: u32,
-        allocate: impl Fn() -> Option<PhysAddr>,
+        allocate: impl Fn(u32) -> Option<PhysRange>,
     ) -> TopUp {
-        // The lock is not held while a table is allocated: that may take a while.
-        while self.chain.lock().free() < wanted {
-            match allocate() {
-                Some(table) => self.chain.lock().add(machine, table),
-                None => return TopUp::Short,
+        // The lock is not held while tables are allocated: that may take a while.
+        let missing =
+            || wanted.checked_sub(self.chain.lock().free()).filter(|missing| *missing > 0);
+        while let Some(missing) = missing() {
+            let Some(tables) = allocate(missing) else { return TopUp::Short };
+            let mut chain = self.chain.lock();
+            for number in 0..tables.bytes() / FRAME_BYTES {
+                chain.add(machine, tables.start().wrapping_add(number * FRAME_BYTES));
             }
         }
         TopUp::Enough

@@ -30,6 +30,10 @@ use crate::cpus::{self, MayPark, MayParkError, Policy};
 use crate::lock::Lock;
 use crate::referee;
 
+/// Log2 of the tables that are allocated together when many are missing: frames whose states are in
+/// one word.
+const MANY_TABLES: u32 = 5;
+
 /// The kernel's memory: its CPU, frames, locks and table reserve.
 #[derive(Debug)]
 pub(crate) struct System<'a> {
@@ -305,10 +309,20 @@ impl<'a> System<'a> {
         }
     }
 
-    fn allocate_table(&self) -> Option<PhysAddr> {
-        let one_less = |left: u32| left.checked_sub(1);
-        self.allowance.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).ok()?;
-        self.frames.allocate(Purpose::Table)
+    /// Allocates at most `missing` tables, which are neighbours: many at once where there are so many,
+    /// or one.
+    fn allocate_tables(&self, missing: u32) -> Option<PhysRange> {
+        let of = |order: u32| {
+            let less = |left: u32| left.checked_sub(1 << order);
+            let had = self.allowance.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+            let tables = had.ok().and_then(|_| self.frames.allocate_block(Purpose::Table, order));
+            if had.is_ok() && tables.is_none() {
+                self.allowance.fetch_add(1 << order, Ordering::Relaxed);
+            }
+            tables
+        };
+        let many = if missing >> MANY_TABLES > 0 { of(MANY_TABLES) } else { None };
+        many.or_else(|| of(0))
     }
 
     /// From here on `table` is one: what is stored there is seen by the referee.

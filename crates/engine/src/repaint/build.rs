@@ -183,14 +183,13 @@ impl<P: Platform> Space<'_, P> {
         let word = |index: u16| {
             let offset = span * u64::from(index);
             let (at, output) = (at.wrapping_add(offset), output.wrapping_add(offset));
-            let is_spared = VirtRange::new(at, span).is_some_and(|part| job.spares(part));
-            let run = used_run(geometry, level).filter(|run| job.spares_run(at, *run));
-            match (is_spared, run) {
-                (true, Some(_)) => geometry.leaf_word(level, output, meaning) | bits::CONTIGUOUS,
-                (true, None) => geometry.leaf_word(level, output, meaning),
-                (false, _) => {
-                    geometry.table_word(self.build_of_leaf(job, (below, at), (output, meaning)))
-                }
+            if !VirtRange::new(at, span).is_some_and(|part| job.spares(part)) {
+                let table = self.build_of_leaf(job, (below, at), (output, meaning));
+                return geometry.table_word(table);
+            }
+            match used_run(geometry, level).filter(|run| job.spares_run(at, *run)) {
+                Some(_) => geometry.leaf_word(level, output, meaning) | bits::CONTIGUOUS,
+                None => geometry.leaf_word(level, output, meaning),
             }
         };
         self.fill_words(table, (0..entries).map(|index| (index, word(index))));

@@ -130,11 +130,26 @@ impl<P: Platform> Space<'_, P> {
     pub(crate) fn cost_of_split(&self, job: Job<'_>, (level, at): (Level, VirtAddr)) -> u32 {
         let Some(below) = level.next() else { return 1 };
         let span = self.geometry().span_bytes(level);
-        let parts = (0..u64::from(self.geometry().entries(level)))
-            .filter_map(|index| VirtRange::new(at.wrapping_add(span * index), span));
+        let entries = u64::from(self.geometry().entries(level));
+        if VirtRange::new(at, span * entries).is_some_and(|table| job.spares_nothing(table)) {
+            return self.cost_by_size(job.grain(), level);
+        }
+        let parts =
+            (0..entries).filter_map(|index| VirtRange::new(at.wrapping_add(span * index), span));
         let split = parts.filter(|part| !job.spares(*part));
         let tables = split.map(|part| self.cost_of_split(job, (below, part.start())));
         tables.fold(1, u32::saturating_add)
+    }
+
+    /// How many tables a leaf becomes, the topmost of `level`, where size alone decides.
+    fn cost_by_size(&self, grain: u64, level: Level) -> u32 {
+        match level.next() {
+            Some(below) if self.geometry().span_bytes(level) > grain => {
+                let parts = u32::from(self.geometry().entries(level));
+                self.cost_by_size(grain, below).saturating_mul(parts).saturating_add(1)
+            }
+            Some(_) | None => 1,
+        }
     }
 
     /// Whether a table is replaced: something in it changes, and nobody owns anything there.

@@ -1,6 +1,6 @@
 //! The running kernel as the engine's platform.
 
-use blockmap::machine::{PhysAddr, VirtRange};
+use blockmap::machine::{PhysAddr, PhysRange, VirtRange};
 use blockmap::vmsa::Geometry;
 use blockmap::vmsa::descriptor::Asids;
 use blockmap::{NotParked, Phase, Platform, Refusal, Scope, Switch, Terms, TopUp};
@@ -72,12 +72,14 @@ impl<'a> Platform for System<'a> {
     }
 
     fn top_up(&self, tables: u32) -> TopUp {
-        self.reserve.top_up(self.cpu.silent(), tables, || self.allocate_table())
+        let allocate = |missing| self.allocate_tables(missing);
+        self.reserve.top_up(self.cpu.silent(), tables, allocate)
     }
 
     fn reserve(&self, tables: u32) -> Result<(), u32> {
         // With `debug_pagealloc` an allocation takes locks that the caller may hold.
-        let allocate = || if self.unmaps_free_pages() { None } else { self.allocate_table() };
+        let one = || self.allocate_tables(1).map(PhysRange::start);
+        let allocate = || if self.unmaps_free_pages() { None } else { one() };
         let result = self.reserve.set_aside_or_add(self.cpu.silent(), tables, allocate);
         result.inspect_err(|_| self.trim())
     }

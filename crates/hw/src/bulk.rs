@@ -1,0 +1,252 @@
+//! Many neighbouring table entries at a time: in pairs of registers, many to a turn, with as little
+//! between two loads or stores as there can be.
+//!
+//! What is stored is stored whole: each half of a pair is single-copy atomic by itself.
+//! [entries-are-stored-whole]
+
+use core::arch::asm;
+
+use blockmap_machine::Pattern;
+
+use crate::entries::{ENTRY_BYTES, load, store};
+
+/// Entries that a turn of the loops over most of a table takes.
+const MOST: u16 = 64;
+
+/// Writes `count` entries from `entry` on: `value`, `value + step`, …
+///
+/// # Safety
+/// As [`store`], for each of them.
+#[inline]
+pub(crate) unsafe fn fill(mut entry: u64, mut value: u64, step: u64, mut count: u16) {
+    let two = step.wrapping_mul(2);
+    while let Some(left) = count.checked_sub(MOST) {
+        // SAFETY: the caller vouches for `count` entries, of which at least sixty-four are left.
+        unsafe {
+            asm!(
+                ".rept 32",
+                "stp {a}, {b}, [{entry}], #16",
+                "add {a}, {a}, {two}",
+                "add {b}, {b}, {two}",
+                ".endr",
+                entry = inout(reg) entry,
+                a = inout(reg) value,
+                b = inout(reg) value.wrapping_add(step) => _,
+                two = in(reg) two,
+                options(nostack, preserves_flags),
+            );
+        }
+        count = left;
+    }
+    while let Some(left) = count.checked_sub(4) {
+        // SAFETY: the caller vouches for `count` entries, of which at least four are left.
+        unsafe {
+            asm!(
+                "stp {a}, {b}, [{entry}], #32",
+                "add {a}, {a}, {two}",
+                "add {b}, {b}, {two}",
+                "stp {a}, {b}, [{entry}, #-16]",
+                "add {a}, {a}, {two}",
+                entry = inout(reg) entry,
+                a = inout(reg) value,
+                b = inout(reg) value.wrapping_add(step) => _,
+                two = in(reg) two,
+                options(nostack, preserves_flags),
+            );
+        }
+        count = left;
+    }
+    while let Some(left) = count.checked_sub(1) {
+        // SAFETY: the caller vouches for `count` entries, of which at least one is left.
+        unsafe { store(entry, value) };
+        entry = entry.wrapping_add(ENTRY_BYTES);
+        value = value.wrapping_add(step);
+        count = left;
+    }
+}
+
+/// Takes eight entries at `$entry` and those after them, `$turns` times, through registers that
+/// `$change` changes, and moves `$entry` on.
+macro_rules! rewrite {
+    ($turns:literal, $entry:ident, [$($change:literal),+], $($bits:ident),+) => {
+        asm!(
+            concat!(".rept ", $turns),
+            "ldp {a}, {b}, [{entry}, #0]",
+            "ldp {c}, {d}, [{entry}, #16]",
+            "ldp {e}, {f}, [{entry}, #32]",
+            "ldp {g}, {h}, [{entry}, #48]",
+            ".irp word, {a}, {b}, {c}, {d}, {e}, {f}, {g}, {h}",
+            $($change,)+
+            ".endr",
+            "stp {a}, {b}, [{entry}], #64",
+            "stp {c}, {d}, [{entry}, #-48]",
+            "stp {e}, {f}, [{entry}, #-32]",
+            "stp {g}, {h}, [{entry}, #-16]",
+            ".endr",
+            entry = inout(reg) $entry,
+            a = out(reg) _,
+            b = out(reg) _,
+            c = out(reg) _,
+            d = out(reg) _,
+            e = out(reg) _,
+            f = out(reg) _,
+            g = out(reg) _,
+            h = out(reg) _,
+            $($bits = in(reg) $bits,)+
+            options(nostack, preserves_flags),
+        )
+    };
+}
+
+/// Clears the bits of `clear`, then sets those of `set`, in `count` entries from `entry` on.
+///
+/// # Safety
+/// As [`store`], for each of them; nobody else writes them meanwhile.
+#[inline(never)]
+pub(crate) unsafe fn update(mut entry: u64, clear: u64, set: u64, mut count: u16) {
+    while let Some(left) = count.checked_sub(MOST) {
+        // Most changes clear or set, and don't do both.
+        match (clear, set) {
+            // SAFETY: the caller vouches for `count` entries, of which at least sixty-four are left.
+            (0, _) => unsafe { rewrite!("8", entry, [r"orr \word, \word, {set}"], set) },
+            // SAFETY: as above.
+            (_, 0) => unsafe { rewrite!("8", entry, [r"bic \word, \word, {clear}"], clear) },
+            // SAFETY: as above.
+            (_, _) => unsafe {
+                rewrite!(
+                    "8",
+                    entry,
+                    [r"bic \word, \word, {clear}", r"orr \word, \word, {set}"],
+                    clear,
+                    set
+                );
+            },
+        }
+        count = left;
+    }
+    while let Some(left) = count.checked_sub(8) {
+        // SAFETY: the caller vouches for `count` entries, of which at least eight are left.
+        unsafe {
+            rewrite!(
+                "1",
+                entry,
+                [r"bic \word, \word, {clear}", r"orr \word, \word, {set}"],
+                clear,
+                set
+            );
+        }
+        count = left;
+    }
+    while let Some(left) = count.checked_sub(1) {
+        // SAFETY: the caller vouches for `count` entries, of which at least one is left.
+        let old = unsafe { load(entry) };
+        // SAFETY: as above.
+        unsafe { store(entry, old & !clear | set) };
+        entry = entry.wrapping_add(ENTRY_BYTES);
+        count = left;
+    }
+}
+
+/// What eight entries at `$entry` and those after them, `$turns` times, have in common: `$gather`
+/// adds each to what is found, which begins as `$begin`.
+macro_rules! gather {
+    ($turns:literal, $entry:ident, [$($gather:literal),+], $($found:ident = $begin:expr),+) => {
+        asm!(
+            concat!(".rept ", $turns),
+            "ldp {a}, {b}, [{entry}], #64",
+            "ldp {c}, {d}, [{entry}, #-48]",
+            "ldp {e}, {f}, [{entry}, #-32]",
+            "ldp {g}, {h}, [{entry}, #-16]",
+            ".irp word, {a}, {b}, {c}, {d}, {e}, {f}, {g}, {h}",
+            $($gather,)+
+            ".endr",
+            ".endr",
+            entry = inout(reg) $entry => _,
+            a = out(reg) _,
+            b = out(reg) _,
+            c = out(reg) _,
+            d = out(reg) _,
+            e = out(reg) _,
+            f = out(reg) _,
+            g = out(reg) _,
+            h = out(reg) _,
+            $($found = inout(reg) $begin => $found,)+
+            options(nostack, preserves_flags, readonly),
+        )
+    };
+}
+
+/// Whether the [`MOST`] entries from `entry` on match.
+///
+/// # Safety
+/// As [`load`], for each of them.
+#[inline(always)]
+unsafe fn all_match(entry: u64, pattern: Pattern) -> bool {
+    let (zeros, ones) = (pattern.mask & !pattern.value, pattern.value);
+    // Bits that any of them has, and bits that all of them have. Where one kind is enough to know,
+    // that is half of what there is to do.
+    let (any, all): (u64, u64);
+    if ones == 0 {
+        all = u64::MAX;
+        // SAFETY: the caller vouches for sixty-four entries.
+        unsafe { gather!("8", entry, [r"orr {any}, {any}, \word"], any = 0_u64) };
+    } else if zeros == 0 {
+        any = 0;
+        // SAFETY: as above.
+        unsafe { gather!("8", entry, [r"and {all}, {all}, \word"], all = u64::MAX) };
+    } else {
+        // SAFETY: as above.
+        unsafe {
+            gather!(
+                "8",
+                entry,
+                [r"orr {any}, {any}, \word", r"and {all}, {all}, \word"],
+                any = 0_u64,
+                all = u64::MAX
+            );
+        }
+    }
+    any & zeros | !all & ones == 0
+}
+
+/// How many of the `count` entries from `entry` on match `pattern` before the first that doesn't.
+///
+/// # Safety
+/// As [`load`], for each of them.
+#[inline(never)]
+pub(crate) unsafe fn scan(mut entry: u64, pattern: Pattern, count: u16) -> u16 {
+    let mut left = count;
+    // SAFETY: the caller vouches for `count` entries, of which at least sixty-four are left.
+    while left >= MOST && unsafe { all_match(entry, pattern) } {
+        entry = entry.wrapping_add(u64::from(MOST) * ENTRY_BYTES);
+        left = left.wrapping_sub(MOST);
+    }
+    let Pattern { mask, value } = pattern;
+    while left >= 8 {
+        let (any, all): (u64, u64);
+        // SAFETY: the caller vouches for `count` entries, of which at least eight are left.
+        unsafe {
+            gather!(
+                "1",
+                entry,
+                [r"orr {any}, {any}, \word", r"and {all}, {all}, \word"],
+                any = 0_u64,
+                all = u64::MAX
+            );
+        }
+        if any & mask != value || all & mask != value {
+            break;
+        }
+        entry = entry.wrapping_add(8 * ENTRY_BYTES);
+        left = left.wrapping_sub(8);
+    }
+    while left > 0 {
+        // SAFETY: the caller vouches for `count` entries, of which at least one is left.
+        if !pattern.matches(unsafe { load(entry) }) {
+            break;
+        }
+        entry = entry.wrapping_add(ENTRY_BYTES);
+        left = left.wrapping_sub(1);
+    }
+    count.wrapping_sub(left)
+}
