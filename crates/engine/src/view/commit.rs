@@ -96,15 +96,28 @@ impl<P: Platform> Space<'_, P> {
     /// Stores, and has it in force everywhere.
     pub(super) fn commit_phase(
         &self,
-        (viewing, listed): (Viewing, &Aliases),
+        (viewing, aliases): (Viewing, &Aliases),
         phase: Phase,
+        permit: Permit<'_, P>,
+    ) {
+        if aliases.are_all() {
+            self.commit_to((viewing, phase), || aliases.listed().iter().copied(), permit);
+        } else {
+            self.commit_to((viewing, phase), || self.aliases(viewing), permit);
+        }
+    }
+
+    fn commit_to<A: Iterator<Item = VirtRange>>(
+        &self,
+        (viewing, phase): (Viewing, Phase),
+        all: impl Fn() -> A,
         permit: Permit<'_, P>,
     ) {
         let Phase { range, aliases } = phase;
         let of_aliases = aliases.map(|change| held_by_owner(change, self.masks(change)));
         // Of code that was read-only before, nothing has to be narrowed.
         if let (None, Some(masks)) = (range, of_aliases)
-            && self.all(viewing, listed).all(|alias| self.all_of(alias, masks))
+            && all().all(|alias| self.all_of(alias, masks))
         {
             return;
         }
@@ -115,17 +128,15 @@ impl<P: Platform> Space<'_, P> {
             self.update_range(viewing.range, self.masks(change));
         }
         if let Some(masks) = of_aliases {
-            self.all(viewing, listed).for_each(|alias| self.update_range(alias, masks));
+            all().for_each(|alias| self.update_range(alias, masks));
         }
         let parts = || {
-            let aliases = aliases.map(|_| self.all(viewing, listed)).into_iter().flatten();
-            range.map(|_| viewing.range).into_iter().chain(aliases)
+            let most = if aliases.is_some() { usize::MAX } else { 0 };
+            range.map(|_| viewing.range).into_iter().chain(all().take(most))
         };
         match range.or(aliases) {
             None => {}
-            Some(change) if change.needs_invalidation() => {
-                self.complete_each(parts, permit.terms);
-            }
+            Some(change) if change.needs_invalidation() => self.complete_each(parts, permit.terms),
             Some(_) => self.complete_new(),
         }
     }

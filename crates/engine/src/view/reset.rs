@@ -21,7 +21,7 @@ use blockmap_vmsa::{Change, Masks, bits};
 
 use super::{View, ViewChange, ViewError, Viewing};
 use crate::plan::Parking;
-use crate::{Platform, Space};
+use crate::{Platform, Space, Terms};
 
 impl<P: Platform> Space<'_, P> {
     /// Makes all of `range` invalid, and gives the aliases of its memory in `view` all the rights back
@@ -41,15 +41,26 @@ impl<P: Platform> Space<'_, P> {
         self.complete_each(|| core::iter::once(range), terms);
         let valid = self.masks(Change::Valid);
         let masks = Masks { clear: valid.clear | bits::READ_ONLY | bits::HELD, ..valid };
-        let mut changed = false;
         let aliases = self.list(viewing);
-        for alias in self.all(viewing, &aliases) {
-            changed |= self.update_held(alias, masks);
-        }
-        if changed {
-            self.complete_each(|| self.all(viewing, &aliases), terms);
+        if aliases.are_all() {
+            self.widen(|| aliases.listed().iter().copied(), masks, terms);
+        } else {
+            self.widen(|| self.aliases(viewing), masks, terms);
         }
         Ok(())
+    }
+
+    /// Gives all of `aliases` that were narrowed their rights back.
+    fn widen<A: Iterator<Item = VirtRange>>(
+        &self,
+        aliases: impl Fn() -> A,
+        masks: Masks,
+        terms: Terms,
+    ) {
+        let widen = |changed, alias| self.update_held(alias, masks) | changed;
+        if aliases().fold(false, widen) {
+            self.complete_each(aliases, terms);
+        }
     }
 
     /// Changes the leaves of `part` that are held, and says whether there were any.

@@ -9,8 +9,8 @@ use crate::plan::{Hold, Parking};
 use crate::protect::Asker;
 use crate::{Platform, Root, Space};
 
-/// Aliases that are listed: of a range with more of them, those beyond are read from its entries
-/// whenever they are needed.
+/// Aliases that are listed: where there are more of them, they are read from the range's entries whenever
+/// they are needed.
 const LISTED: usize = 20;
 
 /// The aliases of a range's pieces, in the order of the pieces.
@@ -56,17 +56,6 @@ impl<P: Platform> Space<'_, P> {
         aliases
     }
 
-    /// All of a range's aliases: those that were listed, and then those that were not.
-    pub(super) fn all<'a>(
-        &'a self,
-        viewing: Viewing,
-        aliases: &'a Aliases,
-    ) -> impl Iterator<Item = VirtRange> + use<'a, P> {
-        let rest = (aliases.count == LISTED).then(|| self.aliases(viewing).skip(LISTED));
-        let listed = aliases.listed.get(..aliases.count).unwrap_or_default();
-        listed.iter().copied().chain(rest.into_iter().flatten())
-    }
-
     /// Lists the aliases that change. Tells whether all are listed, and neither they nor the range end
     /// within a leaf.
     fn find_uncut(&self, viewing: Viewing, aliases: &mut Aliases) -> bool {
@@ -74,14 +63,16 @@ impl<P: Platform> Space<'_, P> {
         if !self.is_uncut(range) {
             return false;
         }
-        let of_pieces = change.of_aliases().map(|_| self.pieces(range));
-        for piece in of_pieces.into_iter().flatten() {
+        if change.of_aliases().is_none() {
+            return true;
+        }
+        for piece in self.pieces(range) {
             match self.alias(view, piece) {
                 Ok(alias) if self.is_uncut(alias) => aliases.add(alias),
                 Ok(_) | Err(_) => return false,
             }
         }
-        aliases.count < LISTED
+        aliases.are_all()
     }
 
     /// Whether leaves, and runs of them, are covered whole by `range` at its ends.
@@ -101,7 +92,8 @@ impl<P: Platform> Space<'_, P> {
         let of_aliases = change.of_aliases();
         of_range.is_none_or(|change| self.allows(range, *change, Asker::Anybody))
             && of_aliases.is_none_or(|change| {
-                self.all(viewing, aliases).all(|alias| self.allows(alias, change, Asker::Owner))
+                let mut all = aliases.listed().iter();
+                all.all(|alias| self.allows(*alias, change, Asker::Owner))
             })
     }
 
@@ -129,6 +121,16 @@ impl<P: Platform> Space<'_, P> {
 }
 
 impl Aliases {
+    /// Those that are listed.
+    pub(super) fn listed(&self) -> &[VirtRange] {
+        self.listed.get(..self.count).unwrap_or_default()
+    }
+
+    /// Whether these are all.
+    pub(super) const fn are_all(&self) -> bool {
+        self.count < LISTED
+    }
+
     /// None yet.
     const fn of(range: VirtRange) -> Self {
         Self { listed: [range; LISTED], count: 0, whole: range }
