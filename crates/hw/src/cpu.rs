@@ -7,7 +7,7 @@ use blockmap_machine::{
     VirtAddr, VirtRange,
 };
 
-use crate::{bulk, cache, entries, tlb};
+use crate::{bulk, cache, compare, entries, tlb};
 
 /// How memory is reached whose physical address is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -132,6 +132,12 @@ impl Machine for Cpu {
     fn scan(&self, span: Span, pattern: Pattern) -> u16 {
         // SAFETY: as for `load`.
         unsafe { bulk::scan(self.entry(span.table, span.first), pattern, span.count) }
+    }
+
+    #[inline]
+    fn climb(&self, span: Span, first: u64, step: u64) -> u16 {
+        // SAFETY: as for `load`.
+        unsafe { compare::climb(self.entry(span.table, span.first), first, step, span.count) }
     }
 
     #[inline(always)]

@@ -20,6 +20,8 @@ mod bulk;
 #[cfg(target_arch = "aarch64")]
 mod cache;
 #[cfg(target_arch = "aarch64")]
+mod compare;
+#[cfg(target_arch = "aarch64")]
 mod counter;
 #[cfg(target_arch = "aarch64")]
 mod cpu;

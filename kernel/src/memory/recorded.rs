@@ -69,6 +69,11 @@ impl Machine for Recorded<'_> {
     }
 
     #[inline(always)]
+    fn climb(&self, span: Span, first: u64, step: u64) -> u16 {
+        self.cpu.climb(span, first, step)
+    }
+
+    #[inline(always)]
     fn perform(&self, event: Event) {
         if self.recording.is_on() {
             self.record(event);

@@ -1,0 +1,90 @@
+//! Entries that follow each other step by step, seen many at a time.
+
+use core::arch::asm;
+
+use crate::entries::{ENTRY_BYTES, load};
+
+/// How many of the `count` entries from `entry` on are `first`, `first` and `step`, and so on, before the
+/// first that isn't.
+///
+/// # Safety
+/// As [`load`], for each of them.
+#[inline]
+pub(crate) unsafe fn climb(mut entry: u64, first: u64, step: u64, count: u16) -> u16 {
+    let (mut wanted, mut left) = (first, count);
+    while left >= 8 {
+        // SAFETY: the caller vouches for `count` entries, of which at least eight are left.
+        let (differing, next) = unsafe { climb_eight(entry, wanted, step) };
+        if differing != 0 {
+            break;
+        }
+        wanted = next;
+        entry = entry.wrapping_add(8 * ENTRY_BYTES);
+        left = left.wrapping_sub(8);
+    }
+    while left > 0 {
+        // SAFETY: the caller vouches for `count` entries, of which at least one is left.
+        if unsafe { load(entry) } != wanted {
+            break;
+        }
+        wanted = wanted.wrapping_add(step);
+        entry = entry.wrapping_add(ENTRY_BYTES);
+        left = left.wrapping_sub(1);
+    }
+    count.wrapping_sub(left)
+}
+
+/// The bits in which any of eight entries from `entry` on is not `wanted`, `wanted` and `step`, and so on;
+/// and what the ninth would be.
+///
+/// # Safety
+/// As [`load`], for each of them.
+#[inline]
+unsafe fn climb_eight(entry: u64, wanted: u64, step: u64) -> (u64, u64) {
+    let (differing, next): (u64, u64);
+    // SAFETY: the caller vouches for eight entries.
+    unsafe {
+        asm!(
+            "ldp {a}, {b}, [{entry}, #0]",
+            "ldp {c}, {d}, [{entry}, #16]",
+            "ldp {e}, {f}, [{entry}, #32]",
+            "ldp {g}, {h}, [{entry}, #48]",
+            "eor {a}, {a}, {wanted}",
+            "add {wanted}, {wanted}, {step}",
+            "eor {b}, {b}, {wanted}",
+            "add {wanted}, {wanted}, {step}",
+            "eor {c}, {c}, {wanted}",
+            "add {wanted}, {wanted}, {step}",
+            "eor {d}, {d}, {wanted}",
+            "add {wanted}, {wanted}, {step}",
+            "eor {e}, {e}, {wanted}",
+            "add {wanted}, {wanted}, {step}",
+            "eor {f}, {f}, {wanted}",
+            "add {wanted}, {wanted}, {step}",
+            "eor {g}, {g}, {wanted}",
+            "add {wanted}, {wanted}, {step}",
+            "eor {h}, {h}, {wanted}",
+            "add {wanted}, {wanted}, {step}",
+            "orr {a}, {a}, {b}",
+            "orr {c}, {c}, {d}",
+            "orr {e}, {e}, {f}",
+            "orr {g}, {g}, {h}",
+            "orr {a}, {a}, {c}",
+            "orr {e}, {e}, {g}",
+            "orr {a}, {a}, {e}",
+            entry = in(reg) entry,
+            wanted = inout(reg) wanted => next,
+            step = in(reg) step,
+            a = out(reg) differing,
+            b = out(reg) _,
+            c = out(reg) _,
+            d = out(reg) _,
+            e = out(reg) _,
+            f = out(reg) _,
+            g = out(reg) _,
+            h = out(reg) _,
+            options(nostack, preserves_flags, readonly),
+        );
+    }
+    (differing, next)
+}
