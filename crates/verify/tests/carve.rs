@@ -432,6 +432,54 @@ fn a_carve_has_leaves_of_its_own_whatever_is_given_back_meanwhile() {
     assert_eq!(host.tables_in_use(), u32::try_from(tree.tables.len()).unwrap());
 }
 
+/// While the tables are filled that the others are exchanged for, an owner between them gives back its
+/// page: what could be larger by then is more than what tables were set aside for.
+#[test]
+fn a_collapse_takes_no_more_than_it_set_aside_whatever_is_given_back_meanwhile() {
+    for (others, held_at) in [([0, 2 * GIB], GIB), ([0, 2 * GIB], 8 * MIB), ([8 * MIB, GIB], 0)] {
+        let words: Vec<Cell<u64>> = words_for(Geometry::KERNEL_4K_48, 2400);
+        let gone: Cell<Option<usize>> = Cell::new(None);
+        let log = |event: &Event| {
+            if matches!(event, Event::Fill { .. })
+                && let Some(index) = gone.take()
+            {
+                words[index].set(words[index].get() & !bits::HELD);
+            }
+        };
+        let host = Host::new(Geometry::KERNEL_4K_48, &words, &log);
+        host.set_terms(Terms { strategy: Strategy::Quiesce, tlbi: TlbiForm::Ranged });
+        let space = Space::new(&host, host.new_root().unwrap());
+        let mapping = Mapping {
+            range: range(LINEAR, 4 * GIB),
+            output: PhysAddr::new(GIB),
+            attributes: attributes(Access::ReadWrite),
+            leaves: Leaves::Largest,
+        };
+        space.map(mapping).unwrap();
+        let before = Tree::read(&space);
+        let carve = |start: u64| {
+            let page = range(LINEAR + start + 5 * PAGE, PAGE);
+            space.carve(page, Grain::Whole, &MAY_PARK).unwrap()
+        };
+        carve(held_at).keep();
+        let is_held = |word: &Cell<u64>| word.get() & (bits::HELD | 3) == bits::HELD | 3;
+        let held = words.iter().position(is_held);
+        for other in others {
+            carve(other).restore();
+        }
+        gone.set(held);
+        space.collapse(range(LINEAR, 4 * GIB), &MAY_PARK).unwrap();
+        assert_eq!(gone.get(), None, "nothing was exchanged");
+        host.assert_idle();
+        let tree = Tree::read(&space);
+        assert!(means_the_same(&tree, &before));
+        assert_eq!(host.tables_in_use(), u32::try_from(tree.tables.len()).unwrap());
+        space.collapse(range(LINEAR, 4 * GIB), &MAY_PARK).unwrap();
+        assert_eq!(Tree::read(&space), before, "{held_at:#x}");
+        host.assert_idle();
+    }
+}
+
 /// Another CPU may collapse what is nobody's any more before this one has told the TLBs.
 #[test]
 fn a_restore_names_every_leaf_there_was_whatever_becomes_of_them() {

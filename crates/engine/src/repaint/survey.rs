@@ -1,10 +1,10 @@
 //! How much a repaint comes to: which entries change, and how many tables that takes.
 
 use blockmap_machine::{PhysAddr, VirtAddr, VirtRange};
-use blockmap_vmsa::Level;
+use blockmap_vmsa::{Kind, Level};
 
 use super::renew::{Old, Renewal};
-use super::{Job, Repainting, STAGES, Slots};
+use super::{Aim, Job, Repainting, STAGES, Slots};
 use crate::cut::used_run;
 use crate::{Platform, Space};
 
@@ -21,6 +21,9 @@ pub(crate) struct Survey {
     pub(crate) tables: u32,
     /// How many tables what is apart takes.
     tables_apart: u32,
+    /// How many tables have leaves of owners below them that keep leaves from becoming larger: whoever
+    /// gives one back has the table be another one, which takes at most one for it.
+    spare: u32,
     /// How many contiguous runs are made.
     pub(crate) runs: u32,
     /// An entry that should change and is somebody's.
@@ -36,7 +39,9 @@ impl Survey {
     /// What is to be done.
     pub(crate) const fn repainting<'k>(&self, job: Job<'k>) -> Repainting<'k> {
         let apart = match self.looked_at {
-            Some(slots) if self.apart > 0 => Some((slots, self.apart)),
+            Some(slots) if !self.is_nothing() && (self.apart > 0 || self.spare > 0) => {
+                Some((slots, self.apart))
+            }
             Some(_) | None => None,
         };
         Repainting { job, slots: self.slots, apart }
@@ -45,7 +50,8 @@ impl Survey {
     /// How many of the tables it takes become part of the tree.
     pub(crate) const fn built(&self) -> u32 {
         let stages = if self.is_nothing() { 0 } else { self.apart + 1 };
-        self.tables.saturating_sub(stages.saturating_mul(STAGES))
+        let spare = if self.is_nothing() { 0 } else { self.spare };
+        self.tables.saturating_sub(stages.saturating_mul(STAGES)).saturating_sub(spare)
     }
 }
 
@@ -63,7 +69,7 @@ impl<P: Platform> Space<'_, P> {
         // What is apart may have to be exchanged with its slot after all: as many tables lie above it
         // as stages were counted for it.
         if !survey.is_nothing() {
-            survey.tables = survey.tables.saturating_add(STAGES);
+            survey.tables = survey.tables.saturating_add(STAGES).saturating_add(survey.spare);
         }
         survey.tables = survey.tables.saturating_add(survey.tables_apart);
         survey.held.map_or(Ok(survey), Err)
@@ -108,6 +114,11 @@ impl<P: Platform> Space<'_, P> {
         at: VirtAddr,
         survey: &mut Survey,
     ) -> Option<u32> {
+        let may_differ = match job.aim {
+            Aim::Bytes(_) => false,
+            Aim::Leaves | Aim::Runs => self.has_held_below((level, table), at),
+        };
+        survey.spare += u32::from(may_differ);
         if self.is_done(job, (level, table)) {
             return None;
         }
@@ -124,6 +135,20 @@ impl<P: Platform> Space<'_, P> {
             return None;
         }
         Some(cost.saturating_add(1))
+    }
+
+    /// Whether somebody owns anything in a table, of `level`, or below it.
+    fn has_held_below(&self, (level, table): (Level, PhysAddr), at: VirtAddr) -> bool {
+        let below = |old: Old| match (self.geometry().kind(old.level, old.word), level.next()) {
+            (Kind::Table, Some(below)) => {
+                let table = self.geometry().table_address(old.word);
+                self.has_held_below((below, table), old.at)
+            }
+            (Kind::Leaf | Kind::PresentInvalid | Kind::Invalid | Kind::Reserved, _)
+            | (Kind::Table, None) => false,
+        };
+        self.has_held((level, table))
+            || (level != Level::L3 && self.old_entries((level, table), at).any(below))
     }
 
     /// How many tables a leaf becomes, the topmost of `level`.

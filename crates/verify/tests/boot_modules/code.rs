@@ -3,7 +3,7 @@
 use blockmap_verify::console::Dump;
 use blockmap_verify::machine::Booted;
 
-use crate::{STRATEGIES, addresses, answers, around, is_as_before, machine};
+use crate::{NON_GLOBAL, STRATEGIES, addresses, answers, around, is_as_before, machine};
 
 /// Where the first area is, and what the linear map shows of it: each boot of a machine has the same.
 const TEXT: u64 = 0xffff_8000_0000_0000;
@@ -15,7 +15,7 @@ fn fault(access: &str, address: u64) -> String {
 
 #[test]
 fn a_module_is_loaded_run_and_unloaded_without_a_trace() {
-    for strategy in STRATEGIES {
+    for strategy in STRATEGIES.into_iter().chain(NON_GLOBAL) {
         let script = "modload greeter; modrun greeter 5; modload tables; modrun tables 9; \
                       modrun greeter 6; modunload greeter; modrun greeter 1; modrun tables 9; \
                       modunload tables; modunload tables; modules";
@@ -97,7 +97,7 @@ fn a_module_s_text_and_constants_are_written_through_neither_address() {
 fn a_pack_of_programs_runs_after_each_change_and_is_written_through_neither_address() {
     let (_, _, booted) = around("", "jit 9000");
     let [text, alias] = addresses(&booted, "jit 9000");
-    for strategy in STRATEGIES {
+    for strategy in STRATEGIES.into_iter().chain(NON_GLOBAL) {
         let last = text + 8999 * 64;
         let script = format!(
             "jit 9000; jitrun 1; poke {text:#x} 0; poke {last:#x} 0; poke {alias:#x} 0; \

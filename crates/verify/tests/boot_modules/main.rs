@@ -15,6 +15,9 @@ use blockmap_verify::machine::{Booted, Config};
 /// The strategies, by the options that have the kernel take them.
 const STRATEGIES: [&str; 2] = ["size-change=live", "size-change=quiesce"];
 
+/// The same without global leaves.
+const NON_GLOBAL: [&str; 2] = ["kpti=on size-change=live", "kpti=on size-change=quiesce"];
+
 /// A machine with 2 GiB and the kernel's modules.
 fn machine(options: &str) -> Config {
     Config::new("2G").options(options).modules()

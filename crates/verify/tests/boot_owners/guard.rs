@@ -4,7 +4,7 @@
 use blockmap_verify::console::Dump;
 use blockmap_verify::machine::{Booted, Config};
 
-use crate::{WAYS, boot, means_the_same, none_is_lost};
+use crate::{NON_GLOBAL, WAYS, boot, means_the_same, none_is_lost};
 
 /// The address of the first object of `bytes` that CPU `cpu` took.
 fn object(booted: &Booted, command: &str) -> String {
@@ -114,7 +114,7 @@ fn an_early_pool_is_painted_in_pages_and_all_else_in_blocks() {
 
 #[test]
 fn a_late_pool_splits_its_own_block_and_gives_it_back() {
-    for way in WAYS {
+    for way in WAYS.into_iter().chain(NON_GLOBAL) {
         let script = "stat; ptdump linear; guard on; stat; ptdump linear; guard on; guard alloc; \
                       guard off; stat";
         let booted = boot(&format!("guard-pool=late {way}"), script);

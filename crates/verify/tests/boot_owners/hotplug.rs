@@ -3,7 +3,7 @@
 use blockmap_verify::console::Dump;
 use blockmap_verify::machine::Booted;
 
-use crate::{WAYS, boot, config, means_the_same, none_is_lost};
+use crate::{NON_GLOBAL, WAYS, boot, config, means_the_same, none_is_lost};
 
 /// The upper 512 MiB of 4 GiB are absent.
 const HOT: &str = "hotplug=0x20000000";
@@ -47,7 +47,7 @@ fn memory_that_is_absent_comes_in_blocks_and_goes_again() {
 
 #[test]
 fn what_lies_across_a_leaf_is_split_out_of_it() {
-    for way in WAYS {
+    for way in WAYS.into_iter().chain(NON_GLOBAL) {
         let go = format!("hotremove {INNER}");
         let come = format!("hotadd {INNER}");
         let script = format!(

@@ -16,6 +16,9 @@ use blockmap_verify::machine::{Booted, Config};
 /// The machines that sizes change on: live, and with all others parked.
 const WAYS: [&str; 2] = ["", "size-change=quiesce"];
 
+/// The same without global leaves.
+const NON_GLOBAL: [&str; 2] = ["kpti=on size-change=live", "kpti=on size-change=quiesce"];
+
 fn config(options: &str, script: &str) -> Config {
     Config::new("4G").cpus(2).options(options).monitor(script)
 }

@@ -2,7 +2,7 @@
 
 use blockmap_verify::machine::Booted;
 
-use crate::{WAYS, boot, means_the_same, none_is_lost};
+use crate::{NON_GLOBAL, WAYS, boot, means_the_same, none_is_lost};
 
 /// Where the first area of an owner is.
 const VIEW: &str = "0xffff800100000000";
@@ -16,7 +16,7 @@ fn gone(booted: &Booted, command: &str) -> Vec<(u64, u64)> {
 
 #[test]
 fn a_secret_is_seen_by_its_owner_alone_and_comes_back_as_zeroes() {
-    for way in WAYS {
+    for way in WAYS.into_iter().chain(NON_GLOBAL) {
         let [(start, bytes)] = gone(&boot(way, "secret 1"), "secret 1")[..] else { panic!() };
         assert_eq!(bytes, 0x1000);
         let start = format!("{start:#x}");

@@ -1,10 +1,10 @@
 //! Memory that a hypervisor reaches too: marked while it does, and as it was when it does not.
 
-use crate::{WAYS, boot, means_the_same, none_is_lost};
+use crate::{NON_GLOBAL, WAYS, boot, means_the_same, none_is_lost};
 
 #[test]
 fn memory_is_marked_while_it_is_shared_and_comes_back() {
-    for way in WAYS {
+    for way in WAYS.into_iter().chain(NON_GLOBAL) {
         let script = "stat; ptdump linear; share 0 3; share 9; share list; ptdump linear; share free 2; \
                       share free 1; share free 3; share free 4; share free 1; share list; stat; ptdump linear";
         let booted = boot(way, script);

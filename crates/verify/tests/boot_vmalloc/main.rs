@@ -14,6 +14,9 @@ const AREA: u64 = 0xffff_8001_0000_0000;
 /// A CPU that changes sizes quietly, and acts on ranges.
 const LIVE: &str = "max,midr=0xc00fac30";
 
+/// The same without global leaves.
+const NON_GLOBAL: [&str; 2] = ["kpti=on size-change=live", "kpti=on size-change=quiesce"];
+
 fn config(options: &str, script: &str) -> Config {
     Config::new("4G").cpu(LIVE).options(options).monitor(script)
 }

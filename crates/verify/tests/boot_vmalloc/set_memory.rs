@@ -8,7 +8,7 @@ use blockmap_model::replay::judge_end;
 use blockmap_model::text::read;
 use blockmap_verify::machine::Config;
 
-use super::{AREA, LIVE, alias, boot, config, effects, none_is_lost};
+use super::{AREA, LIVE, NON_GLOBAL, alias, boot, config, effects, none_is_lost};
 
 /// `mov x0, #42; ret`.
 const CODE: &str = "0xd65f03c0d2800540";
@@ -63,7 +63,7 @@ fn code_runs_where_it_can_be_written_through_neither_view() {
          poke {page} 1; poke {other} 1; exec {other}; setmem rw {page} 1; setmem nx {page} 1; \
          exec {page}; setmem rw {page} 1; poke {other} 2; peek {page}; ptdump"
     );
-    for options in ["", "size-change=quiesce"] {
+    for options in ["", "size-change=quiesce"].into_iter().chain(NON_GLOBAL) {
         let booted = boot(options, &script);
         let first = |command: &str| -> Vec<String> {
             let line = |answer: &str| answer.lines().next().unwrap_or_default().to_owned();
