@@ -146,13 +146,6 @@ impl Areas {
         self.take_if(|area| area.range.covers(part), UseError::NoArea(part))
     }
 
-    /// Takes the lowest retired area.
-    pub fn take_retired(&mut self) -> Option<VirtRange> {
-        let area = self.live().iter_mut().find(|area| area.stage == Stage::Retired)?;
-        area.stage = Stage::Taken;
-        Some(area.range)
-    }
-
     fn take_if(
         &mut self,
         is_it: impl Fn(&Area) -> bool,

@@ -23,6 +23,7 @@
 //! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 
+mod exchange;
 mod story;
 
 use blockmap::machine::{VirtAddr, VirtRange};
@@ -31,6 +32,7 @@ use thiserror::Error;
 use crate::frames::FRAME_BYTES;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
+pub use exchange::Exchange;
 pub use story::{Spot, Story};
 
 /// Objects of a pool.

@@ -35,7 +35,7 @@ use blockmap_machine::{Entry, Span, VirtAddr, VirtRange};
 use blockmap_vmsa::{Geometry, Kind, LeafSize, Level, bits};
 use thiserror::Error;
 
-pub(crate) use self::batch::{Batch, Count};
+pub(crate) use self::batch::{Count, PendingCuts};
 use crate::plan::{Hold, Parking, Permit, Work, slot_level};
 use crate::space::Place;
 use crate::{NotParked, OutOfTables, Plan, Platform, RangeError, Refusal, Root, Space};

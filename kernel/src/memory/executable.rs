@@ -122,7 +122,9 @@ pub(crate) struct AreaSeen {
 
 impl System<'static> {
     /// Executable memory of so many bytes, in whole pages, to be written: from an area that has room
-    /// if there is one, in any context; else from a new one.
+    /// if there is one, which needs no memory and parks nobody; else from a new one, for which the
+    /// caller's interrupts are on and it holds no lock. Never from an interrupt handler: the one that it
+    /// interrupted may hold the lock of the areas.
     ///
     /// # Errors
     /// See [`ExecutableError`].

@@ -4,7 +4,7 @@
 use blockmap::dump::{Mapped, Tree};
 use blockmap::machine::{PhysRange, VirtAddr, VirtRange};
 use blockmap::vmsa::{Access, Attributes, Leaves, Mair, Shareability};
-use blockmap::{MapError, Mapping, Platform, UnmapError};
+use blockmap::{MapError, Mapping, Platform, UnmapError, ViewError};
 use blockmap_kernel::areas::{Area, AreaError, UseError};
 use blockmap_kernel::frames::{FRAME_BYTES, Purpose};
 use blockmap_kernel::monitor::Freed;
@@ -49,6 +49,9 @@ pub(crate) enum VunmapError {
         "the alias at {0} was narrowed: free the area with reset, or give the rights back first"
     )]
     Narrowed(VirtAddr),
+    /// The area, or what the linear map shows of it, can't be reset. Nothing was changed.
+    #[error(transparent)]
+    View(#[from] ViewError),
     /// A part is not to be unmapped. What lies below it is unmapped; the area stays.
     #[error(transparent)]
     Unmap(#[from] UnmapError),
@@ -117,8 +120,8 @@ impl System<'_> {
         let unmapped = match (freed, narrowed) {
             (Freed::AsItIs, Some(alias)) => Err(VunmapError::Narrowed(alias)),
             (Freed::Reset, Some(_)) => {
-                self.reset_memory(area);
-                self.unmap_part(area).map_err(VunmapError::from)
+                let reset = self.reset_memory(area).map_err(VunmapError::from);
+                reset.and_then(|()| self.unmap_part(area).map_err(VunmapError::from))
             }
             (Freed::AsItIs | Freed::Reset, None) => {
                 self.retire(area).inspect_err(|_| self.areas().lock().settle(start))?;

@@ -12,7 +12,9 @@ use blockmap::{CarveError, Grain, PartError};
 use blockmap_hw::ticks;
 use blockmap_kernel::cmdline::GuardPool;
 use blockmap_kernel::frames::Purpose;
-use blockmap_kernel::guard::{GiveError, Moment, OBJECTS, POOL_BYTES, Pool, Story, TakeError};
+use blockmap_kernel::guard::{
+    Exchange, GiveError, Moment, OBJECTS, POOL_BYTES, Pool, Story, TakeError,
+};
 use blockmap_kernel::trace::Edge;
 use thiserror::Error;
 
@@ -82,19 +84,14 @@ pub(crate) enum Request {
 }
 
 /// One request on its way, and its answer.
-#[derive(Clone, Copy, Debug)]
-enum Exchange {
-    Idle,
-    Asked(u32, (Request, u64)),
-    Answered(Result<VirtAddr, GuardError>),
-}
+type Asked = Exchange<Request, Result<VirtAddr, GuardError>>;
 
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 static POOL: Pool = Pool::new();
 /// Held with interrupts masked, and never for long: interrupt handlers wait for it.
 static GROUND: Lock<Option<Ground>> = Lock::new(None);
 /// As [`GROUND`].
-static EXCHANGE: Lock<Exchange> = Lock::new(Exchange::Idle);
+static EXCHANGE: Lock<Asked> = Lock::new(Exchange::Idle);
 
 /// Does `what` with what the lock is for, and with interrupts masked: no handler waits for a lock that
 /// the code that it interrupted holds.
@@ -159,30 +156,27 @@ pub(crate) fn ask(cpu: u32, request: Request) -> Result<VirtAddr, GuardError> {
     // Two numbers for each request: one for the request, one for its answer.
     let number = NUMBER.fetch_add(2, Ordering::Relaxed);
     witness(Edge::Tells(number));
-    with(&EXCHANGE, |exchange| *exchange = Exchange::Asked(cpu, (request, number)));
+    with(&EXCHANGE, |exchange| exchange.ask((cpu, number), request));
     gic::send(Ipi::Guard, cpu);
-    let is_answered = || with(&EXCHANGE, |exchange| matches!(exchange, Exchange::Answered(_)));
-    cpus::wait_until(is_answered);
-    match with(&EXCHANGE, |exchange| core::mem::replace(exchange, Exchange::Idle)) {
-        Exchange::Answered(result) => {
-            witness(Edge::IsTold(number + 1));
-            result
-        }
-        Exchange::Idle | Exchange::Asked(..) => Err(GuardError::NoAnswer(cpu)),
-    }
+    cpus::wait_until(|| with(&EXCHANGE, |exchange| exchange.is_answered(number)));
+    let answer =
+        with(&EXCHANGE, |exchange| exchange.end(number)).ok_or(GuardError::NoAnswer(cpu))?;
+    witness(Edge::IsTold(number + 1));
+    answer
 }
 
 /// In an interrupt handler: does what this CPU is asked to do, if it is.
 pub(crate) fn interrupted() {
-    let asked = with(&EXCHANGE, |exchange| match *exchange {
-        Exchange::Asked(cpu, request) if cpu == cpus::own() => Some(request),
-        Exchange::Idle | Exchange::Asked(..) | Exchange::Answered(_) => None,
-    });
-    if let Some((request, number)) = asked {
+    let asked = with(&EXCHANGE, |exchange| exchange.take(cpus::own()));
+    if let Some((number, request)) = asked {
         witness(Edge::IsTold(number));
         let answer = carry_out(request);
         witness(Edge::Tells(number + 1));
-        with(&EXCHANGE, |exchange| *exchange = Exchange::Answered(answer));
+        let late = with(&EXCHANGE, |exchange| exchange.answer(number, answer)).err();
+        // Nobody knows of the object.
+        if let (Request::Take(_), Some(Ok(object))) = (request, late) {
+            let _given = carry_out(Request::Give(object));
+        }
     }
 }
 

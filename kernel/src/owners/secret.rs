@@ -150,7 +150,9 @@ pub(crate) fn take(system: &'static System<'static>, sizes: Sizes) -> Result<Sec
             }
         }
     }
-    list().find(|secret| secret.number == number).ok_or(SecretError::TooMany)
+    // Whoever knows the number may have freed it by now.
+    let gone = Secret { number, view: None, pieces: 0 };
+    Ok(list().find(|secret| secret.number == number).unwrap_or(gone))
 }
 
 /// Zeroes a secret, and gives its memory back: the linear map shows it as before.

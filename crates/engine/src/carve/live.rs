@@ -8,11 +8,11 @@ use crate::repaint::{Job, Slots};
 use crate::{Platform, Space};
 
 /// Tables that are filled before they are published, all by one barrier.
-const BATCH: usize = 32;
+const MOST: usize = 32;
 
 /// Tables that are filled and not linked, and the live entries that they will replace.
-struct Batch {
-    links: [Option<(Entry, PhysAddr)>; BATCH],
+struct Unlinked {
+    links: [Option<(Entry, PhysAddr)>; MOST],
     count: usize,
 }
 
@@ -35,14 +35,14 @@ impl<P: Platform> Space<'_, P> {
 
     /// Splits leaves and takes runs apart until none is too large.
     pub(super) fn split_live(&self, job: Job<'_>, slots: Slots) {
-        let mut batch = Batch { links: [None; BATCH], count: 0 };
+        let mut unlinked = Unlinked { links: [None; MOST], count: 0 };
         for old in self.old_slots(slots) {
-            self.split_entry(job, old, &mut batch);
+            self.split_entry(job, old, &mut unlinked);
         }
-        self.link_batch(&mut batch);
+        self.link_all(&mut unlinked);
     }
 
-    fn split_entry(&self, job: Job<'_>, old: Old, batch: &mut Batch) {
+    fn split_entry(&self, job: Job<'_>, old: Old, unlinked: &mut Unlinked) {
         let geometry = self.geometry();
         match self.renewal(job, old) {
             None => {}
@@ -54,11 +54,11 @@ impl<P: Platform> Space<'_, P> {
                 let output = geometry.leaf_output(old.level, old.word);
                 let meaning = geometry.leaf_meaning(old.word);
                 let new = self.build_of_leaf(job, (below, old.at), (output, meaning));
-                self.add(batch, old.entry, new);
+                self.add(unlinked, old.entry, new);
             }
             Some(Renewal::Table(below, child)) => {
                 for old in self.old_entries((below, child), old.at) {
-                    self.split_entry(job, old, batch);
+                    self.split_entry(job, old, unlinked);
                 }
             }
         }
@@ -76,25 +76,25 @@ impl<P: Platform> Space<'_, P> {
         self.machine().perform(Event::Update { span, clear: bits::CONTIGUOUS, set: 0 });
     }
 
-    fn add(&self, batch: &mut Batch, entry: Entry, table: PhysAddr) {
-        if batch.count == BATCH {
-            self.link_batch(batch);
+    fn add(&self, unlinked: &mut Unlinked, entry: Entry, table: PhysAddr) {
+        if unlinked.count == MOST {
+            self.link_all(unlinked);
         }
-        if let Some(place) = batch.links.get_mut(batch.count) {
+        if let Some(place) = unlinked.links.get_mut(unlinked.count) {
             *place = Some((entry, table));
-            batch.count += 1;
+            unlinked.count += 1;
         }
     }
 
-    /// Publishes the tables of a batch, and links them. [publish-after-fill]
-    fn link_batch(&self, batch: &mut Batch) {
-        if batch.count == 0 {
+    /// Publishes the tables, and links them. [publish-after-fill]
+    fn link_all(&self, unlinked: &mut Unlinked) {
+        if unlinked.count == 0 {
             return;
         }
         self.machine().barrier(Barrier::DsbIshst);
-        for (entry, table) in batch.links.into_iter().flatten() {
+        for (entry, table) in unlinked.links.into_iter().flatten() {
             self.machine().store(entry, self.geometry().table_word(table));
         }
-        *batch = Batch { links: [None; BATCH], count: 0 };
+        *unlinked = Unlinked { links: [None; MOST], count: 0 };
     }
 }

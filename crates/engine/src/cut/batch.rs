@@ -45,7 +45,7 @@ impl Count {
 
 /// Tables that are filled and not linked, and the live entries that they will replace.
 #[derive(Debug, Default)]
-pub(crate) struct Batch {
+pub(crate) struct PendingCuts {
     links: [Option<Link>; BATCH],
     count: usize,
     /// Whether anything was done since the last barrier.
@@ -54,7 +54,7 @@ pub(crate) struct Batch {
     taken: u32,
 }
 
-impl Batch {
+impl PendingCuts {
     /// How many tables were taken.
     pub(crate) const fn taken(&self) -> u32 {
         self.taken
@@ -62,56 +62,56 @@ impl Batch {
 }
 
 impl<P: Platform> Space<'_, P> {
-    /// Makes the cuts of `range`, live: they are made when the batch is linked.
-    pub(crate) fn cut_into(&self, batch: &mut Batch, range: VirtRange) {
+    /// Makes the cuts of `range`, live: they are made when they are linked.
+    pub(crate) fn cut_into(&self, pending: &mut PendingCuts, range: VirtRange) {
         // A cut may have linked what the other was found in.
         for number in 0..2 {
             let cuts = self.find_cuts(range).1;
             let cut = if number == 0 { &cuts.start } else { &cuts.end };
             if let Some(cut) = cut {
-                self.add_cut(batch, cut);
+                self.add_cut(pending, cut);
             }
         }
     }
 
-    fn add_cut(&self, batch: &mut Batch, cut: &Cut) {
-        let pending = batch.links.iter().flatten().find(|link| link.entry == cut.leaf.entry);
-        if let (Some(link), Some(below)) = (pending, cut.leaf.level.next()) {
+    fn add_cut(&self, pending: &mut PendingCuts, cut: &Cut) {
+        let earlier = pending.links.iter().flatten().find(|link| link.entry == cut.leaf.entry);
+        if let (Some(link), Some(below)) = (earlier, cut.leaf.level.next()) {
             let place = self.find_below(below, link.table, cut.at);
             if let Some(cut) = self.cut(&place, cut.at) {
                 self.leave_run(&cut);
-                batch.taken += self.depth(&cut);
+                pending.taken += self.depth(&cut);
                 if let Some((link, _)) = self.prepare(&cut) {
                     self.machine().store(link.entry, link.word);
                 }
             }
             return;
         }
-        if batch.count == BATCH {
-            self.link_cuts(batch);
+        if pending.count == BATCH {
+            self.link_cuts(pending);
         }
         self.leave_run(cut);
-        batch.is_open = true;
-        batch.taken += self.depth(cut);
+        pending.is_open = true;
+        pending.taken += self.depth(cut);
         if let Some((link, _)) = self.prepare(cut)
-            && let Some(place) = batch.links.get_mut(batch.count)
+            && let Some(place) = pending.links.get_mut(pending.count)
         {
             *place = Some(link);
-            batch.count += 1;
+            pending.count += 1;
         }
     }
 
-    /// Publishes the tables of a batch, and what left its run, and links them. [publish-after-fill]
+    /// Publishes the tables of cuts, and what left its run, and links them. [publish-after-fill]
     /// [run-changes-whole]
-    pub(crate) fn link_cuts(&self, batch: &mut Batch) {
-        if !batch.is_open {
+    pub(crate) fn link_cuts(&self, pending: &mut PendingCuts) {
+        if !pending.is_open {
             return;
         }
         self.machine().barrier(Barrier::DsbIshst);
-        for link in batch.links.iter_mut().filter_map(Option::take) {
+        for link in pending.links.iter_mut().filter_map(Option::take) {
             self.machine().store(link.entry, link.word);
         }
-        batch.count = 0;
-        batch.is_open = false;
+        pending.count = 0;
+        pending.is_open = false;
     }
 }

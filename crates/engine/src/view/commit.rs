@@ -7,7 +7,7 @@ use blockmap_vmsa::{Change, Masks, bits};
 use super::piece::Piece;
 use super::uncut::Aliases;
 use super::{ViewChange, Viewing};
-use crate::cut::Batch;
+use crate::cut::PendingCuts;
 use crate::plan::Permit;
 use crate::{NotParked, Platform, Space, publish_code};
 
@@ -84,12 +84,12 @@ impl<P: Platform> Space<'_, P> {
                 return Ok(());
             }
         }
-        let mut batch = Batch::default();
+        let mut pending = PendingCuts::default();
         for part in parts {
-            self.cut_into(&mut batch, part);
+            self.cut_into(&mut pending, part);
         }
-        self.link_cuts(&mut batch);
-        *left = left.saturating_sub(batch.taken());
+        self.link_cuts(&mut pending);
+        *left = left.saturating_sub(pending.taken());
         Ok(())
     }
 

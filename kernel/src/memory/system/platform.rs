@@ -73,15 +73,22 @@ impl<'a> Platform for System<'a> {
 
     fn top_up(&self, tables: u32) -> TopUp {
         let allocate = |missing| self.allocate_tables(missing);
-        self.reserve.top_up(self.cpu.silent(), tables, allocate)
+        let result = self.reserve.top_up(self.cpu.silent(), tables, allocate);
+        match result {
+            TopUp::Enough => {}
+            // Who can't have so many wants none of them.
+            TopUp::Short => self.trim(),
+        }
+        result
     }
 
     fn reserve(&self, tables: u32) -> Result<(), u32> {
         // With `debug_pagealloc` an allocation takes locks that the caller may hold.
         let one = || self.allocate_tables(1).map(PhysRange::start);
         let allocate = || if self.unmaps_free_pages() { None } else { one() };
-        let result = self.reserve.set_aside_or_add(self.cpu.silent(), tables, allocate);
-        result.inspect_err(|_| self.trim())
+        // Nothing is trimmed where there are too few: what is there may be what somebody else has come
+        // to have ready a moment ago.
+        self.reserve.set_aside_or_add(self.cpu.silent(), tables, allocate)
     }
 
     fn unreserve(&self, tables: u32) {

@@ -51,9 +51,9 @@ impl System<'_> {
 
     /// Makes an area that the caller took invalid, and gives its aliases all their rights back.
     ///
-    /// # Panics
-    /// If not all of it is mapped.
-    pub(super) fn reset_memory(&self, area: VirtRange) {
+    /// # Errors
+    /// Somebody unmapped a part of it; nothing was changed.
+    pub(super) fn reset_memory(&self, area: VirtRange) -> Result<(), ViewError> {
         if self.recording().is_on() {
             let reader = self.space().reader();
             let tree = self.tree(&reader);
@@ -65,10 +65,9 @@ impl System<'_> {
         }
         let reset = self.space().reset_views((area, self.linear_view()));
         self.recording().ended(&reset);
-        if let Err(error) = reset {
-            panic!("an area can't be given back: {error}");
-        }
+        reset?;
         self.each_alias(area, |alias| self.heal_later(alias));
+        Ok(())
     }
 
     /// The linear map, as the other view of areas.
