@@ -612,6 +612,81 @@ fn is_any_held(tree: &Tree) -> bool {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
+    /// Owners come, change parts and go, in whatever order, while others split and collapse what is
+    /// beside them: after each step every page grants what its owner said last, or what it did at
+    /// first. `PROPTEST_CASES` has more of them; a failure appends its seed to
+    /// `carve.proptest-regressions`.
+    #[test]
+    fn what_an_owner_says_is_so_whatever_happens_beside_it(
+        steps in prop::collection::vec((0_u8..7, 0_u64..2048, 1_u64..300, 0_u32..10), 1..24),
+        quiesce in any::<bool>(),
+        by_address in any::<bool>(),
+    ) {
+        let strategy = if quiesce { Strategy::Quiesce } else { Strategy::Live };
+        with_map(strategy, |space, _| {
+            let tlbi = if by_address { TlbiForm::ByAddress } else { TlbiForm::Ranged };
+            space.platform().set_terms(Terms { strategy, tlbi });
+            let before = Tree::read(space);
+            // Each owner, its grain, and which of its parts are read-only.
+            let mut owners = Vec::new();
+            for (kind, at, pages, grain) in steps {
+                let bytes = PAGE << grain;
+                let start = (LINEAR + GIB - 4 * MIB + at * PAGE) & !(bytes - 1);
+                let all: VirtRange = range(start, (pages * PAGE).next_multiple_of(bytes));
+                let number = usize::try_from(at).unwrap() % owners.len().max(1);
+                match (kind, owners.get_mut(number)) {
+                    (0 | 1, _) => match space.carve(all, Grain::Bytes(bytes), &MAY_PARK) {
+                        Ok(carve) => {
+                            let parts = usize::try_from(all.bytes() / bytes).unwrap();
+                            owners.push((carve, bytes, vec![false; parts]));
+                        }
+                        Err(CarveError::Held(_) | CarveError::Mixed(_)) => {}
+                        Err(error) => panic!("{error}"),
+                    },
+                    (2 | 3, Some((carve, bytes, parts))) => {
+                        let part = usize::try_from(pages).unwrap() % parts.len();
+                        parts[part] = kind == 2;
+                        let start = carve.range().start().wrapping_add(*bytes * u64::try_from(part).unwrap());
+                        let change = [Change::ReadWrite, Change::ReadOnly][usize::from(kind == 2)];
+                        carve.protect(VirtRange::new(start, *bytes).unwrap(), change).unwrap();
+                    }
+                    (4, Some(_)) => owners.swap_remove(number).0.restore(),
+                    (5, _) => {
+                        space.collapse(range(LINEAR, 2 * GIB), &MAY_PARK).unwrap();
+                    }
+                    _ => drop(space.split(range(start, bytes), &MAY_PARK)),
+                }
+                let tree = Tree::read(space);
+                assert_eq!(tree.odd_entries, []);
+                let is_read_only = |at: VirtAddr| {
+                    owners.iter().any(|(carve, bytes, parts)| {
+                        let offset = at.offset_from(carve.range().start());
+                        let part = offset.map(|offset| usize::try_from(offset / bytes).unwrap());
+                        part.is_some_and(|part| parts.get(part).copied().unwrap_or(false))
+                    })
+                };
+                for unit in &tree.units {
+                    let says = unit.meaning & bits::READ_ONLY != 0;
+                    assert_eq!(says, is_read_only(unit.input), "{:?}", unit.input);
+                }
+                let narrowed = |tree: &Tree| -> u64 {
+                    let units = tree.units.iter();
+                    let read_only = units.filter(|unit| unit.meaning & bits::READ_ONLY != 0);
+                    read_only.map(|unit| unit.size.bytes()).sum()
+                };
+                let said: u64 = owners
+                    .iter()
+                    .flat_map(|(_, bytes, parts)| parts.iter().map(move |one| bytes * u64::from(*one)))
+                    .sum();
+                assert_eq!(narrowed(&tree), said);
+            }
+            drop(owners);
+            assert!(means_the_same(&Tree::read(space), &before));
+            space.collapse(range(LINEAR, 4 * GIB), &MAY_PARK).unwrap();
+            assert_eq!(Tree::read(space), before);
+        });
+    }
+
     /// Whatever is carved, changed and given back in whatever order: the map is as it was.
     #[test]
     fn carves_come_and_go(
