@@ -56,14 +56,14 @@ fn two_mib_on_one_physical_run_stay_a_block_in_both_views() {
 
 #[test]
 fn code_runs_where_it_can_be_written_through_neither_view() {
-    let view = first_alias("", "vmap 3");
-    let [page, other] = [AREA, view].map(|start| format!("{:#x}", start + 0x1000));
-    let script = format!(
-        "vmap 3; poke {page} {CODE}; exec {page}; setmem rox {page} 1; exec {page}; \
+    for options in ["", "size-change=quiesce"].into_iter().chain(NON_GLOBAL) {
+        let view = first_alias(options, "vmap 3");
+        let [page, other] = [AREA, view].map(|start| format!("{:#x}", start + 0x1000));
+        let script = format!(
+            "vmap 3; poke {page} {CODE}; exec {page}; setmem rox {page} 1; exec {page}; \
          poke {page} 1; poke {other} 1; exec {other}; setmem rw {page} 1; setmem nx {page} 1; \
          exec {page}; setmem rw {page} 1; poke {other} 2; peek {page}; ptdump"
-    );
-    for options in ["", "size-change=quiesce"].into_iter().chain(NON_GLOBAL) {
+        );
         let booted = boot(options, &script);
         let first = |command: &str| -> Vec<String> {
             let line = |answer: &str| answer.lines().next().unwrap_or_default().to_owned();
