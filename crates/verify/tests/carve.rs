@@ -5,8 +5,8 @@ use std::cell::{Cell, RefCell};
 
 use blockmap::host::{Host, MAY_PARK};
 use blockmap::{
-    CarveError, Grain, Mapping, NoSizeChange, NotParked, PartError, ProtectError, RepaintError,
-    Space, SplitError, Strategy, Terms, UnmapError,
+    Carve, CarveError, Grain, Mapping, NoSizeChange, NotParked, PartError, ProtectError,
+    RepaintError, Space, SplitError, Strategy, Terms, UnmapError,
 };
 use blockmap_machine::{Event, PhysAddr, VirtAddr, VirtRange};
 use blockmap_verify::program::{attributes, range, words_for};
@@ -609,6 +609,29 @@ fn is_any_held(tree: &Tree) -> bool {
     tree.units.iter().any(|unit| unit.meaning & bits::HELD != 0)
 }
 
+/// An owner, the bytes of its grain, and which of its parts it made read-only.
+type Owner<'a> = (Carve<'a, Host<'a>>, u64, Vec<bool>);
+
+/// Sees that what the owners made read-only is, and nothing else.
+fn is_as_said(tree: &Tree, owners: &[Owner<'_>]) {
+    let is_said = |at: VirtAddr| {
+        owners.iter().any(|(carve, bytes, parts)| {
+            let offset = at.offset_from(carve.range().start());
+            let part = offset.map(|offset| usize::try_from(offset / bytes).unwrap());
+            part.is_some_and(|part| parts.get(part).copied().unwrap_or(false))
+        })
+    };
+    let mut narrowed = 0;
+    for unit in &tree.units {
+        let says = unit.meaning & bits::READ_ONLY != 0;
+        assert_eq!(says, is_said(unit.input), "{:?}", unit.input);
+        narrowed += u64::from(says) * unit.size.bytes();
+    }
+    let parts = owners.iter().map(|(_, bytes, parts)| (bytes, parts.iter().filter(|one| **one)));
+    let said: u64 = parts.map(|(bytes, parts)| parts.map(|_| bytes).sum::<u64>()).sum();
+    assert_eq!(narrowed, said);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
@@ -658,27 +681,7 @@ proptest! {
                 }
                 let tree = Tree::read(space);
                 assert_eq!(tree.odd_entries, []);
-                let is_read_only = |at: VirtAddr| {
-                    owners.iter().any(|(carve, bytes, parts)| {
-                        let offset = at.offset_from(carve.range().start());
-                        let part = offset.map(|offset| usize::try_from(offset / bytes).unwrap());
-                        part.is_some_and(|part| parts.get(part).copied().unwrap_or(false))
-                    })
-                };
-                for unit in &tree.units {
-                    let says = unit.meaning & bits::READ_ONLY != 0;
-                    assert_eq!(says, is_read_only(unit.input), "{:?}", unit.input);
-                }
-                let narrowed = |tree: &Tree| -> u64 {
-                    let units = tree.units.iter();
-                    let read_only = units.filter(|unit| unit.meaning & bits::READ_ONLY != 0);
-                    read_only.map(|unit| unit.size.bytes()).sum()
-                };
-                let said: u64 = owners
-                    .iter()
-                    .flat_map(|(_, bytes, parts)| parts.iter().map(move |one| bytes * u64::from(*one)))
-                    .sum();
-                assert_eq!(narrowed(&tree), said);
+                is_as_said(&tree, &owners);
             }
             drop(owners);
             assert!(means_the_same(&Tree::read(space), &before));
