@@ -1,7 +1,7 @@
 //! Memory comes in blocks and goes out of the middle of them.
 
 use blockmap_verify::console::Dump;
-use blockmap_verify::machine::Booted;
+use blockmap_verify::machine::{Booted, Config};
 
 use crate::{NON_GLOBAL, WAYS, boot, config, means_the_same, none_is_lost};
 
@@ -42,6 +42,25 @@ fn memory_that_is_absent_comes_in_blocks_and_goes_again() {
         let pages = (512 << 20) / 4096;
         assert_eq!(without.frames["reserved"], with.frames["reserved"] + pages);
         none_is_lost(&without, &after);
+    }
+}
+
+#[test]
+fn memory_that_is_kept_for_later_begins_above_what_the_machine_stands_on() {
+    // Either would begin below the device tree, and the second below the image's end.
+    for kept in ["0x1f000000", "0x1ff00000"] {
+        let script = "stat; absent; ptdump linear";
+        let config = Config::new("512M").options(&format!("hotplug={kept}")).monitor(script);
+        let booted = Booted::run(&config).succeeded();
+        let number = |text: &str| u64::from_str_radix(text.trim_start_matches("0x"), 16).unwrap();
+        let (_, tree) = booted.line_with("device tree at ").split_once("tree at ").unwrap();
+        let absent = booted.answer("absent").trim_end();
+        let (from, bytes) = absent.split_once('+').unwrap();
+        assert!(number(from) > number(tree), "{absent}");
+        assert_eq!(number(from) + number(bytes), 0x6000_0000, "{absent}");
+        let [stat] = booted.stats().try_into().unwrap();
+        let frames: u64 = stat.frames.values().sum();
+        assert_eq!(frames, (512 << 20) / 4096, "{:?}", stat.frames);
     }
 }
 
