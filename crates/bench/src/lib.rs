@@ -5,8 +5,10 @@
 //! instructions, `benches/time.rs` in time; `cargo xtask bench host` runs both.
 #![forbid(unsafe_code)]
 
+pub mod cpus;
 pub mod draw;
 pub mod engine;
+pub mod figures;
 #[cfg(bench)]
 pub mod peers;
 pub mod platform;

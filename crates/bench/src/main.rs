@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
-use blockmap_bench::{plot, reach, report, row, scaling};
+use blockmap_bench::{cpus, plot, reach, report, row, scaling};
 use serde_json::{Value, json};
 
 /// After how many changes of single pages misses are counted.
@@ -50,21 +50,20 @@ fn rows() -> Result<(), String> {
 /// Draws everything.
 fn plots(folder: &Path) -> Result<(), String> {
     let refused = |why: blockmap_bench::subject::Refused| why.0;
+    let kernel = folder.join("performance.md");
+    let kernel =
+        fs::read_to_string(&kernel).map_err(|why| format!("{}: {why}", kernel.display()))?;
+    let costs = plot::costs(&kernel).map_err(|why| why.to_string())?;
+    let lines = cpus::lines(&kernel).map_err(|why| why.to_string())?;
     let sizes: Result<Vec<_>, _> = scaling::SIZES.into_iter().map(scaling::size).collect();
     let sizes = sizes.map_err(refused)?;
     let maps = reach::maps(&SPLITS).map_err(refused)?;
     let misses = reach::all(&maps);
-    let kernel = folder.join("performance.md");
-    let kernel =
-        fs::read_to_string(&kernel).map_err(|why| format!("{}: {why}", kernel.display()))?;
-    let costs = plot::costs(&kernel);
-    if costs.is_empty() {
-        return Err("performance.md has no table with instructions and Linux's".to_owned());
-    }
     let drawn = [
         ("plots/tables.svg", plot::tables(&sizes)),
         ("plots/reach.svg", plot::reach(&maps, &misses)),
         ("plots/linux.svg", plot::beside_linux(&costs)),
+        ("plots/cpus.svg", cpus::plot(&lines)),
         ("reach.md", report::page(&maps, &misses, &sizes)),
     ];
     let made = folder.join("plots");

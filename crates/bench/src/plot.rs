@@ -1,5 +1,6 @@
 //! The plots: table memory against RAM, TLB misses over maps, cost of changes beside Linux.
 
+use crate::figures::{Missing, Row, figure};
 use crate::reach::{Map, Misses, Pattern};
 use crate::scaling::Size;
 use crate::svg::{Anchor, Axis, Drawing, Steps};
@@ -133,29 +134,40 @@ pub struct Cost {
     pub linux: u64,
 }
 
-/// The costs that a table of `docs/performance.md` has: of the machine whose sizes change live.
-#[must_use]
-pub fn costs(page: &str) -> Vec<Cost> {
-    let number = |cell: &str| cell.replace([',', '*'], "").trim().parse::<u64>().ok();
-    let mut costs = Vec::new();
-    let mut heading: Option<(usize, usize)> = None;
-    for line in page.lines().filter(|line| line.starts_with("| ")) {
-        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
-        let column = |name: &str| cells.iter().position(|cell| cell.starts_with(name));
-        if cells.get(1).is_some_and(|cell| *cell == "what") {
-            heading = column("instructions").zip(column("Linux"));
-            if !costs.is_empty() {
-                break;
-            }
-            continue;
-        }
-        let Some((ours, linux)) = heading else { continue };
-        let read = |at: usize| cells.get(at).and_then(|cell| number(cell));
-        if let (Some(what), Some(ours), Some(linux)) = (cells.get(1), read(ours), read(linux)) {
-            costs.push(Cost { what: (*what).to_owned(), ours, linux });
-        }
-    }
-    costs
+/// A table, the row of it that is drawn, and what the drawing calls it.
+type Drawn = (&'static str, &'static str, &'static str);
+
+const AREAS: &str = "areas read-only, and the linear map with them";
+const PIECES: &str = "areas read-only, in 16 pieces of memory";
+
+/// What is drawn beside Linux.
+const DRAWN: [Drawn; 12] = [
+    (AREAS, "one page, out of a 1 GiB block", "a page read-only, out of 1 GiB"),
+    (AREAS, "out of a 32 MiB run", "out of a run of 32 MiB"),
+    (AREAS, "out of a 2 MiB block", "out of 2 MiB"),
+    (AREAS, "out of a 64 KiB run", "out of a run of 64 KiB"),
+    (AREAS, "already a page", "already a page"),
+    ("the linear map alone, sizes change live", "already a page", "a page of the map alone"),
+    ("the linear map alone, sizes change live", "1 GiB invalid, a block", "1 GiB of it, a block"),
+    ("the linear map alone, in pages", "1 GiB invalid", "1 GiB of it, in pages"),
+    (QUIET, "all of 12 GiB repainted in pages", "12 GiB repainted in pages"),
+    (PIECES, "64 MiB in blocks", "64 MiB of vmalloc read-only, blocks"),
+    (PIECES, "64 MiB in pages", "in pages"),
+    (PIECES, "64 MiB in pages freed", "in pages, freed"),
+];
+const QUIET: &str = "others are parked, this CPU is quiet";
+
+/// The costs that are drawn, out of `performance.md`.
+///
+/// # Errors
+/// One is not there.
+pub fn costs(page: &str) -> Result<Vec<Cost>, Missing> {
+    let cost = |(table, name, what): Drawn| {
+        let row = Row { table, name };
+        let ours = figure(page, row, "instructions")?;
+        Ok(Cost { what: what.to_owned(), ours, linux: figure(page, row, "Linux")? })
+    };
+    DRAWN.into_iter().map(cost).collect()
 }
 
 /// A pair of bars for each change.
@@ -165,7 +177,7 @@ pub fn beside_linux(costs: &[Cost]) -> String {
     let mut drawing = Drawing::new(
         (860, 100 + rows * 44),
         "Instructions for one change, here and on Linux 7.3.4",
-        "12 GiB, 4 KiB pages, sizes change live; counted by QEMU; logarithmic",
+        "12 GiB, pages of 4 KiB; counted by QEMU; logarithmic",
     );
     drawing.text((330.0, 72.0), Anchor::Start, ("fa", "■ here"));
     drawing.text((400.0, 72.0), Anchor::Start, ("fb", "■ Linux"));
@@ -208,7 +220,8 @@ pub fn amount(kib: u64) -> String {
     }
 }
 
-fn float(number: u64) -> f64 {
+/// A number as the axes take it.
+pub(crate) fn float(number: u64) -> f64 {
     let low = u32::try_from(number & 0xffff_ffff).unwrap_or(0);
     let high = u32::try_from(number >> 32).unwrap_or(0);
     f64::from(high) * 4_294_967_296.0 + f64::from(low)
@@ -219,13 +232,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn costs_are_those_of_the_first_table_with_both_figures() {
-        let page = "| what | instructions | Linux | parked |\n|---|---|---|---|\n\
-                    | a page | 1,200 | 25,067 |  |\n| another | 7 |  |  |\n\n\
-                    | what | instructions | Linux |\n|---|---|---|\n| later | 1 | 2 |\n";
-        let cost = Cost { what: "a page".to_owned(), ours: 1200, linux: 25_067 };
-        assert_eq!(costs(page), [cost]);
-        assert_eq!(costs("nothing"), []);
+    fn what_is_drawn_beside_linux_is_in_the_page() {
+        let page = include_str!("../../../docs/performance.md");
+        let costs = costs(page).unwrap();
+        assert_eq!(costs.len(), DRAWN.len());
+        assert!(costs.iter().all(|cost| cost.ours > 0 && cost.linux > 0), "{costs:?}");
+    }
+
+    #[test]
+    fn a_row_that_is_not_in_the_page_is_an_error() {
+        let page = include_str!("../../../docs/performance.md");
+        let renamed = page.replace("| out of a 2 MiB block |", "| out of a block of 2 MiB |");
+        let missing = Missing::Row { table: AREAS.to_owned(), row: DRAWN[2].1.to_owned() };
+        assert_eq!(costs(&renamed), Err(missing));
     }
 
     #[test]

@@ -91,7 +91,14 @@ const LINUX: &str = "
 
 ![Instructions](plots/linux.svg)
 
-Drawn from the first table of [performance.md](performance.md), which says how they were counted.
+Drawn from rows of [performance.md](performance.md), which says how they were counted.
+
+## What more CPUs cost
+
+![Instructions against CPUs](plots/cpus.svg)
+
+From the same page. QEMU counts what all CPUs execute, so a CPU that waits counts too; a change beside
+others' is counted with two CPUs and with four. The other CPUs stand still only for what the second line shows.
 ";
 
 /// That the page says how much memory is accessed, which is a constant elsewhere.

@@ -7,8 +7,9 @@ use blockmap::machine::{Event, PhysAddr, VirtAddr, VirtRange};
 use blockmap::vmsa::{Access, Attributes, Change, Leaves, MemoryIndex, Shareability};
 use blockmap::{Mapping, Space};
 
-use crate::platform::Known;
 use crate::subject::{GIB, PAGE, Refused};
+use blockmap::vmsa::Geometry;
+use blockmap_verify::counted::Counted;
 
 /// The sizes of memory that are asked for, in GiB.
 pub const SIZES: [u64; 7] = [1, 4, 16, 64, 256, 1024, 4096];
@@ -52,20 +53,21 @@ pub fn size(gib: u64) -> Result<Size, Refused> {
     let repainted = if gib <= MOST_REPAINTED { gib * 514 } else { 0 };
     let tables = usize::try_from(64 + repainted).unwrap_or(usize::MAX);
     let words = vec![Cell::new(0); tables * 512];
-    let host = Known::new(Host::new(Known::GEOMETRY, &words, &log));
-    let root = host.host().new_root().ok_or_else(|| Refused("no root".to_owned()))?;
-    let space = Space::new(&host, root);
+    let host = Host::new(Geometry::KERNEL_4K_48, &words, &log);
+    let root = host.new_root().ok_or_else(|| Refused("no root".to_owned()))?;
+    let counted = Counted::new(&host);
+    let space = Space::new(&counted, root);
     let done = |work: &mut dyn FnMut() -> Result<(), Refused>| {
-        let loads = host.host().loads();
+        let loads = counted.loads();
         stores.set(0);
         work()?;
-        Ok(Work { loads: host.host().loads() - loads, stores: stores.get() })
+        Ok(Work { loads: counted.loads() - loads, stores: stores.get() })
     };
     let in_pages = space.plan_map(mapping(gib, Leaves::Pages)?).map_err(refused)?;
     let tables_in_pages = u64::from(in_pages.tables()) + 1;
     drop(in_pages);
     let map = done(&mut || space.map(mapping(gib, Leaves::Largest)?).map_err(refused))?;
-    let tables_in_blocks = host.host().tables_in_use().into();
+    let tables_in_blocks = host.tables_in_use().into();
     let middle = linear(gib * GIB / 2 + 0x1555_5000, PAGE)?;
     let page = done(&mut || space.protect(middle, Change::ReadOnly, &MAY_PARK).map_err(refused))?;
     let all = linear(0, gib * GIB)?;

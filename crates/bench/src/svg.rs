@@ -57,19 +57,19 @@ impl Anchor {
     }
 }
 
-/// The colours: of the page, which the drawing brings along, of text, of what is faint, and of up to three things that are compared.
+/// The colours: of the page, which the drawing brings along, of text, of what is faint, and of up to four things that are compared.
 const STYLE: &str = "\
 text{font:13px system-ui,-apple-system,'Segoe UI',sans-serif;fill:#1f2328}
 .page{fill:#ffffff}
 .title{font-size:16px;font-weight:600}.faint{fill:#59636e}
 .grid{stroke:#d1d9e0;stroke-width:1}.axis{stroke:#59636e;stroke-width:1}
 .line{fill:none;stroke-width:2.5}
-.a{stroke:#0969da}.b{stroke:#bc4c00}.c{stroke:#1a7f37}
-.fa{fill:#0969da}.fb{fill:#bc4c00}.fc{fill:#1a7f37}
+.a{stroke:#0969da}.b{stroke:#bc4c00}.c{stroke:#1a7f37}.d{stroke:#8250df}
+.fa{fill:#0969da}.fb{fill:#bc4c00}.fc{fill:#1a7f37}.fd{fill:#8250df}
 @media(prefers-color-scheme:dark){
 .page{fill:#0d1117}text{fill:#e6edf3}.faint{fill:#9198a1}.grid{stroke:#30363d}.axis{stroke:#9198a1}
-.a{stroke:#58a6ff}.b{stroke:#f0883e}.c{stroke:#3fb950}
-.fa{fill:#58a6ff}.fb{fill:#f0883e}.fc{fill:#3fb950}}
+.a{stroke:#58a6ff}.b{stroke:#f0883e}.c{stroke:#3fb950}.d{stroke:#a371f7}
+.fa{fill:#58a6ff}.fb{fill:#f0883e}.fc{fill:#3fb950}.fd{fill:#a371f7}}
 ";
 
 /// A drawing.

@@ -49,7 +49,6 @@ pub struct Host<'m> {
     changing: Cell<bool>,
     readers: Cell<u32>,
     asids: Cell<Asids>,
-    loads: Cell<u64>,
 }
 
 /// The proof that a caller may wait for other CPUs, which a host has none of: [`MAY_PARK`].
@@ -86,7 +85,6 @@ impl<'m> Host<'m> {
             changing: Cell::new(false),
             readers: Cell::new(0),
             asids: Cell::new(Asids::Every),
-            loads: Cell::new(0),
         }
     }
 
@@ -133,6 +131,22 @@ impl<'m> Host<'m> {
         self.absent.set(cpu);
     }
 
+    /// Has other CPUs come to be parked, and tells what happens on the one that is not when a live leaf
+    /// changes its size: what a platform with a machine of its own around this one's needs of it in its
+    /// [`Platform::quiesce`].
+    ///
+    /// # Errors
+    /// A CPU does not come; nothing has changed.
+    pub fn park(&self) -> Result<SizeChange, NotParked> {
+        if let Some(cpu) = self.absent.get() {
+            match self.parkings.get().checked_sub(1) {
+                Some(left) => self.parkings.set(left),
+                None => return Err(NotParked { cpu }),
+            }
+        }
+        Ok(self.size_change.get())
+    }
+
     /// Lets no more than `tables` further tables be handed out.
     pub fn limit_tables(&self, tables: u32) {
         self.allowance.set(tables);
@@ -157,12 +171,6 @@ impl<'m> Host<'m> {
             self.word(Entry { table, index }).set(0);
         }
         Some(table)
-    }
-
-    /// How many entries have been read one by one: the steps of walks.
-    #[must_use]
-    pub fn loads(&self) -> u64 {
-        self.loads.get()
     }
 
     /// Panics if a plan has kept something it should have given back.
@@ -231,13 +239,11 @@ fn no_entry(number: usize) -> ! {
 impl Machine for Host<'_> {
     #[inline]
     fn load(&self, entry: Entry) -> u64 {
-        self.loads.set(self.loads.get() + 1);
         self.word(entry).get()
     }
 
     fn read(&self, first: Entry, words: &mut [u64]) {
         let count = u16::try_from(words.len()).unwrap_or(u16::MAX);
-        self.loads.set(self.loads.get() + u64::from(count));
         for (word, kept) in words.iter_mut().zip(self.words_of(first.span(count))) {
             *word = kept.get();
         }
@@ -361,13 +367,7 @@ impl Platform for Host<'_> {
     }
 
     fn quiesce(&self, _may_park: &MayPark, switch: &Switch) -> Result<(), NotParked> {
-        if let Some(cpu) = self.absent.get() {
-            match self.parkings.get().checked_sub(1) {
-                Some(left) => self.parkings.set(left),
-                None => return Err(NotParked { cpu }),
-            }
-        }
-        switch.perform(self, switch.alone(self.size_change.get()));
+        switch.perform(self, switch.alone(self.park()?));
         Ok(())
     }
 

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "this crate is tests only")]
 
 pub mod console;
+pub mod counted;
 pub mod crew;
 pub mod draw;
 pub mod drawn;

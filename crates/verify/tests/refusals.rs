@@ -8,6 +8,7 @@ use blockmap::{
     SizeChangeRefused, Space, SplitError, Strategy, Terms, UnmapError,
 };
 use blockmap_machine::{Entry, Machine, PhysAddr, VirtAddr};
+use blockmap_verify::counted::Counted;
 use blockmap_verify::program::{attributes, range};
 use blockmap_verify::recorder::{LINEAR, effects_of, linear, on_host};
 use blockmap_verify::tree::Tree;
@@ -233,10 +234,12 @@ fn a_plan_that_is_dropped_gives_everything_back() {
 #[test]
 fn a_page_takes_one_walk_to_plan_and_none_to_commit() {
     on_host(TERMS, 3, &|_| (), |space| {
+        let host = Counted::new(space.platform());
+        let space = Space::new(&host, space.root());
         let loads = |operation: &dyn Fn()| {
-            let before = space.platform().loads();
+            let before = host.loads();
             operation();
-            space.platform().loads() - before
+            host.loads() - before
         };
         let page = range(LINEAR + 0x1555_5000, PAGE);
         let protect = |change| move || space.protect(page, change, &MAY_PARK).unwrap();
