@@ -97,10 +97,9 @@ runs of leaves that say the same and follow each other, and reads and compares t
 Three rows miss their aims. One page out of a block: a quarter of the instructions fill tables, two of 512
 entries for the first page out of a GiB and one for most others. The rest is spread over the plan (a walk,
 checks, which leaves are cut, how many tables that takes) and the commit's effects, some ten, each told to the
-listener; no part of it is more than an eighth. A translation: what is left of a level, 18 instructions, is
-the entry's index, whether the entry is a table, where its word is among the host's tables, that it is one
-of them, and the count of loads that tests ask for. A library that takes an address for a pointer has no
-such check, and takes 8.
+listener; no part of it is more than an eighth. A translation: what is left of a level is the
+entry's index, whether the entry is a table, where its word is among the host's tables, and that it is one
+of them. A library that takes an address for a pointer has no such check, and takes 8 instructions.
 ";
 
 const OWN: &str = "
