@@ -140,6 +140,18 @@ impl<P: Platform> Space<'_, P> {
         }
     }
 
+    /// Whether an entry in a job's range leads to a table of pages that [stays](Space::is_done), where
+    /// leaves become smaller. Most tables do where most is in pages: it is asked before all else.
+    #[inline]
+    pub(super) fn is_in_pages(&self, job: Job<'_>, old: Old) -> bool {
+        let geometry = self.geometry();
+        old.level == Level::L2
+            && matches!(job.aim, Aim::Bytes(_))
+            && job.range.contains(old.at)
+            && geometry.kind(old.level, old.word) == Kind::Table
+            && self.is_done(job, (Level::L3, geometry.table_address(old.word)))
+    }
+
     /// Whether a table holds leaves that somebody owns. Their owner stores to them without a lock, so
     /// the table must stay. A pointer has other meanings for that bit.
     pub(super) fn has_held(&self, (level, table): (Level, PhysAddr)) -> bool {

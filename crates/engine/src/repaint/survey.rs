@@ -92,6 +92,9 @@ impl<P: Platform> Space<'_, P> {
 
     /// How many tables it takes to replace an entry; `None` if it stays.
     fn cost(&self, job: Job<'_>, old: Old, survey: &mut Survey) -> Option<u32> {
+        if self.is_in_pages(job, old) {
+            return None;
+        }
         let renewal = self.renewal(job, old)?;
         if self.is_held(old) {
             survey.held.get_or_insert(old.at);
