@@ -125,7 +125,8 @@ impl<P: Platform> Space<'_, P> {
     }
 
     /// As [`Space::protect`], or where nobody may be parked [`Space::protect_leaves`]; and does
-    /// `before` when nothing can fail any more but parking, and before the first effect.
+    /// `before` when nothing else can fail any more but parking, and before the first effect. It may
+    /// still refuse: what [`Platform::refusal`] said may have been true only until then.
     ///
     /// # Errors
     /// See [`ProtectError`]; the tables are as they were.
@@ -135,7 +136,7 @@ impl<P: Platform> Space<'_, P> {
         range: VirtRange,
         change: Change,
         may_park: Option<&P::MayPark>,
-        before: &dyn Fn(),
+        before: &dyn Fn() -> Result<(), Refusal>,
     ) -> Result<(), ProtectError> {
         let parking = may_park.map_or(Parking::Never, Parking::Allowed);
         match self.try_change((range, change), parking, before)? {
@@ -155,7 +156,7 @@ impl<P: Platform> Space<'_, P> {
         mut short: OutOfTables,
         (range, change): (VirtRange, Change),
         parking: Parking<'_, P>,
-        before: &dyn Fn(),
+        before: &dyn Fn() -> Result<(), Refusal>,
     ) -> Result<(), ProtectError> {
         let mut supply = TopUp::Enough;
         loop {
@@ -177,7 +178,7 @@ impl<P: Platform> Space<'_, P> {
         &self,
         (range, change): (VirtRange, Change),
         parking: Parking<'_, P>,
-        before: &dyn Fn(),
+        before: &dyn Fn() -> Result<(), Refusal>,
     ) -> Result<Tried, ProtectError> {
         self.check(range)?;
         let mut hold = Hold::new(self, range, Root::Untouched, parking);
@@ -191,7 +192,7 @@ impl<P: Platform> Space<'_, P> {
         if span.count > 1 && self.machine().scan(span, pattern) < span.count {
             return self.try_widely(&mut hold, &mut first, (range, change), before);
         }
-        before();
+        before().map_err(|why| ProtectError::Refused { range, why })?;
         self.update(span, self.masks(change));
         self.complete_change((range, change), Some(span), hold.permit.terms);
         Ok(Tried::Made)
@@ -205,7 +206,7 @@ impl<P: Platform> Space<'_, P> {
         hold: &mut Hold<'s, P>,
         first: &mut Place,
         (range, change): (VirtRange, Change),
-        before: &dyn Fn(),
+        before: &dyn Fn() -> Result<(), Refusal>,
     ) -> Result<Tried, ProtectError> {
         let cuts = self.widen_for_cuts(hold, first, range);
         let direct = self.check_change((&cuts, hold.permit), first, (range, change))?;
@@ -215,12 +216,15 @@ impl<P: Platform> Space<'_, P> {
         {
             return Ok(Tried::Short(OutOfTables { needed, had }));
         }
-        before();
-        match self.commit_change((range, change), (&cuts, direct), hold.permit) {
+        let done = before().map_err(|why| ProtectError::Refused { range, why }).and_then(|()| {
+            let done = self.commit_change((range, change), (&cuts, direct), hold.permit);
+            done.map_err(ProtectError::NotParked)
+        });
+        match done {
             Ok(()) => Ok(Tried::Made),
-            Err(not_parked) => {
+            Err(error) => {
                 self.platform().unreserve(needed);
-                Err(not_parked.into())
+                Err(error)
             }
         }
     }

@@ -179,7 +179,7 @@ impl<'p, P: Platform> Space<'p, P> {
         change: Change,
         may_park: &P::MayPark,
     ) -> Result<(), ProtectError> {
-        self.protect_after(range, change, Some(may_park), &|| ())
+        self.protect_after(range, change, Some(may_park), &|| Ok(()))
     }
 
     /// As [`Space::protect`], from any context: nobody is parked, so no leaf can be split, whatever
@@ -188,7 +188,7 @@ impl<'p, P: Platform> Space<'p, P> {
     /// # Errors
     /// See [`ProtectError`]; the tables are as they were.
     pub fn protect_leaves(&self, range: VirtRange, change: Change) -> Result<(), ProtectError> {
-        self.protect_after(range, change, None, &|| ())
+        self.protect_after(range, change, None, &|| Ok(()))
     }
 
     /// Splits leaves and contiguous runs until both ends of `range` lie between two: no deeper than

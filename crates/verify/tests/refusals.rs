@@ -54,6 +54,25 @@ fn ranges_that_are_no_whole_pages_of_the_half_are_refused() {
 }
 
 #[test]
+fn what_is_refused_at_the_last_moment_is_as_it_was_and_can_be_asked_for_again() {
+    for pages in [range(LINEAR + PAGE, PAGE), range(LINEAR + PAGE, GIB), range(LINEAR, GIB)] {
+        let whole = |space: &Space<'_, Host<'_>>, before: &dyn Fn() -> Result<(), Refusal>| {
+            space.protect_after(pages, Change::ReadOnly, Some(&MAY_PARK), before)
+        };
+        let why = Refusal::Tables;
+        let error = refused(TERMS, |space| whole(space, &|| Err(why)));
+        assert_eq!(error, ProtectError::Refused { range: pages, why });
+        // Tables that were set aside are not lost: as often as it is refused, it can be done then.
+        on_host(TERMS, 3, &|_| (), |space| {
+            for _ in 0..1000 {
+                assert!(whole(space, &|| Err(why)).is_err());
+            }
+            whole(space, &|| Ok(())).unwrap();
+        });
+    }
+}
+
+#[test]
 fn holes_are_neither_protected_nor_unmapped() {
     let into_hole = range(LINEAR + 2 * GIB, 2 * GIB);
     let hole = VirtAddr::new(LINEAR + 3 * GIB);

@@ -162,6 +162,17 @@ fn what_is_set_aside_is_nobodys() {
 }
 
 #[test]
+fn a_look_after_a_claim_misses_no_table() {
+    overtaken(3, || {
+        let frames = Arc::new(frames(2));
+        let cpu = on_another_cpu(&frames, |frames| frames.allocate(Purpose::Table));
+        frames.claim_free(range(0, 2));
+        let seen = frames.first_in(State::Table, range(0, 2));
+        assert_eq!(cpu.join().unwrap(), seen);
+    });
+}
+
+#[test]
 fn what_is_claimed_while_it_is_split_is_claimed_once() {
     overtaken(3, || {
         let frames = Arc::new(frames(2));
