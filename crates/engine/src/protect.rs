@@ -216,17 +216,11 @@ impl<P: Platform> Space<'_, P> {
         {
             return Ok(Tried::Short(OutOfTables { needed, had }));
         }
-        let done = before().map_err(|why| ProtectError::Refused { range, why }).and_then(|()| {
-            let done = self.commit_change((range, change), (&cuts, direct), hold.permit);
-            done.map_err(ProtectError::NotParked)
+        let refused = |why| ProtectError::Refused { range, why };
+        let done = before().map_err(refused).and_then(|()| {
+            Ok(self.commit_change((range, change), (&cuts, direct), hold.permit)?)
         });
-        match done {
-            Ok(()) => Ok(Tried::Made),
-            Err(error) => {
-                self.platform().unreserve(needed);
-                Err(error)
-            }
-        }
+        done.map(|()| Tried::Made).inspect_err(|_| self.platform().unreserve(needed))
     }
 
     /// The entries of `range`, whose start was found at `first`, if they are in one table and no leaf
