@@ -271,7 +271,9 @@ fn seen_of_each(log: &str, root: u64) -> Vec<Vec<String>> {
 fn each(config: Config, name: &str, changes: &str) -> (Booted, Each) {
     let (trace, log) = (file(&format!("{name}.trace")), file(&format!("{name}.referee")));
     let dumps = format!("trace dump {}; referee dump {}", trace.display(), log.display());
-    let config = config.monitor(&format!("{changes}; referee; {dumps}"));
+    // Who was parked may still be on its way back when the change is done: who worked since is not.
+    let back = "load on 1; load on 2; load on 3; load off 1; load off 2; load off 3";
+    let config = config.monitor(&format!("{changes}; {back}; referee; {dumps}"));
     let booted = Booted::run(&config.limit(std::time::Duration::from_secs(240))).succeeded();
     let read = |path| {
         fs::read_to_string(path).unwrap_or_else(|error| panic!("{error}: {}", booted.console))
