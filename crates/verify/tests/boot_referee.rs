@@ -267,13 +267,15 @@ fn seen_of_each(log: &str, root: u64) -> Vec<Vec<String>> {
     [first].into_iter().chain(lines[1..].iter().map(other)).collect()
 }
 
-/// Boots four CPUs, has the monitor make `changes`, and gives both accounts of each.
+/// Boots four CPUs, has the monitor make `changes` while the others read and write memory, and gives
+/// both accounts of each.
 fn each(config: Config, name: &str, changes: &str) -> (Booted, Each) {
     let (trace, log) = (file(&format!("{name}.trace")), file(&format!("{name}.referee")));
     let dumps = format!("trace dump {}; referee dump {}", trace.display(), log.display());
-    // Who was parked may still be on its way back when the change is done: who worked since is not.
-    let back = "load on 1; load on 2; load on 3; load off 1; load off 2; load off 3";
-    let config = config.monitor(&format!("{changes}; {back}; referee; {dumps}"));
+    // Who was parked may still be on its way back when the change is done: who had work before is not
+    // once it is relieved of it.
+    let (on, off) = ["on", "off"].map(|to| format!("load {to} 1; load {to} 2; load {to} 3")).into();
+    let config = config.monitor(&format!("{on}; {changes}; {off}; referee; {dumps}"));
     let booted = Booted::run(&config.limit(std::time::Duration::from_secs(240))).succeeded();
     let read = |path| {
         fs::read_to_string(path).unwrap_or_else(|error| panic!("{error}: {}", booted.console))
@@ -289,9 +291,8 @@ fn each(config: Config, name: &str, changes: &str) -> (Booted, Each) {
 
 #[test]
 fn what_four_cpus_do_is_what_was_executed_by_each() {
-    let changes = "load on 1; load on 2; load on 3; ro 0xffff000055555000 1; \
-                   split 0xffff000048000000 512; vmap 3; rw 0xffff000055555000 1; \
-                   vunmap 0xffff800100000000; purge; load off 1; load off 2; load off 3";
+    let changes = "ro 0xffff000055555000 1; split 0xffff000048000000 512; vmap 3; \
+                   rw 0xffff000055555000 1; vunmap 0xffff800100000000; purge";
     for (options, name, parks) in [
         ("", "four-live", false),
         ("size-change=quiesce", "four-parked", true),
