@@ -4,7 +4,7 @@
 use crate::sync::{AtomicU64, Ordering};
 
 use super::{
-    FRAMES_PER_WORD, Frames, Lanes, Numbers, Part, State, Tier, lanes_in, lowest, state_of,
+    FRAMES_PER_WORD, Frames, Lanes, Numbers, Part, Purpose, State, Tier, lanes_in, lowest, state_of,
 };
 
 /// What a lane above the frames says where the word below it says more.
@@ -69,19 +69,22 @@ impl Frames<'_> {
         if is_split { self.word(part, Tier::Frames) } else { None }
     }
 
-    /// Takes the first frame of `part`, if it is free, as data of whoever calls; `None` if no lane
-    /// says so of it alone.
+    /// Takes the first frame of `part`, if it is free, as data of whoever calls. Tells what it was;
+    /// `None` if no lane says so of it alone.
     #[inline]
-    pub(super) fn claim_one(&self, part: Part) -> Option<u64> {
+    pub(super) fn claim_one(&self, part: Part) -> Option<State> {
         let (word, summary) = (self.bottom(part)?, self.summary(part)?);
         let lane = Lanes { first: Tier::Frames.lane(part.frames.first), count: 1 };
         let used = lane.in_state(State::Used);
         let free = |found: u64| (found & lane.mask() == 0).then_some(found | used);
-        let taken = word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, free).is_ok();
-        if taken {
-            summary.fetch_sub(1, Ordering::Relaxed);
+        match word.fetch_update(Ordering::AcqRel, Ordering::Acquire, free) {
+            Ok(_) => {
+                summary.fetch_sub(1, Ordering::Relaxed);
+                self.counter(Purpose::Data).fetch_add(1, Ordering::Relaxed);
+                Some(State::Free)
+            }
+            Err(found) => Some(state_of(found, lane.first)),
         }
-        Some(u64::from(taken))
     }
 
     /// How many frames of a chunk are free: never too few.

@@ -1,6 +1,6 @@
 //! Frames that had an owner before there was an allocator.
 
-use blockmap::machine::PhysRange;
+use blockmap::machine::{PhysAddr, PhysRange};
 
 use crate::sync::{AtomicU64, Ordering};
 
@@ -34,22 +34,28 @@ impl Frames<'_> {
     }
 
     /// Takes every free frame that `range` touches, as data of whoever calls: the allocator won't
-    /// hand them out. Frames that have an owner keep it.
-    pub fn claim_free(&self, range: PhysRange) {
+    /// hand them out. Frames that have an owner keep it; tells the lowest that is a table. No other
+    /// becomes one before it is freed.
+    pub fn claim_free(&self, range: PhysRange) -> Option<PhysAddr> {
         let frames = Numbers::touched(range);
         // Who is told of frames is told by the way of any frames.
-        let at_once = if self.watch.is_some() {
+        let is_watched = self.watch.is_some();
+        let part = if is_watched || frames.first != frames.last {
             None
-        } else if frames.first == frames.last {
-            self.banks.part_of(frames.first).and_then(|part| self.claim_one(part))
         } else {
-            self.claim_chunks(frames)
+            self.banks.part_of(frames.first)
         };
+        if let Some(found) = part.and_then(|part| self.claim_one(part)) {
+            return (found == State::Table).then(|| address(frames.first));
+        }
+        let at_once = if is_watched { None } else { self.claim_chunks(frames) };
         let taken = at_once
             .unwrap_or_else(|| self.banks.parts(frames).map(|part| self.claim_part(part)).sum());
         if taken > 0 {
             self.counter(Purpose::Data).fetch_add(taken, Ordering::Relaxed);
         }
+        // What was free as a whole has no table.
+        if at_once.is_some() { None } else { self.first_in(State::Table, range) }
     }
 
     /// Takes all frames of `frames`, if these are all of neighbouring chunks, and all are free; or

@@ -13,7 +13,7 @@ use blockmap::vmsa::descriptor::Asids;
 use blockmap::{Platform, Reader, Refusal, Space, publish_code};
 use blockmap_hw::Window;
 use blockmap_kernel::areas::Areas;
-use blockmap_kernel::frames::{Counts, FRAME_BYTES, Frames, Purpose, State};
+use blockmap_kernel::frames::{Counts, FRAME_BYTES, Frames, Purpose};
 use blockmap_kernel::identity::Needs;
 use blockmap_kernel::readers::Readers;
 use blockmap_kernel::terms::SharedTerms;
@@ -264,29 +264,20 @@ impl<'a> System<'a> {
 
     /// What is to be done before leaves of `range` change, when nothing else but parking can fail.
     ///
-    /// Frames that were free when the range was let may have become tables since. When what is free
-    /// has been claimed none can any more, and so tables are looked for again after that.
+    /// Frames that were free when the range was let may have become tables since: the claim tells.
     #[inline]
     fn before_change(&self, range: VirtRange, change: Change) -> Result<(), Refusal> {
         match change {
-            Change::ReadOnly | Change::Invalid => match self.memory_of(range) {
-                Some(memory) => self.claim_from_tables(memory),
-                None => Ok(()),
-            },
+            Change::ReadOnly | Change::Invalid => {
+                let table = self.memory_of(range).and_then(|memory| self.frames.claim_free(memory));
+                table.map_or(Ok(()), |_| Err(Refusal::Tables))
+            }
             Change::Execute => {
                 self.publish(range);
                 Ok(())
             }
             Change::ReadWrite | Change::NoExecute | Change::Valid => Ok(()),
         }
-    }
-
-    /// Claims what is free of `memory`, which no table can be made of from then on; refuses if there
-    /// is one. What was claimed stays so.
-    #[inline]
-    fn claim_from_tables(&self, memory: PhysRange) -> Result<(), Refusal> {
-        self.frames.claim_free(memory);
-        self.frames.first_in(State::Table, memory).map_or(Ok(()), |_| Err(Refusal::Tables))
     }
 
     /// Makes what was written to the valid pages of `range` what is fetched from there: at once if

@@ -162,12 +162,23 @@ fn what_is_set_aside_is_nobodys() {
 }
 
 #[test]
-fn a_look_after_a_claim_misses_no_table() {
+fn a_claim_misses_no_table() {
     overtaken(3, || {
         let frames = Arc::new(frames(2));
         let cpu = on_another_cpu(&frames, |frames| frames.allocate(Purpose::Table));
-        frames.claim_free(range(0, 2));
-        let seen = frames.first_in(State::Table, range(0, 2));
+        let seen = frames.claim_free(range(0, 2));
+        assert_eq!(cpu.join().unwrap(), seen);
+    });
+}
+
+#[test]
+fn a_claim_of_one_frame_tells_that_it_is_a_table() {
+    overtaken(3, || {
+        let frames = Arc::new(frames(2));
+        // So that the lanes are split, and each frame has one of its own.
+        assert_eq!(frames.claim_free(range(0, 1)), None);
+        let cpu = on_another_cpu(&frames, |frames| frames.allocate(Purpose::Table));
+        let seen = frames.claim_free(range(1, 1));
         assert_eq!(cpu.join().unwrap(), seen);
     });
 }

@@ -35,8 +35,8 @@ cycles when tables are in caches, and an operation that every CPU has to answer 
 pub(super) const MISSED: &str = "
 ## What stands in the way
 
-- A page of the linear map: of some 800 instructions 300 are the allocator's, which is asked whether the
-  page holds a table, told that it is not free, and asked again; 135 are terms, locks and readers, three atomic words,
+- A page of the linear map: of some 700 instructions 200 are the allocator's, which is asked whether the
+  page holds a table, and told that it is not free; 135 are terms, locks and readers, three atomic words,
   each taken and given back; 60 ask whether the range may change; and 250 are the checks of context, range
   and leaf, and the command. Linux's figure is a store and an invalidation, with nothing kept from others.
 - A page out of a block: of some 4,800 instructions 1,700 fill two tables. Each entry takes an addition and
