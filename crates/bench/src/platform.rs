@@ -1,7 +1,7 @@
 //! The platform for hosts with a geometry that the compiler knows, as a kernel's is: what it does for
 //! a host it does here, and the engine's sums fold.
 
-use blockmap::host::{Host, MayPark};
+use blockmap::host::{Held, Host, MayPark};
 use blockmap::machine::{PhysAddr, VirtRange};
 use blockmap::vmsa::Geometry;
 use blockmap::{NotParked, Phase, Platform, Refusal, Scope, Switch, Terms, TopUp};
@@ -34,6 +34,7 @@ impl<'m> Known<'m> {
 impl<'m> Platform for Known<'m> {
     type Machine = Host<'m>;
     type MayPark = MayPark;
+    type Held = Held;
 
     #[inline]
     fn geometry(&self) -> Geometry {
@@ -45,8 +46,8 @@ impl<'m> Platform for Known<'m> {
         &self.0
     }
 
-    fn hold_terms(&self) -> Terms {
-        self.0.hold_terms()
+    fn terms(&self) -> Terms {
+        self.0.terms()
     }
 
     fn try_hold_terms(&self) -> Option<Terms> {
@@ -57,12 +58,12 @@ impl<'m> Platform for Known<'m> {
         self.0.release_terms();
     }
 
-    fn lock(&self, scope: Scope) {
-        self.0.lock(scope);
+    fn hold(&self, scope: Scope, also: Option<Scope>) -> (Terms, Held) {
+        self.0.hold(scope, also)
     }
 
-    fn unlock(&self, scope: Scope) {
-        self.0.unlock(scope);
+    fn let_go(&self, held: &Held) {
+        self.0.let_go(held);
     }
 
     fn refusal(&self, range: VirtRange) -> Option<Refusal> {

@@ -98,9 +98,7 @@ impl<P: Platform> Space<'_, P> {
         while let Some(at) = next {
             let Some(rest) = VirtRange::inclusive(at, range.last()) else { break };
             // It may have changed since, and what is done says under which it was done.
-            let strategy = self.platform().hold_terms().strategy;
-            self.platform().release_terms();
-            let (part, more) = match strategy {
+            let (part, more) = match self.platform().terms().strategy {
                 Strategy::Live => self.collapse_live(rest)?,
                 Strategy::Quiesce | Strategy::Pages => self.collapse_parked(rest, may_park)?,
             };

@@ -17,7 +17,7 @@ use crate::protect::Protection;
 use crate::repaint::Repainting;
 use crate::unmap::Removal;
 use crate::view::Viewing;
-use crate::{NotParked, Phase, Platform, Root, Scope, Space, Terms};
+use crate::{NotParked, Platform, Root, Scope, Space, Terms};
 
 /// An operation that has been checked against the tables: holding one tells that nothing but table
 /// memory can still be missing.
@@ -195,11 +195,7 @@ impl<P: Platform> Copy for Permit<'_, P> {}
 pub(crate) struct Hold<'s, P: Platform> {
     pub(crate) space: &'s Space<'s, P>,
     pub(crate) permit: Permit<'s, P>,
-    scope: Scope,
-    /// A second stretch of slots, for operations that need one.
-    also: Option<Scope>,
-    /// It is a reader of the tables above the slots.
-    reading: Option<Phase>,
+    held: P::Held,
 }
 
 impl<'s, P: Platform> Hold<'s, P> {
@@ -214,17 +210,19 @@ impl<'s, P: Platform> Hold<'s, P> {
         root: Root,
         parking: Parking<'s, P>,
     ) -> Self {
-        let (terms, scope, reading) = space.take(range, root);
-        Self { space, permit: Permit { terms, parking }, scope, also: None, reading }
+        let scope = scope_of(space.geometry(), range, root);
+        let (terms, held) = space.platform().hold(scope, None);
+        Self { space, permit: Permit { terms, parking }, held }
     }
 
     /// Lets go of all, and takes the locks of the slots that `range` touches, under the terms that
     /// are in force then.
     #[cold]
     pub(crate) fn exchange(&mut self, range: VirtRange, root: Root) {
-        self.let_go();
-        let (terms, scope, reading) = self.space.take(range, root);
-        (self.permit.terms, self.scope, self.also, self.reading) = (terms, scope, None, reading);
+        let platform = self.space.platform();
+        platform.let_go(&self.held);
+        let scope = scope_of(self.space.geometry(), range, root);
+        (self.permit.terms, self.held) = platform.hold(scope, None);
     }
 
     /// As [`Hold::new`], of the slots that either of two ranges touches.
@@ -234,53 +232,17 @@ impl<'s, P: Platform> Hold<'s, P> {
         root: Root,
         parking: Parking<'s, P>,
     ) -> Self {
-        let terms = space.platform().hold_terms();
         let geometry = space.geometry();
         let (scope, also) = (scope_of(geometry, one, root), scope_of(geometry, other, root));
-        space.platform().lock_both(scope, also);
-        let reading = read_above(space, root);
-        Self { space, permit: Permit { terms, parking }, scope, also: Some(also), reading }
-    }
-}
-
-impl<P: Platform> Space<'_, P> {
-    /// Takes a hold on the terms and the locks of the slots that `range` touches.
-    #[inline(always)]
-    fn take(&self, range: VirtRange, root: Root) -> (Terms, Scope, Option<Phase>) {
-        let terms = self.platform().hold_terms();
-        let scope = scope_of(self.geometry(), range, root);
-        self.platform().lock(scope);
-        (terms, scope, read_above(self, root))
+        let (terms, held) = space.platform().hold(scope, Some(also));
+        Self { space, permit: Permit { terms, parking }, held }
     }
 }
 
 impl<P: Platform> Drop for Hold<'_, P> {
     #[inline]
     fn drop(&mut self) {
-        self.let_go();
-    }
-}
-
-impl<P: Platform> Hold<'_, P> {
-    #[inline(always)]
-    fn let_go(&self) {
-        if let Some(phase) = self.reading {
-            self.space.platform().leave_reader(phase);
-        }
-        match self.also {
-            None => self.space.platform().unlock(self.scope),
-            Some(also) => self.space.platform().unlock_both(self.scope, also),
-        }
-        self.space.platform().release_terms();
-    }
-}
-
-/// Becomes a reader of the tables above the slots, unless it may change them.
-#[inline]
-fn read_above<P: Platform>(space: &Space<'_, P>, root: Root) -> Option<Phase> {
-    match root {
-        Root::Untouched => Some(space.platform().enter_reader()),
-        Root::Changes => None,
+        self.space.platform().let_go(&self.held);
     }
 }
 

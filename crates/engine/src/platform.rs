@@ -1,5 +1,7 @@
 //! What a system gives the engine: a machine, locks, terms, and table memory.
 
+use core::fmt::Debug;
+
 use blockmap_layout::Strategy;
 use blockmap_machine::{Machine, PhysAddr, VirtRange};
 use blockmap_vmsa::descriptor::Asids;
@@ -12,8 +14,7 @@ use crate::Switch;
 ///
 /// Every method takes `&self`; an operation calls them in this order, and lets go in reverse:
 ///
-/// 1. [`hold_terms`](Platform::hold_terms), [`lock`](Platform::lock): the plan owns both until it
-///    is committed or dropped;
+/// 1. [`hold`](Platform::hold): the plan owns what it gives until it is committed or dropped;
 /// 2. [`reserve`](Platform::reserve): the last step that can fail, where nobody has to be parked;
 /// 3. [`take_table`](Platform::take_table) and the machine's effects: the commit;
 ///    [`quiesce`](Platform::quiesce) within it, where a size changes and CPUs must be parked.
@@ -28,6 +29,9 @@ pub trait Platform {
     /// lock that somebody who must be parked might wait for. Only the platform can make one.
     type MayPark;
 
+    /// What [`Platform::hold`] gave, to be let go of once.
+    type Held: Debug;
+
     /// The shape of the table tree. A constant here folds into everything built on it.
     fn geometry(&self) -> Geometry;
 
@@ -41,37 +45,29 @@ pub trait Platform {
         Asids::Every
     }
 
-    /// Holds the current terms in force: while any holder is left, no CPU is admitted that would
-    /// change them.
-    fn hold_terms(&self) -> Terms;
+    /// The terms at this moment: others may be in force when the caller looks at them, unless it holds
+    /// them.
+    fn terms(&self) -> Terms;
 
-    /// As [`Platform::hold_terms`], but never waits, and so can be called by who may hold them already:
-    /// `None` while somebody is about to change them.
+    /// Holds the terms without any lock. It never waits, and so can be called by who may hold them
+    /// already: `None` while somebody is about to change them.
     fn try_hold_terms(&self) -> Option<Terms>;
 
-    /// Gives back one hold on the terms.
+    /// Gives back what [`Platform::try_hold_terms`] took.
     fn release_terms(&self);
 
-    /// Waits until nobody else holds a lock of `scope`, and takes them all.
+    /// Waits until nobody else holds a lock of `scope`, nor one of `also`, and nobody is about to change
+    /// the terms; takes all of them, and holds the terms that are in force: while anybody does, no CPU
+    /// is admitted that would change them. Where neither scope changes the root, the caller is a reader
+    /// besides, as of [`Platform::enter_reader`].
     ///
-    /// An implementation with a lock for each slot takes them in ascending order, the root's last,
-    /// so that no two callers can wait for each other.
-    fn lock(&self, scope: Scope);
+    /// An implementation with a lock for each slot takes them in ascending order, the root's last, each
+    /// once, so that no two callers can wait for each other; it may lock what lies between the two scopes
+    /// as well ([`Scope::hull`]).
+    fn hold(&self, scope: Scope, also: Option<Scope>) -> (Terms, Self::Held);
 
-    /// Lets go of the locks of `scope`, which the caller holds.
-    fn unlock(&self, scope: Scope);
-
-    /// As [`Platform::lock`], of two scopes that may have slots in common: in one step, or in
-    /// ascending order with each lock taken once. Unless it is implemented, what lies between
-    /// the two is locked as well.
-    fn lock_both(&self, one: Scope, other: Scope) {
-        self.lock(one.hull(other));
-    }
-
-    /// Lets go of what [`Platform::lock_both`] took.
-    fn unlock_both(&self, one: Scope, other: Scope) {
-        self.unlock(one.hull(other));
-    }
+    /// Lets go of all of it.
+    fn let_go(&self, held: &Self::Held);
 
     /// Why the leaves of `range` must not be removed or change their permissions, if they must not:
     /// the engine would lose the tables, or the system the memory it runs on. Of

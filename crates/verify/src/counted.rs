@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use blockmap::host::{Host, MayPark};
+use blockmap::host::{Held, Host, MayPark};
 use blockmap::{NotParked, Phase, Platform, Refusal, Scope, Switch, Terms, TopUp};
 use blockmap_machine::{Entry, Event, Machine, Pattern, PhysAddr, Span, VirtRange};
 use blockmap_vmsa::Geometry;
@@ -56,6 +56,7 @@ impl Machine for Counted<'_, '_> {
 impl Platform for Counted<'_, '_> {
     type Machine = Self;
     type MayPark = MayPark;
+    type Held = Held;
 
     fn geometry(&self) -> Geometry {
         self.host.geometry()
@@ -69,8 +70,8 @@ impl Platform for Counted<'_, '_> {
         self.host.asids()
     }
 
-    fn hold_terms(&self) -> Terms {
-        self.host.hold_terms()
+    fn terms(&self) -> Terms {
+        self.host.terms()
     }
 
     fn try_hold_terms(&self) -> Option<Terms> {
@@ -81,12 +82,12 @@ impl Platform for Counted<'_, '_> {
         self.host.release_terms();
     }
 
-    fn lock(&self, scope: Scope) {
-        self.host.lock(scope);
+    fn hold(&self, scope: Scope, also: Option<Scope>) -> (Terms, Held) {
+        self.host.hold(scope, also)
     }
 
-    fn unlock(&self, scope: Scope) {
-        self.host.unlock(scope);
+    fn let_go(&self, held: &Held) {
+        self.host.let_go(held);
     }
 
     fn refusal(&self, range: VirtRange) -> Option<Refusal> {

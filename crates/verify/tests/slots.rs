@@ -51,6 +51,7 @@ impl Machine for Slots<'_> {
 impl Platform for Slots<'_> {
     type Machine = Self;
     type MayPark = MayPark;
+    type Held = Scope;
 
     fn geometry(&self) -> Geometry {
         self.host.geometry()
@@ -60,8 +61,8 @@ impl Platform for Slots<'_> {
         self
     }
 
-    fn hold_terms(&self) -> Terms {
-        self.host.hold_terms()
+    fn terms(&self) -> Terms {
+        self.host.terms()
     }
 
     fn try_hold_terms(&self) -> Option<Terms> {
@@ -72,7 +73,8 @@ impl Platform for Slots<'_> {
         self.host.release_terms();
     }
 
-    fn lock(&self, scope: Scope) {
+    fn hold(&self, scope: Scope, also: Option<Scope>) -> (Terms, Scope) {
+        let scope = also.map_or(scope, |also| scope.hull(also));
         for held in self.held.borrow().iter() {
             let apart = held.last_slot < scope.first_slot || scope.last_slot < held.first_slot;
             assert!(apart, "would wait for a slot");
@@ -80,10 +82,19 @@ impl Platform for Slots<'_> {
             assert_ne!(roots, (Root::Changes, Root::Changes), "would wait for the root");
         }
         self.held.borrow_mut().push(scope);
+        if scope.root == Root::Untouched {
+            self.enter_reader();
+        }
+        let terms = self.try_hold_terms().expect("would wait for the terms");
+        (terms, scope)
     }
 
-    fn unlock(&self, scope: Scope) {
-        self.held.borrow_mut().retain(|held| *held != scope);
+    fn let_go(&self, scope: &Scope) {
+        if scope.root == Root::Untouched {
+            self.leave_reader(Phase::Even);
+        }
+        self.held.borrow_mut().retain(|held| held != scope);
+        self.release_terms();
     }
 
     fn refusal(&self, range: VirtRange) -> Option<Refusal> {

@@ -77,6 +77,7 @@ impl Platform for Arena {
     type Machine = Recorded<'static>;
     /// Nobody may: there is nobody to park, and nothing is split.
     type MayPark = Infallible;
+    type Held = ();
 
     #[inline]
     fn geometry(&self) -> Geometry {
@@ -88,20 +89,22 @@ impl Platform for Arena {
         &self.cpu
     }
 
-    fn hold_terms(&self) -> Terms {
+    fn terms(&self) -> Terms {
         // No walker uses the tree yet, so no size is live; one CPU, so no broadcast is needed.
         Terms { strategy: Strategy::Live, tlbi: TlbiForm::ByAddress }
     }
 
     fn try_hold_terms(&self) -> Option<Terms> {
-        Some(self.hold_terms())
+        Some(self.terms())
     }
 
     fn release_terms(&self) {}
 
-    fn lock(&self, _scope: Scope) {}
+    fn hold(&self, _scope: Scope, _also: Option<Scope>) -> (Terms, ()) {
+        (self.terms(), ())
+    }
 
-    fn unlock(&self, _scope: Scope) {}
+    fn let_go(&self, _held: &()) {}
 
     fn refusal(&self, _range: VirtRange) -> Option<Refusal> {
         None

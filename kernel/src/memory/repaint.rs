@@ -15,7 +15,7 @@ impl System<'_> {
         if self.repainted.load(Ordering::Relaxed) {
             return Leaves::Pages;
         }
-        let strategy = self.shared_terms().now().strategy;
+        let strategy = self.gate().terms().strategy;
         decide(Inputs { strategy, ..self.policy().inputs }).leaves
     }
 

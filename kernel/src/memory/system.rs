@@ -14,9 +14,8 @@ use blockmap::{Platform, Reader, Refusal, Space, publish_code};
 use blockmap_hw::Window;
 use blockmap_kernel::areas::Areas;
 use blockmap_kernel::frames::{Counts, FRAME_BYTES, Frames, Purpose};
+use blockmap_kernel::gate::Gate;
 use blockmap_kernel::identity::Needs;
-use blockmap_kernel::readers::Readers;
-use blockmap_kernel::terms::SharedTerms;
 use blockmap_kernel::trace::{BeginError, Origin, Recording, TraceText};
 
 use super::address_map::VMALLOC_RANGE;
@@ -25,7 +24,7 @@ use super::heal::Healing;
 use super::recorded::Recorded;
 use super::reserve::Reserve;
 use super::vmalloc::Waiting;
-use super::witnessed::WitnessedLocks;
+use super::witnessed::WitnessedGate;
 use crate::cpus::{self, MayPark, MayParkError, Policy};
 use crate::lock::Lock;
 use crate::referee;
@@ -47,13 +46,11 @@ pub(crate) struct System<'a> {
     waiting: Waiting,
     /// The memory that the kernel itself runs on: the image, and what the zone maps.
     own: [PhysRange; 3],
-    locks: WitnessedLocks,
+    /// Who works on the tables, and what all admitted CPUs agree on.
+    gate: WitnessedGate,
     reserve: Reserve,
     /// Tables that may still be allocated: `fail-tables=`.
     allowance: AtomicU32,
-    readers: Readers,
-    /// What all admitted CPUs agree on.
-    terms: SharedTerms,
     needs: Needs,
     policy: Policy,
     window_table: AtomicU64,
@@ -88,11 +85,9 @@ impl<'a> System<'a> {
             areas: Lock::new(Areas::new(VMALLOC_RANGE)),
             waiting: Waiting::new(),
             own: parts.own,
-            locks: WitnessedLocks::new(),
+            gate: WitnessedGate::new(parts.origin.terms),
             reserve: Reserve::new(),
             allowance: AtomicU32::new(parts.fail_tables.unwrap_or(u32::MAX)),
-            readers: Readers::new(),
-            terms: SharedTerms::new(parts.origin.terms),
             needs: parts.needs,
             policy: parts.policy,
             window_table: AtomicU64::new(parts.window_table.value()),
@@ -135,9 +130,9 @@ impl<'a> System<'a> {
         &self.policy
     }
 
-    /// The terms, to be changed when CPUs come and go.
-    pub(crate) const fn shared_terms(&self) -> &SharedTerms {
-        &self.terms
+    /// The gate to the tables, whose terms change when CPUs come and go.
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     /// The CPU that executes this, as a machine.

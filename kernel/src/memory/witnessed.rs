@@ -1,68 +1,57 @@
-//! The slots' locks, with an account of who held which when.
+//! The gate to the tables, with an account of who held which locks when.
 
-use blockmap::Scope;
-use blockmap_kernel::locks::SlotLocks;
+use core::ops::Deref;
+
+use blockmap::Terms;
+use blockmap_kernel::gate::{Gate, Locks, Ticket};
 use blockmap_kernel::trace::{Edge, Record, Recording};
 
 use crate::arch::per_cpu;
 use crate::console::pause;
 
-/// The locks of all slots. What one CPU stores under a lock is seen by whoever takes it next; a
-/// trace says so.
+/// The gate. What one CPU stores under a lock is seen by whoever takes it next; a trace says so.
 #[derive(Debug)]
-pub(super) struct WitnessedLocks(SlotLocks);
+pub(super) struct WitnessedGate(Gate);
 
-impl WitnessedLocks {
-    /// No lock is held.
-    pub(super) fn new() -> Self {
-        Self(SlotLocks::new())
+impl WitnessedGate {
+    /// Nobody is there, and these terms are in force.
+    pub(super) fn new(terms: Terms) -> Self {
+        Self(Gate::new(terms))
     }
 
-    /// Waits until no lock of `scope` is held, and takes them.
+    /// Waits until no lock of `locks` is held, and takes them.
     #[inline]
-    pub(super) fn lock(&self, recording: &Recording<'_>, scope: Scope) {
-        if !self.0.try_lock(scope) {
-            self.wait((scope, scope));
-        }
+    pub(super) fn enter(&self, recording: &Recording<'_>, locks: Locks) -> Ticket {
+        let ticket = self.0.try_enter(locks).unwrap_or_else(|| self.wait(locks));
         if recording.is_on() {
-            witness(recording, Edge::Takes(SlotLocks::of_both((scope, scope))));
+            witness(recording, Edge::Takes(ticket.locks()));
         }
+        ticket
     }
 
-    /// The same for the locks of two scopes.
+    /// Lets go of what was taken.
     #[inline]
-    pub(super) fn lock_both(&self, recording: &Recording<'_>, scopes: (Scope, Scope)) {
-        if !self.0.try_lock_both(scopes) {
-            self.wait(scopes);
-        }
+    pub(super) fn leave(&self, recording: &Recording<'_>, ticket: Ticket) {
         if recording.is_on() {
-            witness(recording, Edge::Takes(SlotLocks::of_both(scopes)));
+            witness(recording, Edge::LetsGo(ticket.locks()));
         }
-    }
-
-    /// Lets go of the locks of `scope`.
-    #[inline]
-    pub(super) fn unlock(&self, recording: &Recording<'_>, scope: Scope) {
-        if recording.is_on() {
-            witness(recording, Edge::LetsGo(SlotLocks::of_both((scope, scope))));
-        }
-        self.0.unlock(scope);
-    }
-
-    /// Lets go of the locks of two scopes.
-    #[inline]
-    pub(super) fn unlock_both(&self, recording: &Recording<'_>, scopes: (Scope, Scope)) {
-        if recording.is_on() {
-            witness(recording, Edge::LetsGo(SlotLocks::of_both(scopes)));
-        }
-        self.0.unlock_both(scopes);
+        self.0.leave(ticket);
     }
 
     #[cold]
     #[inline(never)]
-    fn wait(&self, scopes: (Scope, Scope)) {
+    fn wait(&self, locks: Locks) -> Ticket {
         per_cpu::this().job.add_wait();
-        self.0.lock_both(scopes, pause);
+        self.0.enter(locks, pause)
+    }
+}
+
+/// Readers take no lock.
+impl Deref for WitnessedGate {
+    type Target = Gate;
+
+    fn deref(&self) -> &Gate {
+        &self.0
     }
 }
 

@@ -1,12 +1,12 @@
 //! The slot locks: scopes that overlap exclude each other, others do not, and nobody waits for ever.
 
 use blockmap::{Root, Scope};
-use blockmap_kernel::locks::SlotLocks;
+use blockmap_kernel::gate::{Gate, Locks, Ticket};
 use blockmap_kernel::sync::{AtomicU64, Ordering};
 use loom::sync::Arc;
 use loom::thread::yield_now;
 
-use super::{every_order, on_another_cpu, overtaken};
+use super::{STRONG, every_order, on_another_cpu, overtaken};
 
 const fn slots(first_slot: u32, last_slot: u32) -> Scope {
     Scope { first_slot, last_slot, root: Root::Untouched }
@@ -14,7 +14,7 @@ const fn slots(first_slot: u32, last_slot: u32) -> Scope {
 
 /// What the locks keep.
 struct Kept {
-    locks: SlotLocks,
+    gate: Gate,
     /// A counter that is read and written without care for others: what one of them adds is lost
     /// if they meet, or if the later does not see what the earlier wrote.
     sum: AtomicU64,
@@ -22,27 +22,23 @@ struct Kept {
 
 impl Kept {
     fn new() -> Arc<Self> {
-        Arc::new(Self { locks: SlotLocks::new(), sum: AtomicU64::new(0) })
+        Arc::new(Self { gate: Gate::new(STRONG), sum: AtomicU64::new(0) })
     }
 
     /// Adds one under the locks of `scope`.
     fn add(&self, scope: Scope) {
-        self.locks.lock(scope, yield_now);
-        self.add_and_unlock(scope);
+        self.add_and_leave(self.gate.enter(Locks::of(scope, None), yield_now));
     }
 
     /// The same, unless somebody else holds one of the locks; tells whether it did.
     fn try_to_add(&self, scope: Scope) -> bool {
-        let is_ours = self.locks.try_lock(scope);
-        if is_ours {
-            self.add_and_unlock(scope);
-        }
-        is_ours
+        let ticket = self.gate.try_enter(Locks::of(scope, None));
+        ticket.map(|ticket| self.add_and_leave(ticket)).is_some()
     }
 
-    fn add_and_unlock(&self, scope: Scope) {
+    fn add_and_leave(&self, ticket: Ticket) {
         self.sum.store(self.sum.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        self.locks.unlock(scope);
+        self.gate.leave(ticket);
     }
 
     fn sum(&self) -> u64 {
@@ -57,7 +53,7 @@ fn holders_of_overlapping_scopes_never_meet() {
     for (one, other) in [
         (slots(3, 3), slots(3, 3)),
         (slots(0, 1), slots(1, 2)),
-        (slots(1, 1), slots(64, 64)),
+        (slots(1, 1), slots(33, 33)),
         (slots(5, 5), everything),
         (
             Scope { root: Root::Changes, ..slots(1, 1) },
@@ -84,13 +80,13 @@ fn of_three_that_overlap_in_a_circle_one_always_goes_on() {
     overtaken(3, || {
         let kept = Kept::new();
         let had = Arc::new(AtomicU64::new(0));
-        let cpus = [slots(1, 2), slots(2, 64)].map(|scope| {
+        let cpus = [slots(1, 2), slots(2, 33)].map(|scope| {
             let had = Arc::clone(&had);
             on_another_cpu(&kept, move |kept| {
                 had.fetch_add(u64::from(kept.try_to_add(scope)), Ordering::Relaxed);
             })
         });
-        had.fetch_add(u64::from(kept.try_to_add(slots(63, 64))), Ordering::Relaxed);
+        had.fetch_add(u64::from(kept.try_to_add(slots(32, 33))), Ordering::Relaxed);
         for cpu in cpus {
             cpu.join().unwrap();
         }
@@ -103,10 +99,10 @@ fn of_three_that_overlap_in_a_circle_one_always_goes_on() {
 fn whoever_holds_other_slots_is_not_waited_for() {
     every_order(|| {
         let kept = Kept::new();
-        kept.locks.lock(slots(0, 7), yield_now);
+        let ticket = kept.gate.enter(Locks::of(slots(0, 7), None), yield_now);
         // If this waited it would wait for ever.
         let cpu = on_another_cpu(&kept, |kept| kept.add(slots(8, 8)));
         cpu.join().unwrap();
-        kept.locks.unlock(slots(0, 7));
+        kept.gate.leave(ticket);
     });
 }

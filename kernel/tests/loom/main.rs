@@ -12,9 +12,15 @@ mod readers;
 mod terms;
 mod trace;
 
+use blockmap::Terms;
+use blockmap::layout::Strategy;
+use blockmap::vmsa::TlbiForm;
 use loom::model::Builder;
 use loom::sync::Arc;
 use loom::thread;
+
+/// What strong CPUs agree on.
+const STRONG: Terms = Terms { strategy: Strategy::Live, tlbi: TlbiForm::Ranged };
 
 /// Tries `model` in every order.
 fn every_order(model: impl Fn() + Sync + Send + 'static) {

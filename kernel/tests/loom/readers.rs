@@ -3,12 +3,13 @@
 //! loom lets a load have an old value, never a later one, so it can't see that a reader must leave
 //! by a release: its loads would otherwise be made after it left.
 
-use blockmap_kernel::readers::Readers;
+use blockmap::{Root, Scope};
+use blockmap_kernel::gate::{Gate, Locks};
 use blockmap_kernel::sync::{AtomicU64, Ordering};
 use loom::sync::Arc;
 use loom::thread::yield_now;
 
-use super::{every_order, on_another_cpu, overtaken};
+use super::{STRONG, every_order, on_another_cpu, overtaken};
 
 const LINKED: u64 = 1;
 const GONE: u64 = 0;
@@ -17,7 +18,7 @@ const SOMETHING_ELSE: u64 = 0xdead;
 
 /// An entry that may lead to a table, and the table's memory.
 struct Tables {
-    readers: Readers,
+    gate: Gate,
     entry: AtomicU64,
     memory: AtomicU64,
 }
@@ -25,21 +26,33 @@ struct Tables {
 impl Tables {
     fn new() -> Arc<Self> {
         let (entry, memory) = (AtomicU64::new(LINKED), AtomicU64::new(A_TABLE));
-        Arc::new(Self { readers: Readers::new(), entry, memory })
+        Arc::new(Self { gate: Gate::new(STRONG), entry, memory })
     }
 
     fn read(&self) {
-        let phase = self.readers.enter();
+        let phase = self.gate.enter_reader();
+        self.look();
+        self.gate.leave_reader(phase);
+    }
+
+    fn look(&self) {
         if self.entry.load(Ordering::Relaxed) == LINKED {
             assert_eq!(self.memory.load(Ordering::Relaxed), A_TABLE, "the table is gone");
         }
-        self.readers.leave(phase);
+    }
+
+    /// As an operation on a slot, which is a reader of what is above.
+    fn operate(&self) {
+        let slot = Scope { first_slot: 0, last_slot: 0, root: Root::Untouched };
+        let ticket = self.gate.enter(Locks::of(slot, None), yield_now);
+        self.look();
+        self.gate.leave(ticket);
     }
 
     /// Takes the table out, waits, and uses its memory for something else.
     fn free(&self) {
         self.entry.store(GONE, Ordering::Relaxed);
-        self.readers.wait(yield_now);
+        self.gate.wait_for_readers(yield_now);
         self.memory.store(SOMETHING_ELSE, Ordering::Relaxed);
     }
 }
@@ -51,6 +64,19 @@ fn a_table_is_freed_after_the_readers_that_may_have_found_it() {
         let cpu = on_another_cpu(&tables, |tables| {
             tables.read();
             tables.read();
+        });
+        tables.free();
+        cpu.join().unwrap();
+    });
+}
+
+#[test]
+fn a_table_is_freed_after_the_operations_that_may_have_found_it() {
+    every_order(|| {
+        let tables = Tables::new();
+        let cpu = on_another_cpu(&tables, |tables| {
+            tables.operate();
+            tables.operate();
         });
         tables.free();
         cpu.join().unwrap();
@@ -76,7 +102,7 @@ fn a_reader_that_was_slow_to_come_is_waited_for() {
     every_order(|| {
         let tables = Tables::new();
         let cpu = on_another_cpu(&tables, Tables::read);
-        tables.readers.wait(yield_now);
+        tables.gate.wait_for_readers(yield_now);
         tables.free();
         cpu.join().unwrap();
     });
@@ -92,14 +118,14 @@ fn readers_that_follow_each_other_without_pause_hold_nobody_up_for_ever() {
         let cpu = {
             let freed = Arc::clone(&freed);
             on_another_cpu(&tables, move |tables| {
-                let mut phase = tables.readers.enter();
+                let mut phase = tables.gate.enter_reader();
                 while freed.load(Ordering::Relaxed) == 0 {
-                    let next = tables.readers.enter();
-                    tables.readers.leave(phase);
+                    let next = tables.gate.enter_reader();
+                    tables.gate.leave_reader(phase);
                     phase = next;
                     yield_now();
                 }
-                tables.readers.leave(phase);
+                tables.gate.leave_reader(phase);
             })
         };
         tables.free();
@@ -114,7 +140,7 @@ fn two_who_wait_at_once_both_see_the_reader_leave() {
         let tables = Tables::new();
         let cpus = [
             on_another_cpu(&tables, Tables::read),
-            on_another_cpu(&tables, |tables| tables.readers.wait(yield_now)),
+            on_another_cpu(&tables, |tables| tables.gate.wait_for_readers(yield_now)),
         ];
         tables.free();
         for cpu in cpus {

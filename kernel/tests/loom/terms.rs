@@ -1,42 +1,55 @@
 //! The terms: they stand still while somebody holds them.
 
-use blockmap::Terms;
 use blockmap::layout::Strategy;
 use blockmap::vmsa::TlbiForm;
+use blockmap::{Root, Scope, Terms};
+use blockmap_kernel::gate::{Gate, Locks};
 use blockmap_kernel::sync::{AtomicU64, Ordering};
-use blockmap_kernel::terms::SharedTerms;
 use loom::sync::Arc;
 use loom::thread::yield_now;
 
-use super::{every_order, on_another_cpu, overtaken};
+use super::{STRONG, every_order, on_another_cpu, overtaken};
 
-const STRONG: Terms = Terms { strategy: Strategy::Live, tlbi: TlbiForm::Ranged };
 const WEAK: Terms = Terms { strategy: Strategy::Quiesce, tlbi: TlbiForm::ByAddress };
 
 /// The terms, and whether the CPU that makes them weak uses the tables.
 struct System {
-    terms: SharedTerms,
+    gate: Gate,
     weak_cpus: AtomicU64,
 }
 
 impl System {
     fn new() -> Arc<Self> {
-        Arc::new(Self { terms: SharedTerms::new(STRONG), weak_cpus: AtomicU64::new(0) })
+        Arc::new(Self { gate: Gate::new(STRONG), weak_cpus: AtomicU64::new(0) })
     }
 
     /// An operation: what it relies on is true from its beginning to its end.
     fn operate(&self) {
-        let terms = self.terms.hold(yield_now);
+        let slot = Scope { first_slot: 0, last_slot: 0, root: Root::Untouched };
+        let ticket = self.gate.enter(Locks::of(slot, None), yield_now);
+        self.rely(self.gate.terms());
+        self.gate.leave(ticket);
+    }
+
+    /// The same of who takes no lock, and does not wait.
+    fn visit(&self) {
+        if let Some(terms) = self.gate.try_hold_terms() {
+            self.rely(terms);
+            self.gate.release_terms();
+        }
+    }
+
+    fn rely(&self, terms: Terms) {
         let weak_cpus = || self.weak_cpus.load(Ordering::Relaxed);
-        assert!(terms == WEAK || weak_cpus() == 0, "a weak CPU came during the operation");
-        assert!(terms == WEAK || weak_cpus() == 0, "a weak CPU came during the operation");
-        self.terms.release();
+        let begun = weak_cpus();
+        assert!(terms == WEAK || begun == 0, "a weak CPU came before the operation");
+        assert_eq!(weak_cpus(), begun, "a weak CPU came during the operation");
     }
 
     fn admit(&self) {
-        self.terms.begin_change(yield_now);
+        self.gate.begin_change(yield_now);
         self.weak_cpus.fetch_add(1, Ordering::Relaxed);
-        self.terms.end_change(WEAK);
+        self.gate.end_change(WEAK);
     }
 }
 
@@ -50,7 +63,33 @@ fn nobody_is_admitted_during_an_operation() {
         });
         system.admit();
         cpu.join().unwrap();
-        assert_eq!(system.terms.now(), WEAK);
+        assert_eq!(system.gate.terms(), WEAK);
+    });
+}
+
+#[test]
+fn nobody_is_admitted_while_a_visitor_relies_on_the_terms() {
+    every_order(|| {
+        let system = System::new();
+        let cpu = on_another_cpu(&system, |system| {
+            system.visit();
+            system.operate();
+        });
+        system.admit();
+        cpu.join().unwrap();
+    });
+}
+
+#[test]
+fn an_admission_that_ends_lets_nobody_through_another() {
+    overtaken(2, || {
+        let system = System::new();
+        let cpus =
+            [on_another_cpu(&system, System::admit), on_another_cpu(&system, System::operate)];
+        system.admit();
+        for cpu in cpus {
+            cpu.join().unwrap();
+        }
     });
 }
 
@@ -60,10 +99,10 @@ fn admissions_wait_for_each_other() {
         let system = System::new();
         // Added to without care for others.
         let admit = |system: &System| {
-            system.terms.begin_change(yield_now);
+            system.gate.begin_change(yield_now);
             let before = system.weak_cpus.load(Ordering::Relaxed);
             system.weak_cpus.store(before + 1, Ordering::Relaxed);
-            system.terms.end_change(WEAK);
+            system.gate.end_change(WEAK);
         };
         let admission = on_another_cpu(&system, admit);
         admit(&system);

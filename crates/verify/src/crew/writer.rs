@@ -4,7 +4,7 @@ use std::sync::{MutexGuard, PoisonError};
 use std::thread;
 
 use blockmap::host::MayPark;
-use blockmap::{NotParked, Phase, Platform, Refusal, Scope, Switch, Terms, TopUp};
+use blockmap::{NotParked, Phase, Platform, Refusal, Root, Scope, Switch, Terms, TopUp};
 use blockmap_machine::{Entry, Event, Machine, Pattern, PhysAddr, Span, VirtRange};
 use blockmap_model::program::{Intent, Step, written};
 use blockmap_vmsa::Geometry;
@@ -135,6 +135,7 @@ impl Machine for Writer<'_> {
 impl Platform for Writer<'_> {
     type Machine = Self;
     type MayPark = MayPark;
+    type Held = (Scope, Option<Phase>);
 
     fn geometry(&self) -> Geometry {
         self.crew.geometry
@@ -144,26 +145,34 @@ impl Platform for Writer<'_> {
         self
     }
 
-    fn hold_terms(&self) -> Terms {
+    fn terms(&self) -> Terms {
         self.crew.terms
     }
 
     fn try_hold_terms(&self) -> Option<Terms> {
-        Some(self.hold_terms())
+        Some(self.terms())
     }
 
     fn release_terms(&self) {}
 
-    fn lock(&self, scope: Scope) {
+    fn hold(&self, scope: Scope, also: Option<Scope>) -> (Terms, Self::Held) {
+        let scope = also.map_or(scope, |also| scope.hull(also));
         let mut system = self.point();
         while !system.try_lock(self.cpu, scope) {
             system.wait(self.cpu);
             system = self.in_turn(system);
         }
         system.note(self.cpu, Noted::Lock(scope));
+        drop(system);
+        let is_reader = scope.root == Root::Untouched;
+        let reading = is_reader.then(|| self.enter_reader());
+        (self.crew.terms, (scope, reading))
     }
 
-    fn unlock(&self, scope: Scope) {
+    fn let_go(&self, &(scope, reading): &Self::Held) {
+        if let Some(phase) = reading {
+            self.leave_reader(phase);
+        }
         let mut system = self.point();
         system.unlock(self.cpu, scope);
         system.note(self.cpu, Noted::Unlock(scope));

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 
 use blockmap::dump::{Rights, Run, Tree};
-use blockmap::host::{Host, MayPark};
+use blockmap::host::{Held, Host, MayPark};
 use blockmap::{NotParked, Phase, Platform, Refusal, Scope, Space, Switch, Terms, TopUp};
 use blockmap_machine::{Barrier, Entry, Event, Invalidate, PhysAddr, Tlbi, VirtRange};
 use blockmap_model::profile::{Profile, SizeChange};
@@ -163,6 +163,7 @@ fn is_write(event: &Event) -> bool {
 impl<'m> Platform for Recording<'m> {
     type Machine = Host<'m>;
     type MayPark = MayPark;
+    type Held = Held;
 
     fn geometry(&self) -> Geometry {
         self.host.geometry()
@@ -172,8 +173,8 @@ impl<'m> Platform for Recording<'m> {
         &self.host
     }
 
-    fn hold_terms(&self) -> Terms {
-        self.host.hold_terms()
+    fn terms(&self) -> Terms {
+        self.host.terms()
     }
 
     fn try_hold_terms(&self) -> Option<Terms> {
@@ -184,12 +185,12 @@ impl<'m> Platform for Recording<'m> {
         self.host.release_terms();
     }
 
-    fn lock(&self, scope: Scope) {
-        self.host.lock(scope);
+    fn hold(&self, scope: Scope, also: Option<Scope>) -> (Terms, Held) {
+        self.host.hold(scope, also)
     }
 
-    fn unlock(&self, scope: Scope) {
-        self.host.unlock(scope);
+    fn let_go(&self, held: &Held) {
+        self.host.let_go(held);
     }
 
     fn refusal(&self, range: VirtRange) -> Option<Refusal> {

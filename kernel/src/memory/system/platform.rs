@@ -5,6 +5,7 @@ use blockmap::vmsa::Geometry;
 use blockmap::vmsa::descriptor::Asids;
 use blockmap::{NotParked, Phase, Platform, Refusal, Scope, Switch, Terms, TopUp};
 use blockmap_kernel::frames::State;
+use blockmap_kernel::gate::{Locks, Ticket};
 
 use super::System;
 use crate::console::pause;
@@ -16,6 +17,7 @@ use crate::memory::recorded::Recorded;
 impl<'a> Platform for System<'a> {
     type Machine = Recorded<'a>;
     type MayPark = MayPark;
+    type Held = Ticket;
 
     #[inline]
     fn geometry(&self) -> Geometry {
@@ -32,32 +34,27 @@ impl<'a> Platform for System<'a> {
         self.leaf_asids()
     }
 
-    fn hold_terms(&self) -> Terms {
-        self.terms.hold(pause)
+    fn terms(&self) -> Terms {
+        self.gate.terms()
     }
 
     fn try_hold_terms(&self) -> Option<Terms> {
-        self.terms.try_hold()
+        self.gate.try_hold_terms()
     }
 
     fn release_terms(&self) {
-        self.terms.release();
+        self.gate.release_terms();
     }
 
-    fn lock(&self, scope: Scope) {
-        self.locks.lock(self.recording(), scope);
+    #[inline]
+    fn hold(&self, scope: Scope, also: Option<Scope>) -> (Terms, Ticket) {
+        let ticket = self.gate.enter(self.recording(), Locks::of(scope, also));
+        (self.gate.terms(), ticket)
     }
 
-    fn unlock(&self, scope: Scope) {
-        self.locks.unlock(self.recording(), scope);
-    }
-
-    fn lock_both(&self, one: Scope, other: Scope) {
-        self.locks.lock_both(self.recording(), (one, other));
-    }
-
-    fn unlock_both(&self, one: Scope, other: Scope) {
-        self.locks.unlock_both(self.recording(), (one, other));
+    #[inline]
+    fn let_go(&self, held: &Ticket) {
+        self.gate.leave(self.recording(), *held);
     }
 
     fn refusal(&self, range: VirtRange) -> Option<Refusal> {
@@ -123,14 +120,14 @@ impl<'a> Platform for System<'a> {
     }
 
     fn enter_reader(&self) -> Phase {
-        self.readers.enter()
+        self.gate.enter_reader()
     }
 
     fn leave_reader(&self, phase: Phase) {
-        self.readers.leave(phase);
+        self.gate.leave_reader(phase);
     }
 
     fn wait_for_readers(&self) {
-        self.readers.wait(pause);
+        self.gate.wait_for_readers(pause);
     }
 }

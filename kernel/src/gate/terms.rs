@@ -1,4 +1,6 @@
 //! The terms that all admitted CPUs agree on, held still by whoever works under them.
+//!
+//! Who holds a lock of the tables holds them by that; who takes none is counted here.
 
 use blockmap::Terms;
 use blockmap::layout::Strategy;
@@ -6,14 +8,9 @@ use blockmap::vmsa::TlbiForm;
 
 use crate::sync::{AtomicU64, Ordering};
 
-/// The terms, in one word with the number of those who hold them.
-///
-/// Who wants to change them says so, and then waits until nobody holds them any more; whoever comes
-/// meanwhile waits for the change. So an operation that began under strong terms ends under them
-/// before a weaker CPU is admitted. Nobody waits to hold them twice: the second hold would wait for a
-/// change that waits for the first. [`SharedTerms::try_hold`] does not wait.
+/// The terms, in one word with the number of those who hold them without a lock.
 #[derive(Debug)]
-pub struct SharedTerms(AtomicU64);
+pub(super) struct SharedTerms(AtomicU64);
 
 /// Somebody is about to change the terms.
 const CHANGING: u64 = 1 << 63;
@@ -23,42 +20,29 @@ const HOLDERS: u64 = (1 << TERMS) - 1;
 
 impl SharedTerms {
     /// These terms, held by nobody.
-    #[must_use]
-    pub fn new(terms: Terms) -> Self {
+    pub(super) fn new(terms: Terms) -> Self {
         Self(AtomicU64::new(word(terms)))
     }
 
-    /// Waits until nobody is about to change the terms, and holds them. `relax` is called between
-    /// two attempts.
-    pub fn hold(&self, relax: impl Fn()) -> Terms {
-        loop {
-            match self.try_hold() {
-                Some(terms) => return terms,
-                None => relax(),
-            }
-        }
-    }
-
     /// Holds the terms unless somebody is about to change them. Who holds them already may do so.
-    pub fn try_hold(&self) -> Option<Terms> {
+    pub(super) fn try_hold(&self) -> Option<Terms> {
         let one_more = |word: u64| (word & CHANGING == 0).then_some(word + 1);
         self.0.fetch_update(Ordering::Acquire, Ordering::Relaxed, one_more).ok().map(terms)
     }
 
     /// One hold is given back.
-    pub fn release(&self) {
+    pub(super) fn release(&self) {
         self.0.fetch_sub(1, Ordering::Release);
     }
 
     /// The terms at this moment.
-    #[must_use]
-    pub fn now(&self) -> Terms {
+    pub(super) fn now(&self) -> Terms {
         terms(self.0.load(Ordering::Relaxed))
     }
 
     /// Waits until nobody else is about to change the terms and nobody holds them, and keeps it so
     /// until [`SharedTerms::end_change`].
-    pub fn begin_change(&self, relax: impl Fn()) {
+    pub(super) fn begin_change(&self, relax: impl Fn()) {
         let first = |word: u64| (word & CHANGING == 0).then_some(word | CHANGING);
         while self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, first).is_err() {
             relax();
@@ -69,8 +53,13 @@ impl SharedTerms {
     }
 
     /// These are the terms from now on. The caller has begun a change.
-    pub fn end_change(&self, terms: Terms) {
-        self.0.store(word(terms), Ordering::Release);
+    pub(super) fn set(&self, terms: Terms) {
+        self.0.store(word(terms) | CHANGING, Ordering::Relaxed);
+    }
+
+    /// Ends the change that the caller has begun.
+    pub(super) fn end_change(&self) {
+        self.0.fetch_and(!CHANGING, Ordering::Release);
     }
 }
 
@@ -88,7 +77,7 @@ fn word(terms: Terms) -> u64 {
 }
 
 fn terms(word: u64) -> Terms {
-    let bits = word >> TERMS;
+    let bits = (word & !CHANGING) >> TERMS;
     let strategy = match bits & 3 {
         0 => Strategy::Live,
         1 => Strategy::Quiesce,
@@ -108,12 +97,13 @@ mod tests {
             for tlbi in [TlbiForm::ByAddress, TlbiForm::Ranged] {
                 let terms = Terms { strategy, tlbi };
                 let shared = SharedTerms::new(terms);
-                assert_eq!((shared.hold(|| ()), shared.now()), (terms, terms));
+                assert_eq!((shared.try_hold().unwrap(), shared.now()), (terms, terms));
                 shared.release();
                 shared.begin_change(|| unreachable!("nobody holds them"));
                 assert_eq!((shared.now(), shared.try_hold()), (terms, None));
-                shared.end_change(terms);
-                assert_eq!(shared.hold(|| unreachable!("the change has ended")), terms);
+                shared.set(terms);
+                shared.end_change();
+                assert_eq!(shared.try_hold().unwrap(), terms);
             }
         }
     }
