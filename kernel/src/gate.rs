@@ -109,7 +109,7 @@ impl Gate {
     /// Takes all of `locks`, or none when one of them is held or the gate is closed.
     #[inline]
     pub fn try_enter(&self, locks: Locks) -> Option<Ticket> {
-        let mut word = self.word.load(Ordering::Relaxed);
+        let mut word = self.word_to_change();
         loop {
             if word & (locks.0 | CLOSED) != 0 {
                 return None;
@@ -126,6 +126,18 @@ impl Gate {
                 }
                 Err(other) => word = other,
             }
+        }
+    }
+
+    /// The word, for whoever changes it next; another may do so before.
+    #[inline]
+    fn word_to_change(&self) -> u64 {
+        // Of the accesses to a word loom remembers the last one: a load here would hide from it that the
+        // change that follows could have come before what another CPU loaded.
+        if cfg!(loom) {
+            self.word.fetch_or(0, Ordering::Relaxed)
+        } else {
+            self.word.load(Ordering::Relaxed)
         }
     }
 

@@ -16,7 +16,7 @@ use crate::sync::{Ordering, fence};
 impl Gate {
     /// Announces a reader. What it loads from now on stays a table until it leaves.
     pub fn enter_reader(&self) -> Phase {
-        let phase = self.phase();
+        let phase = phase_of(self.word_to_change());
         self.word.fetch_add(one(phase), Ordering::Relaxed);
         fence(Ordering::SeqCst);
         phase
@@ -35,7 +35,7 @@ impl Gate {
             relax();
         }
         fence(Ordering::SeqCst);
-        let current = self.phase();
+        let current = phase_of(self.word.load(Ordering::Relaxed));
         let other = current.other();
         // None is here but those who looked for the phase before it last changed, and then were slow.
         self.wait_for(other, &relax);
@@ -49,11 +49,11 @@ impl Gate {
             relax();
         }
     }
+}
 
-    /// The phase that readers enter in; an old one is no harm.
-    fn phase(&self) -> Phase {
-        if self.word.load(Ordering::Relaxed) & PHASE == 0 { Phase::Even } else { Phase::Odd }
-    }
+/// The phase that readers enter in; an old one is no harm.
+const fn phase_of(word: u64) -> Phase {
+    if word & PHASE == 0 { Phase::Even } else { Phase::Odd }
 }
 
 /// What a reader of a phase counts.

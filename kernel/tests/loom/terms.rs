@@ -82,14 +82,14 @@ fn nobody_is_admitted_while_a_visitor_relies_on_the_terms() {
 
 #[test]
 fn an_admission_that_ends_lets_nobody_through_another() {
-    overtaken(2, || {
+    overtaken(4, || {
         let system = System::new();
-        let cpus =
-            [on_another_cpu(&system, System::admit), on_another_cpu(&system, System::operate)];
+        let cpu = on_another_cpu(&system, |system| {
+            system.admit();
+            system.operate();
+        });
         system.admit();
-        for cpu in cpus {
-            cpu.join().unwrap();
-        }
+        cpu.join().unwrap();
     });
 }
 
