@@ -23,7 +23,7 @@
 mod allowed;
 
 use blockmap_machine::{Event, Machine, PhysAddr, Span, VirtAddr, VirtRange};
-use blockmap_vmsa::{Change, Level, Masks, Reach};
+use blockmap_vmsa::{Change, Level, Masks, Reach, bits};
 use thiserror::Error;
 
 pub(crate) use self::allowed::Asker;
@@ -125,8 +125,9 @@ impl<P: Platform> Space<'_, P> {
     }
 
     /// As [`Space::protect`], or where nobody may be parked [`Space::protect_leaves`]; and does
-    /// `before` when nothing else can fail any more but parking, and before the first effect. It may
-    /// still refuse: what [`Platform::refusal`] said may have been true only until then.
+    /// `before` when nothing else can fail any more but parking, and before the first effect. It
+    /// refuses what must not be changed: [`Platform::refusal`], whose answer may be true only until then,
+    /// is not asked.
     ///
     /// # Errors
     /// See [`ProtectError`]; the tables are as they were.
@@ -171,8 +172,8 @@ impl<P: Platform> Space<'_, P> {
         }
     }
 
-    /// Makes the change at once if its leaves are neighbours in one table, and no leaf or run reaches
-    /// beyond. Either way takes one walk of the range's start.
+    /// Makes the change at once if it is of one leaf, which is no part of a run. Either way takes one walk
+    /// of the range's start.
     #[inline(always)]
     fn try_change(
         &self,
@@ -182,20 +183,38 @@ impl<P: Platform> Space<'_, P> {
     ) -> Result<Tried, ProtectError> {
         self.check(range)?;
         let mut hold = Hold::new(self, range, Root::Untouched, parking);
-        let mut first = self.find(range.start());
-        let Some(span) = self.whole_leaves(&first, range) else {
-            return self.try_widely(&mut hold, &mut first, (range, change), before);
-        };
-        self.is_let(range)?;
-        let pattern = self.changeable(&first, range.start(), (change, Asker::Anybody))?;
-        // What is wrong with another leaf is found by looking at all of them.
-        if span.count > 1 && self.machine().scan(span, pattern) < span.count {
-            return self.try_widely(&mut hold, &mut first, (range, change), before);
+        let first = self.find(range.start());
+        if !self.is_one_leaf(&first, range) {
+            return self.try_several(&mut hold, first, (range, change), before);
         }
+        self.changeable(&first, range.start(), (change, Asker::Anybody))?;
         before().map_err(|why| ProtectError::Refused { range, why })?;
+        let span = first.entry.span(1);
         self.update(span, self.masks(change));
         self.complete_change((range, change), Some(span), hold.permit.terms);
         Ok(Tried::Made)
+    }
+
+    /// As [`Space::try_change`], of more than one leaf, or less.
+    #[inline(never)]
+    fn try_several<'s>(
+        &'s self,
+        hold: &mut Hold<'s, P>,
+        mut first: Place,
+        (range, change): (VirtRange, Change),
+        before: &dyn Fn() -> Result<(), Refusal>,
+    ) -> Result<Tried, ProtectError> {
+        if let Some(span) = self.whole_leaves(&first, range) {
+            let pattern = self.changeable(&first, range.start(), (change, Asker::Anybody))?;
+            // What is wrong with another leaf is found by looking at all of them.
+            if self.machine().scan(span, pattern) == span.count {
+                before().map_err(|why| ProtectError::Refused { range, why })?;
+                self.update(span, self.masks(change));
+                self.complete_change((range, change), Some(span), hold.permit.terms);
+                return Ok(Tried::Made);
+            }
+        }
+        self.try_widely(hold, &mut first, (range, change), before)
     }
 
     /// Makes a change of any leaves of `range`, whose locks are held and whose start was found at
@@ -223,6 +242,16 @@ impl<P: Platform> Space<'_, P> {
         done.map(|()| Tried::Made).inspect_err(|_| self.platform().unreserve(needed))
     }
 
+    /// Whether `range`, whose start was found at `first`, is all of one leaf that is in no run, or of an
+    /// entry that is no leaf.
+    #[inline(always)]
+    fn is_one_leaf(&self, first: &Place, range: VirtRange) -> bool {
+        let bytes = self.geometry().span_bytes(first.level);
+        range.bytes() == bytes
+            && range.start().is_aligned(bytes)
+            && first.word & bits::CONTIGUOUS == 0
+    }
+
     /// The entries of `range`, whose start was found at `first`, if they are in one table and no leaf
     /// or run of them reaches beyond it.
     #[inline]
@@ -234,9 +263,6 @@ impl<P: Platform> Space<'_, P> {
         let is_apart = |at: VirtAddr, unit: u64| at.is_aligned(unit);
         if !is_apart(range.start(), unit) || !is_apart(range.end(), bytes) {
             return None;
-        }
-        if range.bytes() == bytes && unit == bytes {
-            return Some(first.entry.span(1));
         }
         let count = u16::try_from(range.bytes() / bytes).ok().filter(|count| *count <= left)?;
         let span = first.entry.span(count);
@@ -255,6 +281,7 @@ impl<P: Platform> Space<'_, P> {
         let mut hold = Hold::new(self, range, Root::Untouched, parking);
         let mut first = self.find(range.start());
         let cuts = self.widen_for_cuts(&mut hold, &mut first, range);
+        self.is_let(range)?;
         let direct = self.check_change((&cuts, hold.permit), &first, (range, change))?;
         let protection = Protection { range, change, cuts, direct };
         Ok(Plan::new(hold, Work::Protect(protection), cuts.tables(self)))
@@ -269,7 +296,6 @@ impl<P: Platform> Space<'_, P> {
         first: &Place,
         (range, change): (VirtRange, Change),
     ) -> Result<Option<Span>, ProtectError> {
-        self.is_let(range)?;
         let direct = self.check_leaves(range, first, (change, Asker::Anybody))?;
         cuts.check(&permit)?;
         Ok(direct.filter(|_| cuts.is_empty()))

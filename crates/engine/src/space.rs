@@ -179,7 +179,8 @@ impl<'p, P: Platform> Space<'p, P> {
         change: Change,
         may_park: &P::MayPark,
     ) -> Result<(), ProtectError> {
-        self.protect_after(range, change, Some(may_park), &|| Ok(()))
+        let refusal = || self.platform.refusal(range).map_or(Ok(()), Err);
+        self.protect_after(range, change, Some(may_park), &refusal)
     }
 
     /// As [`Space::protect`], from any context: nobody is parked, so no leaf can be split, whatever
@@ -188,7 +189,8 @@ impl<'p, P: Platform> Space<'p, P> {
     /// # Errors
     /// See [`ProtectError`]; the tables are as they were.
     pub fn protect_leaves(&self, range: VirtRange, change: Change) -> Result<(), ProtectError> {
-        self.protect_after(range, change, None, &|| Ok(()))
+        let refusal = || self.platform.refusal(range).map_or(Ok(()), Err);
+        self.protect_after(range, change, None, &refusal)
     }
 
     /// Splits leaves and contiguous runs until both ends of `range` lie between two: no deeper than

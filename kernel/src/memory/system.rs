@@ -10,15 +10,16 @@ use blockmap::layout::{LinearMap, MemoryMap};
 use blockmap::machine::{PhysAddr, PhysRange, VirtRange};
 use blockmap::vmsa::Change;
 use blockmap::vmsa::descriptor::Asids;
-use blockmap::{Platform, Reader, Refusal, Space, publish_code};
+use blockmap::{Platform, ProtectError, Reader, Refusal, Space, publish_code};
 use blockmap_hw::Window;
 use blockmap_kernel::areas::Areas;
-use blockmap_kernel::frames::{Counts, FRAME_BYTES, Frames, Purpose};
+use blockmap_kernel::frames::{Counts, FRAME_BYTES, Frames, Purpose, State};
 use blockmap_kernel::gate::Gate;
 use blockmap_kernel::identity::Needs;
 use blockmap_kernel::trace::{BeginError, Origin, Recording, TraceText};
 
-use super::address_map::VMALLOC_RANGE;
+use super::address_map::{IMAGE_SIDE, VMALLOC_RANGE};
+use super::alias;
 use super::change::ChangeError;
 use super::heal::Healing;
 use super::recorded::Recorded;
@@ -46,6 +47,8 @@ pub(crate) struct System<'a> {
     waiting: Waiting,
     /// The memory that the kernel itself runs on: the image, and what the zone maps.
     own: [PhysRange; 3],
+    /// All of it, and what lies between.
+    own_hull: PhysRange,
     /// Who works on the tables, and what all admitted CPUs agree on.
     gate: WitnessedGate,
     reserve: Reserve,
@@ -74,6 +77,14 @@ pub(super) struct Parts<'a> {
     pub(super) window_table: PhysAddr,
 }
 
+/// What holds all of these, and what lies between.
+fn hull_of([first, rest @ ..]: [PhysRange; 3]) -> PhysRange {
+    rest.iter().fold(first, |hull, next| {
+        let (start, last) = (hull.start().min(next.start()), hull.last().max(next.last()));
+        PhysRange::inclusive(start, last).unwrap_or(hull)
+    })
+}
+
 impl<'a> System<'a> {
     /// The system whose memory `memory` says.
     pub(super) fn new(memory: &MemoryMap, parts: Parts<'a>) -> Self {
@@ -85,6 +96,7 @@ impl<'a> System<'a> {
             areas: Lock::new(Areas::new(VMALLOC_RANGE)),
             waiting: Waiting::new(),
             own: parts.own,
+            own_hull: hull_of(parts.own),
             gate: WitnessedGate::new(parts.origin.terms),
             reserve: Reserve::new(),
             allowance: AtomicU32::new(parts.fail_tables.unwrap_or(u32::MAX)),
@@ -247,7 +259,9 @@ impl<'a> System<'a> {
         if let Err(why @ MayParkError::Masked) = may_park {
             return Err(ChangeError::NotHere(why));
         }
-        let before = || self.before_change(range, change);
+        let memory =
+            self.changeable_memory(range).map_err(|why| ProtectError::Refused { range, why })?;
+        let before = || self.before_change((range, memory), change);
         space.protect_after(range, change, may_park.as_ref().ok(), &before)?;
         // While a page is invalid nothing can be done to its lines; nobody runs it before this
         // returns.
@@ -257,22 +271,53 @@ impl<'a> System<'a> {
         Ok(())
     }
 
-    /// What is to be done before leaves of `range` change, when nothing else but parking can fail.
-    ///
-    /// Frames that were free when the range was let may have become tables since: the claim tells.
+    /// The memory that `range` shows, if it is of the linear map; or why nothing of it may change, whatever
+    /// is there.
     #[inline]
-    fn before_change(&self, range: VirtRange, change: Change) -> Result<(), Refusal> {
-        match change {
-            Change::ReadOnly | Change::Invalid => {
-                let table = self.memory_of(range).and_then(|memory| self.frames.claim_free(memory));
-                table.map_or(Ok(()), |_| Err(Refusal::Tables))
+    fn changeable_memory(&self, range: VirtRange) -> Result<Option<PhysRange>, Refusal> {
+        match self.memory_of(range) {
+            None if range.overlaps(IMAGE_SIDE) => Err(Refusal::ImageZone),
+            None => Ok(None),
+            Some(memory) if self.own_hull.overlaps(memory) && self.is_own(memory) => {
+                Err(Refusal::ImageAlias)
             }
-            Change::Execute => {
-                self.publish(range);
-                Ok(())
-            }
-            Change::ReadWrite | Change::NoExecute | Change::Valid => Ok(()),
+            Some(memory) => Ok(Some(memory)),
         }
+    }
+
+    /// Whether the kernel itself runs on some of `memory`, and the caller is not who changes its view.
+    #[cold]
+    fn is_own(&self, memory: PhysRange) -> bool {
+        self.own.iter().any(|own| own.overlaps(memory)) && !alias::is_changed_here()
+    }
+
+    /// Refuses where `memory` holds tables now.
+    fn holds_tables(&self, memory: PhysRange) -> Result<(), Refusal> {
+        self.frames.first_in(State::Table, memory).map_or(Ok(()), |_| Err(Refusal::Tables))
+    }
+
+    /// What is to be done before leaves of `range`, which show `memory` of the linear map, change, when
+    /// nothing else but parking can fail.
+    ///
+    /// Frames that are free may become tables at any time, until they are claimed: the claim tells
+    /// which are.
+    #[inline]
+    fn before_change(
+        &self,
+        (range, memory): (VirtRange, Option<PhysRange>),
+        change: Change,
+    ) -> Result<(), Refusal> {
+        match (memory, change) {
+            (Some(memory), Change::ReadOnly | Change::Invalid) => {
+                self.frames.claim_free(memory).map_or(Ok(()), |_| Err(Refusal::Tables))
+            }
+            (Some(memory), _) => self.holds_tables(memory),
+            (None, _) => Ok(()),
+        }?;
+        if change == Change::Execute {
+            self.publish(range);
+        }
+        Ok(())
     }
 
     /// Makes what was written to the valid pages of `range` what is fetched from there: at once if

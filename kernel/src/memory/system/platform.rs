@@ -1,17 +1,18 @@
 //! The running kernel as the engine's platform.
+#![expect(
+    clippy::inline_always,
+    reason = "where the scopes are known most of what they are compared with is not left"
+)]
 
 use blockmap::machine::{PhysAddr, PhysRange, VirtRange};
 use blockmap::vmsa::Geometry;
 use blockmap::vmsa::descriptor::Asids;
 use blockmap::{NotParked, Phase, Platform, Refusal, Scope, Switch, Terms, TopUp};
-use blockmap_kernel::frames::State;
 use blockmap_kernel::gate::{Locks, Ticket};
 
 use super::System;
 use crate::console::pause;
 use crate::cpus::MayPark;
-use crate::memory::address_map::IMAGE_SIDE;
-use crate::memory::alias;
 use crate::memory::recorded::Recorded;
 
 impl<'a> Platform for System<'a> {
@@ -46,26 +47,23 @@ impl<'a> Platform for System<'a> {
         self.gate.release_terms();
     }
 
-    #[inline]
+    #[inline(always)]
     fn hold(&self, scope: Scope, also: Option<Scope>) -> (Terms, Ticket) {
         let ticket = self.gate.enter(self.recording(), Locks::of(scope, also));
         (self.gate.terms(), ticket)
     }
 
-    #[inline]
+    #[inline(always)]
     fn let_go(&self, held: &Ticket) {
         self.gate.leave(self.recording(), *held);
     }
 
     fn refusal(&self, range: VirtRange) -> Option<Refusal> {
-        if range.overlaps(IMAGE_SIDE) {
-            return Some(Refusal::ImageZone);
+        match self.changeable_memory(range) {
+            Err(why) => Some(why),
+            Ok(None) => None,
+            Ok(Some(memory)) => self.holds_tables(memory).err(),
         }
-        let memory = self.memory_of(range)?;
-        if self.own.iter().any(|own| own.overlaps(memory)) && !alias::is_changed_here() {
-            return Some(Refusal::ImageAlias);
-        }
-        self.frames.first_in(State::Table, memory).map(|_| Refusal::Tables)
     }
 
     fn top_up(&self, tables: u32) -> TopUp {
