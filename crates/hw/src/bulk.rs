@@ -1,4 +1,4 @@
-//! Many neighbouring table entries at a time: in pairs of registers, many to a turn, with as little
+//! Many neighbouring entries of tables in use at a time: in pairs of registers, many to a turn, with as little
 //! between two loads or stores as there can be.
 //!
 //! What is stored is stored whole: each half of a pair is single-copy atomic by itself.
@@ -12,58 +12,6 @@ use crate::entries::{ENTRY_BYTES, load, store};
 
 /// Entries that a turn of the loops over most of a table takes.
 const MOST: u16 = 64;
-
-/// Writes `count` entries from `entry` on: `value`, `value + step`, …
-///
-/// # Safety
-/// As [`store`], for each of them.
-#[inline]
-pub(crate) unsafe fn fill(mut entry: u64, mut value: u64, step: u64, mut count: u16) {
-    let two = step.wrapping_mul(2);
-    while let Some(left) = count.checked_sub(MOST) {
-        // SAFETY: the caller vouches for `count` entries, of which at least sixty-four are left.
-        unsafe {
-            asm!(
-                ".rept 32",
-                "stp {a}, {b}, [{entry}], #16",
-                "add {a}, {a}, {two}",
-                "add {b}, {b}, {two}",
-                ".endr",
-                entry = inout(reg) entry,
-                a = inout(reg) value,
-                b = inout(reg) value.wrapping_add(step) => _,
-                two = in(reg) two,
-                options(nostack, preserves_flags),
-            );
-        }
-        count = left;
-    }
-    while let Some(left) = count.checked_sub(4) {
-        // SAFETY: the caller vouches for `count` entries, of which at least four are left.
-        unsafe {
-            asm!(
-                "stp {a}, {b}, [{entry}], #32",
-                "add {a}, {a}, {two}",
-                "add {b}, {b}, {two}",
-                "stp {a}, {b}, [{entry}, #-16]",
-                "add {a}, {a}, {two}",
-                entry = inout(reg) entry,
-                a = inout(reg) value,
-                b = inout(reg) value.wrapping_add(step) => _,
-                two = in(reg) two,
-                options(nostack, preserves_flags),
-            );
-        }
-        count = left;
-    }
-    while let Some(left) = count.checked_sub(1) {
-        // SAFETY: the caller vouches for `count` entries, of which at least one is left.
-        unsafe { store(entry, value) };
-        entry = entry.wrapping_add(ENTRY_BYTES);
-        value = value.wrapping_add(step);
-        count = left;
-    }
-}
 
 /// Takes eight entries at `$entry` and those after them, `$turns` times, through registers that
 /// `$change` changes, and moves `$entry` on.

@@ -7,6 +7,7 @@ use blockmap_machine::{
     VirtAddr, VirtRange,
 };
 
+use crate::fill::{FillRegisters, fill};
 use crate::{bulk, cache, compare, entries, tlb};
 
 /// How memory is reached whose physical address is known.
@@ -44,6 +45,7 @@ impl Window {
 pub struct Cpu {
     /// Address less physical address, modulo 2^64.
     offset: u64,
+    fills_from: FillRegisters,
 }
 
 impl Cpu {
@@ -62,7 +64,19 @@ impl Cpu {
     ///   maintenance reaches it.
     #[must_use]
     pub const unsafe fn new(window: Window) -> Self {
-        Self { offset: window.address(PhysAddr::new(0)).value() }
+        let offset = window.address(PhysAddr::new(0)).value();
+        Self { offset, fills_from: FillRegisters::General }
+    }
+
+    /// The same CPU, which fills tables from these registers.
+    ///
+    /// # Safety
+    /// For [`FillRegisters::Vector`]: every CPU that fills has vector registers, and its exception level
+    /// may use them (`CPACR_EL1.FPEN` and what higher levels have of the kind); and nobody's state is
+    /// kept in more than 128 bits of a register (SVE, SME) where a fill could interrupt its use.
+    #[must_use]
+    pub const unsafe fn with_fills_from(self, registers: FillRegisters) -> Self {
+        Self { fills_from: registers, ..self }
     }
 
     /// Reaches tables through `window` from now on.
@@ -149,7 +163,8 @@ impl Machine for Cpu {
             },
             // SAFETY: as above.
             Event::Fill { span, value, step } => unsafe {
-                bulk::fill(self.entry(span.table, span.first), value, step, span.count);
+                let entries = (self.entry(span.table, span.first), span.count);
+                fill(entries, (value, step), self.fills_from);
             },
             Event::Update { span: Span { table, first, count: 1 }, clear, set } => {
                 let entry = self.entry(table, first);

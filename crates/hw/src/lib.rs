@@ -28,6 +28,8 @@ mod cpu;
 #[cfg(target_arch = "aarch64")]
 mod entries;
 #[cfg(target_arch = "aarch64")]
+mod fill;
+#[cfg(target_arch = "aarch64")]
 mod identity;
 #[cfg(any(target_arch = "aarch64", test))]
 mod lines;
@@ -41,6 +43,8 @@ mod translate;
 pub use counter::{Counters, Reading, frequency_hz, ticks};
 #[cfg(target_arch = "aarch64")]
 pub use cpu::{Cpu, Window};
+#[cfg(target_arch = "aarch64")]
+pub use fill::FillRegisters;
 #[cfg(target_arch = "aarch64")]
 pub use identity::Identity;
 pub use syndrome::{Abort, AccessKind, Class, FaultStatus, Syndrome};

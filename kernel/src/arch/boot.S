@@ -100,8 +100,9 @@ start_at_link_address:
     adrp    x9, vectors
     add     x9, x9, :lo12:vectors
     msr     vbar_el1, x9
-    // Floating point is nobody's here: its use is reported.
-    msr     cpacr_el1, xzr
+    // Whoever uses vector registers keeps what was in them. CPACR_EL1.FPEN: no trap.
+    mov     x9, #(3 << 20)
+    msr     cpacr_el1, x9
     msr     mdscr_el1, xzr
     isb
 

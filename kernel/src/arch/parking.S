@@ -24,7 +24,8 @@ secondary_entry:
     add     x22, x22, x20, lsl #PLACE_SHIFT
     msr     tpidr_el0, x22
     msr     tpidr_el1, xzr
-    msr     cpacr_el1, xzr
+    mov     x9, #(3 << 20)          // CPACR_EL1.FPEN: no trap of vector registers
+    msr     cpacr_el1, x9
     msr     mdscr_el1, xzr
     msr     spsel, #1
     adrp    x9, identity_vectors

@@ -7,10 +7,10 @@ use blockmap::layout::{
     MemoryMap, Paint, Rodata, Strategy, World, decide,
 };
 use blockmap::machine::{PhysAddr, PhysRange, VirtAddr};
-use blockmap::vmsa::cpu::{self, Midr, Mte, SizeChange};
+use blockmap::vmsa::cpu::{self, Midr, Mte, SizeChange, VectorRegisters};
 use blockmap::vmsa::{Format, Geometry, Granule, Mair};
 use blockmap::{Space, Terms};
-use blockmap_hw::{Cpu, Window, ticks};
+use blockmap_hw::{Cpu, FillRegisters, Identity, Window, ticks};
 use blockmap_kernel::cmdline::{GuardPool, Options};
 use blockmap_kernel::devicetree::Gic;
 use blockmap_kernel::frames::{FRAME_BYTES, Frames, Purpose};
@@ -54,6 +54,7 @@ pub(crate) struct Facts {
     fail_tables: Option<u32>,
     trace: Option<u32>,
     referee: Option<u32>,
+    fills_from: FillRegisters,
     policy: Policy,
 }
 
@@ -135,6 +136,7 @@ impl Facts {
             fail_tables: options.fail_tables,
             trace: options.trace,
             referee: options.referee,
+            fills_from: fill_registers(options),
             policy: Policy { overrides: options.overrides, choice: options.size_choice, inputs },
         }
     }
@@ -228,7 +230,10 @@ pub(crate) fn start(
     let frames = frames(&memory, (aside, facts), used)?;
     // SAFETY: the linear map shows all memory but holes, tables included, for good; what changes
     // it goes through the engine, which refuses what the kernel itself runs on.
-    let cpu = Recorded::new(unsafe { Cpu::new(Window::Linear { offset }) }, recording);
+    let cpu = unsafe { Cpu::new(Window::Linear { offset }) };
+    // SAFETY: as for the arena.
+    let cpu = unsafe { cpu.with_fills_from(facts.fills_from) };
+    let cpu = Recorded::new(cpu, recording);
     hook::install(root, offset);
     marks.set("frames counted");
     let parts = Parts {
@@ -251,6 +256,15 @@ pub(crate) fn start(
         guard: aside.guard,
         hot: survey.hot,
     })
+}
+
+/// What tables are filled from: vector registers, if the CPU has them, and nobody looks at each store
+/// who can't read them.
+fn fill_registers(options: &Options<'_>) -> FillRegisters {
+    match (cpu::vector_registers(Identity::read().pfr0), options.referee) {
+        (VectorRegisters::Present, None) => FillRegisters::Vector,
+        (VectorRegisters::Missing, _) | (_, Some(_)) => FillRegisters::General,
+    }
 }
 
 /// The plan of the linear map, with a guard pool that comes early, and the memory that is set aside.
@@ -282,6 +296,9 @@ fn open_arena(
     // SAFETY: the window shows the arena, which is free memory; the tree that is made in it is not
     // in use until it is complete.
     let cpu = unsafe { Cpu::new(Window::Identity) };
+    // SAFETY: every CPU sets CPACR_EL1 so before it uses the tables, `leave_el2` and the referee
+    // CPTR_EL2, and nobody else's state is in vector registers; SVE and SME are nobody's.
+    let cpu = unsafe { cpu.with_fills_from(facts.fills_from) };
     Ok(Arena::new(Recorded::new(cpu, recording), aside.tables))
 }
 
