@@ -21,11 +21,12 @@ use blockmap::vmsa::{Change, Mair};
 
 use blockmap_kernel::archive::Archive;
 use blockmap_kernel::cmdline::CommandLine;
-use blockmap_kernel::monitor::{Command, HELP, Power, Scope};
+use blockmap_kernel::monitor::{Command, HELP, Power, Scope, Splitting};
 use blockmap_kernel::report::{StatText, WxText};
 
 use crate::arch::exit::{self, Status};
 use crate::arch::probe::{self, Fault};
+use crate::arch::wide;
 use crate::console::{self, println};
 use crate::lock::Lock;
 use crate::memory::{Facts, LINEAR, MARKERS, Painted, System};
@@ -58,7 +59,8 @@ impl Monitor<'_> {
             Command::Walk(address) => self.walk(address),
             Command::Protect(change, range) => self.protect(range, change),
             Command::Atomic(change, range) => self.atomic(change, range),
-            Command::Split(range) => self.split(range),
+            Command::Split(Splitting::Plain, range) => self.split(range),
+            Command::Split(Splitting::KeepingVectors, range) => self.split_keeping_vectors(range),
             Command::Vmap(pages, leaves) => self.vmap(pages, leaves),
             Command::Vunmap(start, freed) => {
                 say(self.counted(|| self.system.vunmap(start, freed)));
@@ -164,6 +166,13 @@ impl Monitor<'_> {
 
     fn split(&self, range: VirtRange) {
         say(self.counted(|| self.system.space().split(range, &System::may_park())));
+    }
+
+    fn split_keeping_vectors(&self, range: VirtRange) {
+        let (result, changed) =
+            wide::changed_by(|| self.system.space().split(range, &System::may_park()));
+        println!("vector registers that are not as they were: {changed}");
+        say(result);
     }
 
     fn peek(&self, address: VirtAddr) {

@@ -12,6 +12,7 @@ mod change;
 mod direct_map;
 mod error;
 mod executable;
+mod facts;
 mod gic;
 mod heal;
 mod hook;
@@ -36,7 +37,8 @@ pub(crate) use carved::Owned;
 pub(crate) use executable::{
     Executable, ExecutableError, Purpose, Writing, areas as executable_areas,
 };
+pub(crate) use facts::Facts;
 pub(crate) use stacks::{guarded_stack, stacks};
-pub(crate) use start::{Facts, Painted, Started, Survey, start};
+pub(crate) use start::{Painted, Started, Survey, start};
 pub(crate) use system::System;
 pub(crate) use view::View;

@@ -48,7 +48,7 @@ pub enum Command<'a> {
     /// `atomic CHANGE ADDR PAGES`: the same for a caller that holds a lock, and so can park nobody.
     Atomic(Change, VirtRange),
     /// `split ADDR PAGES`: let no leaf reach across either end of the pages.
-    Split(VirtRange),
+    Split(Splitting, VirtRange),
     /// `vmap PAGES [pages]`: map so much free memory, and print where.
     Vmap(u64, Leaves),
     /// `vunmap ADDR [reset]`: unmap what `vmap` mapped there, and free it.
@@ -153,7 +153,7 @@ impl Command<'_> {
             | Self::Kpti
             | Self::Protect(..)
             | Self::Atomic(..)
-            | Self::Split(_)
+            | Self::Split(..)
             | Self::Guard(_)
             | Self::Vmap(..)
             | Self::Vunmap(..)
@@ -239,6 +239,15 @@ pub enum Heal {
     Queued,
     /// All of the linear map.
     All,
+}
+
+/// What is looked at besides, when leaves are split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Splitting {
+    /// Nothing.
+    Plain,
+    /// Whether vector registers are as they were.
+    KeepingVectors,
 }
 
 /// On or off.

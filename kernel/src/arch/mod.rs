@@ -20,3 +20,4 @@ pub(crate) mod room;
 pub(crate) mod semihosting;
 mod tables;
 pub(crate) mod ttbr;
+pub(crate) mod wide;

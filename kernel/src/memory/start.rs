@@ -2,24 +2,19 @@
 
 use core::sync::atomic::AtomicU64;
 
-use blockmap::layout::{
-    Admitted, Answer, DebugPagealloc, Decision, FirmwareMap, Image, Inputs, LateGuard, LinearPlan,
-    MemoryMap, Paint, Rodata, Strategy, World, decide,
-};
+use blockmap::Space;
+use blockmap::layout::{DebugPagealloc, FirmwareMap, Image, LinearPlan, MemoryMap, Paint};
 use blockmap::machine::{PhysAddr, PhysRange, VirtAddr};
-use blockmap::vmsa::cpu::{self, Midr, Mte, SizeChange, VectorRegisters};
-use blockmap::vmsa::{Format, Geometry, Granule, Mair};
-use blockmap::{Space, Terms};
-use blockmap_hw::{Cpu, FillRegisters, Identity, Window, ticks};
-use blockmap_kernel::cmdline::{GuardPool, Options};
+use blockmap_hw::{Cpu, Window, ticks};
 use blockmap_kernel::devicetree::Gic;
 use blockmap_kernel::frames::{FRAME_BYTES, Frames, Purpose};
-use blockmap_kernel::identity::{Needs, Why};
-use blockmap_kernel::trace::{Origin, Recording};
+use blockmap_kernel::identity::Needs;
+use blockmap_kernel::trace::Recording;
 
 use super::address_map::{FRAME_STATES, TRACE};
 use super::arena::Arena;
 use super::error::StartError;
+use super::facts::Facts;
 use super::recorded::{self, Recorded};
 use super::set_aside::SetAside;
 use super::system::{Parts, System};
@@ -27,36 +22,13 @@ use super::{gic, hook, pagealloc, paint, pinned};
 use crate::arch::boot::BootInfo;
 use crate::arch::boot_window::{BootWindow, Contents};
 use crate::arch::gic::Registers;
-use crate::arch::{ground, image, ttbr};
+use crate::arch::{image, ttbr};
 use crate::console::{self, pause};
-use crate::cpus::{self, Policy};
+use crate::cpus;
 use crate::firmware::Firmware;
 use crate::referee::{self, Asked};
 use crate::tally::Tally;
 use crate::timeline::Marks;
-
-/// What the CPU and the command line say, before the map is planned.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Facts {
-    /// Who the CPU is.
-    pub(crate) midr: Midr,
-    /// What happens when a live leaf changes its size, and how that is known.
-    pub(crate) size_change: (SizeChange, Why),
-    /// Whether memory has tags.
-    pub(crate) mte: Mte,
-    /// What all CPUs allow.
-    pub(crate) terms: Terms,
-    /// Blocks or pages, and why.
-    pub(crate) decision: Decision,
-    geometry: Geometry,
-    rodata: Rodata,
-    guard_pool: GuardPool,
-    fail_tables: Option<u32>,
-    trace: Option<u32>,
-    referee: Option<u32>,
-    fills_from: FillRegisters,
-    policy: Policy,
-}
 
 /// What firmware says of memory: nothing of it is checked against the rest yet.
 pub(crate) struct Survey {
@@ -100,60 +72,6 @@ pub(crate) struct Painted {
     pub(crate) ticks: u64,
     /// What was done, if it was recorded.
     pub(crate) effects: Option<Tally>,
-}
-
-impl Facts {
-    /// Reads what the CPU says of itself.
-    pub(crate) fn of(options: &Options<'_>) -> Self {
-        let report = ground::place(0).report();
-        let size_change = report.size_change(0, &options.overrides);
-        let alone = Admitted { boot: size_change.0, others: None, answer: Answer::Open };
-        let strategy = Strategy::of(options.size_choice, alone);
-        let inputs = Inputs {
-            rodata: options.rodata,
-            debug_pagealloc: options.debug_pagealloc,
-            late_guard: match options.guard_pool {
-                GuardPool::Late => LateGuard::Possible,
-                GuardPool::Off | GuardPool::Early => LateGuard::Never,
-            },
-            world: World::Ordinary,
-            strategy,
-        };
-        let kernel = Geometry::KERNEL_4K_48;
-        let output_bits = report.output_bits().min(kernel.output_bits());
-        let place = (kernel.regime(), kernel.half());
-        let format = (Granule::Kib4, Format::Base);
-        Self {
-            midr: report.midr(),
-            size_change,
-            mte: cpu::mte(report.pfr1),
-            terms: Terms { strategy, tlbi: report.tlbi_form() },
-            decision: decide(inputs),
-            geometry: Geometry::new(place, format, kernel.input_bits(), output_bits)
-                .unwrap_or(kernel),
-            rodata: options.rodata,
-            guard_pool: options.guard_pool,
-            fail_tables: options.fail_tables,
-            trace: options.trace,
-            referee: options.referee,
-            fills_from: fill_registers(options),
-            policy: Policy { overrides: options.overrides, choice: options.size_choice, inputs },
-        }
-    }
-
-    /// What a trace says of where it was recorded.
-    fn origin(&self, root: PhysAddr, load: PhysAddr) -> Origin {
-        Origin {
-            geometry: Geometry::KERNEL_4K_48,
-            root,
-            mair: Mair::for_kernel(self.mte),
-            load,
-            rodata: self.rodata,
-            midr: self.midr,
-            size_change: self.size_change.0,
-            terms: self.terms,
-        }
-    }
 }
 
 impl Survey {
@@ -230,9 +148,7 @@ pub(crate) fn start(
     let frames = frames(&memory, (aside, facts), used)?;
     // SAFETY: the linear map shows all memory but holes, tables included, for good; what changes
     // it goes through the engine, which refuses what the kernel itself runs on.
-    let cpu = unsafe { Cpu::new(Window::Linear { offset }) };
-    // SAFETY: as for the arena.
-    let cpu = unsafe { cpu.with_fills_from(facts.fills_from) };
+    let cpu = facts.filling(unsafe { Cpu::new(Window::Linear { offset }) });
     let cpu = Recorded::new(cpu, recording);
     hook::install(root, offset);
     marks.set("frames counted");
@@ -256,15 +172,6 @@ pub(crate) fn start(
         guard: aside.guard,
         hot: survey.hot,
     })
-}
-
-/// What tables are filled from: vector registers, if the CPU has them, and nobody looks at each store
-/// who can't read them.
-fn fill_registers(options: &Options<'_>) -> FillRegisters {
-    match (cpu::vector_registers(Identity::read().pfr0), options.referee) {
-        (VectorRegisters::Present, None) => FillRegisters::Vector,
-        (VectorRegisters::Missing, _) | (_, Some(_)) => FillRegisters::General,
-    }
 }
 
 /// The plan of the linear map, with a guard pool that comes early, and the memory that is set aside.
@@ -295,10 +202,7 @@ fn open_arena(
     }
     // SAFETY: the window shows the arena, which is free memory; the tree that is made in it is not
     // in use until it is complete.
-    let cpu = unsafe { Cpu::new(Window::Identity) };
-    // SAFETY: every CPU sets CPACR_EL1 so before it uses the tables, `leave_el2` and the referee
-    // CPTR_EL2, and nobody else's state is in vector registers; SVE and SME are nobody's.
-    let cpu = unsafe { cpu.with_fills_from(facts.fills_from) };
+    let cpu = facts.filling(unsafe { Cpu::new(Window::Identity) });
     Ok(Arena::new(Recorded::new(cpu, recording), aside.tables))
 }
 

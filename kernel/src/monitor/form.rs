@@ -4,7 +4,7 @@ use core::fmt;
 
 use blockmap::vmsa::Change;
 
-use super::Command;
+use super::{Command, Splitting};
 
 /// An operand of a command, by the name it has in help and errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,7 +181,7 @@ pub(super) enum Verb {
     Walk,
     Protect(Change),
     Atomic,
-    Split,
+    Split(Splitting),
     Vmap,
     Vunmap,
     SetMemory,
@@ -282,7 +282,7 @@ const fn form(
     Form { name, verb, operands, says }
 }
 
-pub(super) const FORMS: [Form; 60] = [
+pub(super) const FORMS: [Form; 61] = [
     form("help", Verb::Help, NONE, "this list"),
     form("ptdump", Verb::Ptdump, &[Operand::Scope], "the map, in runs of equal leaves"),
     form("stat", Verb::Stat, NONE, "leaves of each size, tables, frames"),
@@ -294,7 +294,13 @@ pub(super) const FORMS: [Form; 60] = [
     form("invalid", Verb::Protect(Change::Invalid), PAGES, "every access faults"),
     form("valid", Verb::Protect(Change::Valid), PAGES, "undoes invalid"),
     form("atomic", Verb::Atomic, ATOMIC, "one of these, by someone who holds a lock"),
-    form("split", Verb::Split, PAGES, "no leaf reaches across either end"),
+    form("split", Verb::Split(Splitting::Plain), PAGES, "no leaf reaches across either end"),
+    form(
+        "vectors",
+        Verb::Split(Splitting::KeepingVectors),
+        PAGES,
+        "split so; are vector registers as before?",
+    ),
     form("vmap", Verb::Vmap, VMAP, "map free memory in an area, read-write"),
     form("vunmap", Verb::Vunmap, VUNMAP, "free an area; with reset, rights first"),
     form("setmem", Verb::SetMemory, SET_MEMORY, "ro, rw, x, nx, rox, invalid or valid, in an area"),

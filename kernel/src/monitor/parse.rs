@@ -81,7 +81,7 @@ fn command<'a>(
         Verb::Walk => Command::Walk(operands.address()?),
         Verb::Protect(change) => Command::Protect(change, operands.pages()?),
         Verb::Atomic => Command::Atomic(operands.change()?, operands.pages()?),
-        Verb::Split => Command::Split(operands.pages()?),
+        Verb::Split(how) => Command::Split(how, operands.pages()?),
         Verb::Vmap => Command::Vmap(operands.number()?, operands.mapped()?),
         Verb::Vunmap => Command::Vunmap(operands.address()?, operands.freed()?),
         Verb::Direct => Command::Direct(operands.direct()?, operands.pages()?),

@@ -37,7 +37,11 @@ fn every_command_is_read_with_its_operands() {
     assert_eq!(read("x 0xffff000155555000 0x1"), Command::Protect(Change::Execute, one));
     assert_eq!(read("invalid 0xffff000155555000 1"), Command::Protect(Change::Invalid, one));
     assert_eq!(read("valid 0xffff000155555000 1"), Command::Protect(Change::Valid, one));
-    assert_eq!(read("split 4096 3"), Command::Split(range(0x1000, 0x3000)));
+    assert_eq!(read("split 4096 3"), Command::Split(Splitting::Plain, range(0x1000, 0x3000)));
+    assert_eq!(
+        read("vectors 4096 3"),
+        Command::Split(Splitting::KeepingVectors, range(0x1000, 0x3000))
+    );
     assert_eq!(read("secret 3"), Command::Secret(Secret::Take(3, None)));
     assert_eq!(read("secret 3 9"), Command::Secret(Secret::Take(3, Some(9))));
     assert_eq!(read("secret free 2"), Command::Secret(Secret::Free(2)));
@@ -242,7 +246,7 @@ fn the_readme_shows_the_same_help() {
 }
 
 /// The commands that may change tables.
-const CHANGING: &str = "cycles tour ro rw nx atomic x invalid valid split vmap vunmap churn writers \
+const CHANGING: &str = "cycles tour ro rw nx atomic x invalid valid split vectors vmap vunmap churn writers \
                         repaint kpti heal idle secret modload modunload jit jitfree slot slotfree \
                         guard setmem purge direct carve scatter share hotadd hotremove dataalias";
 

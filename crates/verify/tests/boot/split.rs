@@ -201,3 +201,25 @@ fn a_store_to_a_read_only_page_faults_and_its_neighbours_take_it() {
     answers(&booted, &format!("peek {}", neighbours[0]), "0xffff000155554ff8: 0x0000000000000002");
     answers(&booted, &format!("peek {}", neighbours[1]), "0xffff000155556000: 0x0000000000000003");
 }
+
+/// Two tables are filled, and the second split fills another; what does is done by the CPU that asks.
+#[test]
+fn what_is_in_vector_registers_is_kept() {
+    let (deep, shallow) = ("vectors 0xffff000155555000 1", "vectors 0xffff000196200000 1");
+    let booted = twelve_gib(&format!("{deep}; {shallow}; poweroff"));
+    for command in [deep, shallow] {
+        let kept = "vector registers that are not as they were: 0\ndone";
+        answers(&booted, command, kept);
+    }
+}
+
+/// What was filled is taken for what it was a piece of: an entry that is off would stay.
+#[test]
+fn what_was_split_anywhere_is_one_leaf_again() {
+    let pages = [0x1000_u64, 0x1f_f000, 0x155_5000, 0x2000_1000, 0x3fff_f000];
+    let splits: String =
+        pages.iter().map(|page| format!("split {:#x} 1; ", LINEAR + 5 * GIB + page)).collect();
+    let (dumps, stats, _) = around(&format!("{splits}heal all"));
+    assert_eq!(dumps[0].linear(0, 12 * GIB), dumps[1].linear(0, 12 * GIB));
+    assert_eq!(stats[0].tables(), stats[1].tables());
+}
