@@ -217,8 +217,7 @@ fn what_is_in_vector_registers_is_kept() {
 #[test]
 fn what_was_split_anywhere_is_one_leaf_again() {
     let pages = [0x1000_u64, 0x1f_f000, 0x155_5000, 0x2000_1000, 0x3fff_f000];
-    let splits: String =
-        pages.iter().map(|page| format!("split {:#x} 1; ", LINEAR + 5 * GIB + page)).collect();
+    let splits = pages.map(|page| format!("split {:#x} 1; ", LINEAR + 5 * GIB + page)).concat();
     let (dumps, stats, _) = around(&format!("{splits}heal all"));
     assert_eq!(dumps[0].linear(0, 12 * GIB), dumps[1].linear(0, 12 * GIB));
     assert_eq!(stats[0].tables(), stats[1].tables());
