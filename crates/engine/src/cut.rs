@@ -271,7 +271,7 @@ impl<P: Platform> Space<'_, P> {
 
     /// Which ends of a range lie within a leaf, where the walk of its start ends at `first`.
     #[inline]
-    fn cuts_from(&self, first: &Place, range: VirtRange) -> Cuts {
+    pub(crate) fn cuts_from(&self, first: &Place, range: VirtRange) -> Cuts {
         let unit = self.unit_bytes(first);
         let left_in_unit = unit - (range.start().value() & (unit - 1));
         let end = range.end();

@@ -236,7 +236,7 @@ impl<P: Platform> Space<'_, P> {
 
     /// The entries of `range` in the table of pages that a cut made, if all are there.
     #[inline]
-    fn direct_after_cut(
+    pub(crate) fn direct_after_cut(
         &self,
         (table, address): (PhysAddr, VirtAddr),
         range: VirtRange,

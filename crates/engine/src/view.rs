@@ -34,6 +34,7 @@
 //! memory: its leaves end where the range's pieces end.
 
 mod commit;
+mod leaf;
 mod piece;
 mod reset;
 mod uncut;
@@ -42,6 +43,7 @@ use blockmap_machine::{Machine, PhysAddr, PhysRange, VirtAddr, VirtRange};
 use blockmap_vmsa::{Change, Kind};
 use thiserror::Error;
 
+use self::leaf::Tried;
 use self::piece::{Piece, Pieces};
 use crate::cut::{Count, SizeChangeRefused};
 use crate::plan::{Hold, Parking, Work};
@@ -199,8 +201,11 @@ impl<P: Platform> Space<'_, P> {
         may_park: &P::MayPark,
     ) -> Result<(), ViewError> {
         self.check(range).map_err(ProtectError::from)?;
-        if self.change_uncut(Viewing { range, view, change }, may_park) {
-            return Ok(());
+        let viewing = Viewing { range, view, change };
+        match self.change_leaf(viewing, may_park)? {
+            Tried::Made => return Ok(()),
+            Tried::Not if self.change_uncut(viewing, may_park) => return Ok(()),
+            Tried::Not => {}
         }
         Ok(self.carry_out(|| self.plan_change_views((range, view), change, may_park))??)
     }

@@ -142,7 +142,7 @@ impl<P: Platform> Space<'_, P> {
     /// Whether `range`, whose start was found at `first`, is all of one leaf that is in no run, or of an
     /// entry that is no leaf.
     #[inline(always)]
-    fn is_one_leaf(&self, first: &Place, range: VirtRange) -> bool {
+    pub(crate) fn is_one_leaf(&self, first: &Place, range: VirtRange) -> bool {
         let bytes = self.geometry().span_bytes(first.level);
         range.bytes() == bytes
             && range.start().is_aligned(bytes)

@@ -15,9 +15,9 @@ use crate::{NotParked, Platform, Space, publish_code};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Phase {
     /// Of the range.
-    range: Option<Change>,
+    pub(super) range: Option<Change>,
     /// Of the aliases.
-    aliases: Option<Change>,
+    pub(super) aliases: Option<Change>,
 }
 
 /// The phases of a change; what is narrowed comes first.
@@ -178,7 +178,7 @@ impl<P: Platform> Space<'_, P> {
 }
 
 /// The aliases that lose a right are their owner's from then on, until they have all they had.
-const fn held_by_owner(change: Change, masks: Masks) -> Masks {
+pub(super) const fn held_by_owner(change: Change, masks: Masks) -> Masks {
     match change {
         Change::ReadOnly | Change::Invalid => Masks { set: masks.set | bits::HELD, ..masks },
         Change::ReadWrite => Masks { clear: masks.clear | bits::HELD, ..masks },
