@@ -71,9 +71,9 @@ impl Cpu {
     /// The same CPU, which fills tables from these registers.
     ///
     /// # Safety
-    /// For [`FillRegisters::Vector`]: every CPU that fills has vector registers, and its exception level
-    /// may use them (`CPACR_EL1.FPEN` and what higher levels have of the kind); and nobody's state is
-    /// kept in more than 128 bits of a register (SVE, SME) where a fill could interrupt its use.
+    /// For [`FillRegisters::Vector`]: a CPU whose `CPACR_EL1.FPEN` permits vector registers has them, and
+    /// what higher levels have of the kind permits them too; and nobody's state is kept in more than
+    /// 128 bits of a register (SVE, SME) where a fill could interrupt its use.
     #[must_use]
     pub const unsafe fn with_fills_from(self, registers: FillRegisters) -> Self {
         Self { fills_from: registers, ..self }

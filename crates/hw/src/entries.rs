@@ -2,9 +2,10 @@
 //! entry is whole: one 64-bit access, or one half of a pair of them, each of which is single-copy
 //! atomic. [entries-are-stored-whole]
 //!
-//! Source: "Requirements for single-copy atomicity". Vector registers are not used: the compiler
+//! Source: "Requirements for single-copy atomicity". Vector registers are not used here: the compiler
 //! is kept out by writing the instructions, and a hypervisor that traps a store finds no such
-//! register in its frame. `fill` may, for tables that nothing points to yet. Addresses are numbers here, not pointers: table memory is no Rust object.
+//! register in its frame. `fill` may use them. Addresses are numbers here, not pointers: table memory
+//! is no Rust object.
 use core::arch::asm;
 
 /// Bytes of an entry.

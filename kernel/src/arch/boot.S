@@ -100,9 +100,13 @@ start_at_link_address:
     adrp    x9, vectors
     add     x9, x9, :lo12:vectors
     msr     vbar_el1, x9
-    // Whoever uses vector registers keeps what was in them. CPACR_EL1.FPEN: no trap.
-    mov     x9, #(3 << 20)
-    msr     cpacr_el1, x9
+    // Whoever uses vector registers keeps what was in them. CPACR_EL1.FPEN: no trap of them where
+    // there are any, which ID_AA64PFR0_EL1.AdvSIMD denies by a negative number.
+    mrs     x9, id_aa64pfr0_el1
+    mov     x10, #(3 << 20)
+    tst     x9, #(1 << 23)
+    csel    x10, x10, xzr, eq
+    msr     cpacr_el1, x10
     msr     mdscr_el1, xzr
     isb
 

@@ -24,8 +24,11 @@ secondary_entry:
     add     x22, x22, x20, lsl #PLACE_SHIFT
     msr     tpidr_el0, x22
     msr     tpidr_el1, xzr
-    mov     x9, #(3 << 20)          // CPACR_EL1.FPEN: no trap of vector registers
-    msr     cpacr_el1, x9
+    mrs     x9, id_aa64pfr0_el1     // CPACR_EL1.FPEN, as the boot CPU has it
+    mov     x10, #(3 << 20)
+    tst     x9, #(1 << 23)
+    csel    x10, x10, xzr, eq
+    msr     cpacr_el1, x10
     msr     mdscr_el1, xzr
     msr     spsel, #1
     adrp    x9, identity_vectors

@@ -1,6 +1,7 @@
 //! Splitting the live map: only as deep as a range's ends ask, and only there.
 
 use blockmap_verify::console::{LINEAR, Stat};
+use blockmap_verify::machine::{Booted, Config};
 
 use crate::{GIB, MIB, answers, around, twelve_gib};
 
@@ -221,4 +222,15 @@ fn what_was_split_anywhere_is_one_leaf_again() {
     let (dumps, stats, _) = around(&format!("{splits}heal all"));
     assert_eq!(dumps[0].linear(0, 12 * GIB), dumps[1].linear(0, 12 * GIB));
     assert_eq!(stats[0].tables(), stats[1].tables());
+}
+
+/// Its tables are filled from general registers: vector instructions are undefined there.
+#[test]
+fn a_cpu_without_vector_registers_splits_too() {
+    for cpu in ["max,vfp=off,neon=off", "cortex-a72,vfp=off,neon=off"] {
+        let script = "ptdump linear; split 0xffff000155555000 1; heal all; ptdump linear";
+        let booted = Booted::run(&Config::new("12G").cpu(cpu).monitor(script)).succeeded();
+        let [before, after]: [_; 2] = booted.dumps().try_into().unwrap();
+        assert_eq!(before.linear(0, 12 * GIB), after.linear(0, 12 * GIB), "{cpu}");
+    }
 }
