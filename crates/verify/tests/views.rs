@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use blockmap::host::{Host, MAY_PARK};
 use blockmap::{
-    CollapseError, ProtectError, Refusal, Space, Strategy, Terms, View, ViewChange, ViewError,
+    CollapseError, OutOfTables, ProtectError, Refusal, Space, Strategy, Terms, View, ViewChange,
+    ViewError,
 };
 use blockmap_machine::{Event, PhysAddr, VirtAddr, VirtRange};
 use blockmap_verify::program::{range, words_for};
@@ -263,6 +264,49 @@ fn a_cpu_that_does_not_come_leaves_every_right_and_every_table_set_aside() {
         space.platform().keep_from_parking(None);
         space.change_views((area, LINEAR_VIEW), ViewChange::ReadOnly, &MAY_PARK).unwrap();
     });
+}
+
+#[test]
+fn a_page_whose_alias_is_cut_out_waits_for_all_cpus_or_stays_as_it_was() {
+    on_space(QUIESCE, 64, |space| {
+        let area = map_area(space, &[(0x1555_5000, PAGE)]);
+        let before = Tree::read(space);
+        space.platform().keep_from_parking(Some(3));
+        let refused = space.change_views((area, LINEAR_VIEW), ViewChange::ReadOnly, &MAY_PARK);
+        assert!(matches!(refused, Err(ViewError::NotParked(_))), "{refused:?}");
+        assert_eq!(Tree::read(space), before);
+        space.platform().assert_idle();
+        space.platform().keep_from_parking(None);
+        space.change_views((area, LINEAR_VIEW), ViewChange::ReadOnly, &MAY_PARK).unwrap();
+    });
+}
+
+#[test]
+fn a_page_whose_alias_is_cut_out_needs_all_tables_or_stays_as_it_was() {
+    on_space(RANGED, 64, |space| {
+        let area = map_area(space, &[(0x1555_5000, PAGE)]);
+        let before = Tree::read(space);
+        for had in 0..2 {
+            space.platform().limit_tables(had);
+            let refused = space.change_views((area, LINEAR_VIEW), ViewChange::ReadOnly, &MAY_PARK);
+            assert_eq!(refused, Err(OutOfTables { needed: 2, had }.into()));
+            assert_eq!(Tree::read(space), before);
+            space.platform().assert_idle();
+        }
+        space.platform().limit_tables(2);
+        space.change_views((area, LINEAR_VIEW), ViewChange::ReadOnly, &MAY_PARK).unwrap();
+    });
+}
+
+/// Whatever the alias is a piece of: a block, a run of blocks, a run of pages, or itself.
+#[test]
+fn a_page_and_its_alias_take_one_barrier_more_where_the_alias_is_cut_out() {
+    let change = |page, before: &[ViewChange]| {
+        cost(&changing((RANGED, 1), &[(page, PAGE)], (before, ViewChange::ReadOnly)))
+    };
+    assert_eq!(change(0x1555_5000, &[]), [2, 3]);
+    let again = [ViewChange::ReadOnly, ViewChange::ReadWrite];
+    assert_eq!(change(0x1555_5000, &again), [2, 2]);
 }
 
 /// What every mapped page of the area grants, and every page of the linear map that grants
