@@ -16,7 +16,7 @@
 //! go, because a TLB may hold their entries too. [all-levels-before-free] Where no table goes,
 //! steps 2 and 7 are left out and the last level is enough.
 
-use blockmap_machine::{Event, Machine, Pattern, PhysAddr, VirtAddr, VirtRange};
+use blockmap_machine::{Entry, Event, Machine, Pattern, PhysAddr, Span, VirtAddr, VirtRange};
 use blockmap_vmsa::{Kind, Level, Reach, bits};
 use thiserror::Error;
 
@@ -173,8 +173,8 @@ impl<P: Platform> Space<'_, P> {
 
     /// Whether a table around `at` has nothing left when `range`, all of it mapped, is removed.
     ///
-    /// Only a table that the range leaves entries of is looked into, and of those entries only
-    /// tables at the range's two ends are looked into in turn: at most two a level.
+    /// Of the entries that the range covers only those at its two ends are looked at, and if they are
+    /// tables looked into in turn: at most two a level.
     fn is_emptied(
         &self,
         (level, table): (Level, PhysAddr),
@@ -182,26 +182,50 @@ impl<P: Platform> Space<'_, P> {
         range: VirtRange,
     ) -> bool {
         let geometry = self.geometry();
+        let entries = geometry.granule().entries();
+        let bytes = geometry.span_bytes(level) * u64::from(entries);
+        let whole = VirtRange::new(at.align_down(bytes), bytes);
+        let Some(within) = whole.and_then(|whole| whole.intersection(range)) else { return false };
+        let [first, last] = [within.start(), within.last()].map(|end| geometry.index(level, end));
+        let rest = Entry { table, index: last + 1 };
+        self.are_invalid(level, Entry { table, index: 0 }.span(first))
+            && self.are_invalid(level, rest.span(entries - last - 1))
+            && self.is_emptied_entry((level, table), within.start(), range)
+            && (first == last || self.is_emptied_entry((level, table), within.last(), range))
+    }
+
+    /// The same of the entry around `at` alone.
+    fn is_emptied_entry(
+        &self,
+        (level, table): (Level, PhysAddr),
+        at: VirtAddr,
+        range: VirtRange,
+    ) -> bool {
+        let geometry = self.geometry();
         let span = geometry.span_bytes(level);
-        let bytes = span * u64::from(geometry.granule().entries());
-        let start = at.align_down(bytes);
-        (0..geometry.granule().entries()).all(|index| {
-            let from = start.wrapping_add(span * u64::from(index));
-            let covered = VirtRange::new(from, span).is_some_and(|entry| range.covers(entry));
-            covered || {
-                let place = self.look(level, table, from);
-                match (place.kind, level.next()) {
-                    (Kind::Invalid, _) => true,
-                    (Kind::Table, Some(below)) => {
-                        let child = geometry.table_address(place.word);
-                        let touches =
-                            VirtRange::new(from, span).is_some_and(|entry| range.overlaps(entry));
-                        touches && self.is_emptied((below, child), from, range)
-                    }
-                    (Kind::Table | Kind::Leaf | Kind::PresentInvalid | Kind::Reserved, _) => false,
-                }
+        if VirtRange::new(at.align_down(span), span).is_some_and(|entry| range.covers(entry)) {
+            return true;
+        }
+        let place = self.look(level, table, at);
+        match (place.kind, level.next()) {
+            (Kind::Invalid, _) => true,
+            (Kind::Table, Some(below)) => {
+                self.is_emptied((below, geometry.table_address(place.word)), at, range)
             }
-        })
+            (Kind::Table | Kind::Leaf | Kind::PresentInvalid | Kind::Reserved, _) => false,
+        }
+    }
+
+    /// Whether all entries of `span`, of `level`, are invalid and mark nothing present.
+    fn are_invalid(&self, level: Level, span: Span) -> bool {
+        let nothing = Pattern { mask: bits::VALID | bits::PRESENT, value: 0 };
+        let count = if span.count == 0 { 0 } else { self.machine().scan(span, nothing) };
+        let is_invalid = |index| {
+            let word = self.machine().load(Entry { table: span.table, index });
+            self.geometry().kind(level, word) == Kind::Invalid
+        };
+        // What marks a leaf present may mean something else where no leaf may be.
+        (span.first + count..span.first + span.count).all(is_invalid)
     }
 
     /// Gives back the tables whose entries in `range` are invalid pointers, and empties those.

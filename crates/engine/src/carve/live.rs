@@ -19,16 +19,16 @@ struct Unlinked {
 impl<P: Platform> Space<'_, P> {
     /// How many tables [`Space::split_live`] takes.
     pub(super) fn cost_live(&self, job: Job<'_>, slots: Slots) -> u32 {
-        self.old_slots(slots).map(|old| self.cost_of_live(job, old)).sum()
+        self.old_concerned(job, slots).map(|old| self.cost_of_live(job, old)).sum()
     }
 
     fn cost_of_live(&self, job: Job<'_>, old: Old) -> u32 {
         match self.renewal(job, old) {
             None | Some(Renewal::Leaf(_)) => 0,
             Some(Renewal::Split(below)) => self.cost_of_split(job, (below, old.at)),
+            Some(Renewal::Table(below, table)) if self.is_done(job, (below, table)) => 0,
             Some(Renewal::Table(below, table)) => {
-                let entries = self.old_entries((below, table), old.at);
-                entries.map(|old| self.cost_of_live(job, old)).sum()
+                self.cost_live(job, self.every_entry((below, table), old.at))
             }
         }
     }
@@ -36,10 +36,14 @@ impl<P: Platform> Space<'_, P> {
     /// Splits leaves and takes runs apart until none is too large.
     pub(super) fn split_live(&self, job: Job<'_>, slots: Slots) {
         let mut unlinked = Unlinked { links: [None; MOST], count: 0 };
-        for old in self.old_slots(slots) {
-            self.split_entry(job, old, &mut unlinked);
-        }
+        self.split_entries(job, slots, &mut unlinked);
         self.link_all(&mut unlinked);
+    }
+
+    fn split_entries(&self, job: Job<'_>, slots: Slots, unlinked: &mut Unlinked) {
+        for old in self.old_concerned(job, slots) {
+            self.split_entry(job, old, unlinked);
+        }
     }
 
     fn split_entry(&self, job: Job<'_>, old: Old, unlinked: &mut Unlinked) {
@@ -56,10 +60,9 @@ impl<P: Platform> Space<'_, P> {
                 let new = self.build_of_leaf(job, (below, old.at), (output, meaning));
                 self.add(unlinked, old.entry, new);
             }
+            Some(Renewal::Table(below, child)) if self.is_done(job, (below, child)) => {}
             Some(Renewal::Table(below, child)) => {
-                for old in self.old_entries((below, child), old.at) {
-                    self.split_entry(job, old, unlinked);
-                }
+                self.split_entries(job, self.every_entry((below, child), old.at), unlinked);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What becomes of each old entry in a repaint.
 
 use blockmap_machine::{Entry, Machine, Pattern, PhysAddr, VirtAddr, VirtRange};
-use blockmap_vmsa::{Kind, Level, bits};
+use blockmap_vmsa::{Kind, LeafSize, Level, bits};
 
 use super::{Aim, Job, Slots};
 use crate::cut::used_run;
@@ -112,9 +112,31 @@ impl<P: Platform> Space<'_, P> {
     }
 
     /// All entries of a table, of `level`, that translates from `at` on.
-    pub(super) fn every_entry(&self, (level, table): (Level, PhysAddr), at: VirtAddr) -> Slots {
+    pub(crate) fn every_entry(&self, (level, table): (Level, PhysAddr), at: VirtAddr) -> Slots {
         let span = Entry { table, index: 0 }.span(self.geometry().entries(level));
         Slots { level, span, start: at }
+    }
+
+    /// Those of these entries that a job may change: the others stay, whatever they are.
+    pub(crate) fn old_concerned(&self, job: Job<'_>, slots: Slots) -> impl Iterator<Item = Old> {
+        self.old_slots(self.concerned(job, slots))
+    }
+
+    /// Those of these entries that are in a job's range, or in a run with one that is.
+    fn concerned(&self, job: Job<'_>, slots: Slots) -> Slots {
+        let geometry = self.geometry();
+        let bytes = geometry.span_bytes(slots.level);
+        let unit = geometry.run_size(slots.level).map_or(bytes, LeafSize::bytes);
+        let (start, last) = (job.range.start().align_down(unit), job.range.last());
+        let before = start.offset_from(slots.start).map_or(0, |offset| offset / bytes);
+        let end =
+            last.offset_from(slots.start).map_or(0, |offset| (offset | (unit - 1)) / bytes + 1);
+        let count = end.min(u64::from(slots.span.count)).saturating_sub(before);
+        // INVARIANT: both are less than the entries of a table, or nothing is left.
+        let number = |entries| u16::try_from(entries).unwrap_or(0);
+        let first = Entry { table: slots.span.table, index: slots.span.first + number(before) };
+        let start = slots.start.wrapping_add(bytes * before);
+        Slots { span: first.span(number(count)), start, ..slots }
     }
 
     /// These entries as they are.
@@ -130,7 +152,7 @@ impl<P: Platform> Space<'_, P> {
 
     /// Whether nothing in a table of pages can change, whatever is in it: known without looking at
     /// its entries one by one.
-    pub(super) fn is_done(&self, job: Job<'_>, (level, table): (Level, PhysAddr)) -> bool {
+    pub(crate) fn is_done(&self, job: Job<'_>, (level, table): (Level, PhysAddr)) -> bool {
         let run = |value| Pattern { mask: bits::CONTIGUOUS, value };
         match (level, job.aim) {
             (Level::L3, Aim::Bytes(_)) => self.all_match((level, table), run(0)),

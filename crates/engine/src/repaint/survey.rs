@@ -79,7 +79,7 @@ impl<P: Platform> Space<'_, P> {
     /// stored while others are parked is as long as these are many.
     pub(super) fn narrow(&self, job: Job<'_>, slots: Slots, survey: &mut Survey) -> Option<Slots> {
         let mut found: Option<Slots> = None;
-        for old in self.old_slots(slots) {
+        for old in self.old_concerned(job, slots) {
             let Some(cost) = self.cost(job, old, survey) else { continue };
             survey.tables = survey.tables.saturating_add(cost);
             let mut changing =
@@ -126,7 +126,7 @@ impl<P: Platform> Space<'_, P> {
             return None;
         }
         let mut cost: Option<u32> = None;
-        for old in self.old_entries((level, table), at) {
+        for old in self.old_concerned(job, self.every_entry((level, table), at)) {
             if let Some(more) = self.cost(job, old, survey) {
                 cost = Some(cost.unwrap_or(0).saturating_add(more));
             }
@@ -193,17 +193,21 @@ impl<P: Platform> Space<'_, P> {
     /// Whether an entry of a table changes.
     fn changes(&self, job: Job<'_>, (level, table): (Level, PhysAddr), at: VirtAddr) -> bool {
         !self.is_done(job, (level, table))
-            && self.old_entries((level, table), at).any(|old| match self.renewal(job, old) {
-                None => false,
-                Some(Renewal::Leaf(_) | Renewal::Split(_)) => true,
-                Some(Renewal::Table(below, table)) => self.is_replaced(job, (below, table), old.at),
+            && self.old_concerned(job, self.every_entry((level, table), at)).any(|old| {
+                match self.renewal(job, old) {
+                    None => false,
+                    Some(Renewal::Leaf(_) | Renewal::Split(_)) => true,
+                    Some(Renewal::Table(below, table)) => {
+                        self.is_replaced(job, (below, table), old.at)
+                    }
+                }
             })
     }
 
     /// The entries that change in the first table below `slots` that stays although something in it
     /// changes.
     pub(super) fn next_apart(&self, job: Job<'_>, slots: Slots) -> Option<Slots> {
-        self.old_slots(slots).find_map(|old| {
+        self.old_concerned(job, slots).find_map(|old| {
             let Renewal::Table(level, table) = self.renewal(job, old)? else { return None };
             let all = self.every_entry((level, table), old.at);
             if self.has_held((level, table)) && self.changes(job, (level, table), old.at) {
