@@ -26,6 +26,9 @@ use crate::plan::{Hold, Parking, Work};
 use crate::space::Place;
 use crate::{OutOfTables, Plan, Platform, RangeError, Refusal, Root, Space};
 
+/// Entries in which nothing is mapped, nor marked present.
+const UNMAPPED: Pattern = Pattern { mask: bits::VALID | bits::PRESENT, value: 0 };
+
 /// What to map, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mapping {
@@ -37,6 +40,22 @@ pub struct Mapping {
     pub attributes: Attributes,
     /// Which leaves to use.
     pub leaves: Leaves,
+}
+
+/// A checked mapping.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Filling {
+    pub(crate) mapping: Mapping,
+    pub(crate) holes: Holes,
+}
+
+/// How far what is to be filled reaches in the tables that are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holes {
+    /// From where it begins in a table to the end of the mapping or of the table.
+    Whole,
+    /// Up to a table, here or there, which is filled by itself.
+    Parts,
 }
 
 /// Why nothing was mapped. The tables are as they were.
@@ -90,22 +109,30 @@ impl<P: Platform> Space<'_, P> {
                 return Err(MapError::Refused { range: mapping.range, why });
             }
         }
-        let mut tables = 0;
+        let (mut tables, mut holes) = (0, Holes::Whole);
         let mut next = Some(mapping.range.start());
         while let Some(at) = next {
             let place = self.find(at);
-            let hole = self.hole(mapping, place, at)?;
+            let span = self.span_up_to(place.table(), at, mapping.range.last());
+            let count = self.machine().scan(span, UNMAPPED);
+            if count < span.count {
+                holes = Holes::Parts;
+            }
+            let hole = self.hole(mapping, place, (at, count))?;
             tables += self.tables_for(mapping, place.level, hole);
             next = above(hole, mapping.range);
         }
-        Ok(Plan::new(locks, Work::Map(mapping), tables))
+        Ok(Plan::new(locks, Work::Map(Filling { mapping, holes }), tables))
     }
 
-    /// The part of the mapping from `at` on that finds nothing mapped in the table of `place`.
-    fn hole(&self, mapping: Mapping, place: Place, at: VirtAddr) -> Result<VirtRange, MapError> {
-        let span = self.span_up_to(place.table(), at, mapping.range.last());
-        let empty = Pattern { mask: bits::VALID | bits::PRESENT, value: 0 };
-        let count = self.machine().scan(span, empty);
+    /// The part of the mapping from `at` on that the `count` entries from that of `place` on translate, in
+    /// which nothing is mapped.
+    fn hole(
+        &self,
+        mapping: Mapping,
+        place: Place,
+        (at, count): (VirtAddr, u16),
+    ) -> Result<VirtRange, MapError> {
         let end = match self.after((place.level, at), count, mapping.range.last()) {
             Some(next) => next,
             None => mapping.range.end(),

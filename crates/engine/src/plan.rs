@@ -12,7 +12,7 @@ use blockmap_vmsa::{Geometry, Level};
 use thiserror::Error;
 
 use crate::cut::Cuts;
-use crate::map::Mapping;
+use crate::map::Filling;
 use crate::protect::Protection;
 use crate::repaint::Repainting;
 use crate::unmap::Removal;
@@ -56,7 +56,7 @@ pub struct OutOfTables {
 /// What a plan will do.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Work<'k> {
-    Map(Mapping),
+    Map(Filling),
     Unmap(Removal),
     Protect(Protection),
     Split(Cuts),
@@ -120,7 +120,7 @@ impl<P: Platform> Ready<'_, P> {
         let space = self.plan.hold.space;
         let permit = self.plan.hold.permit;
         match self.plan.work {
-            Work::Map(mapping) => space.commit_map(mapping),
+            Work::Map(filling) => space.commit_map(filling),
             Work::Unmap(removal) => space.commit_unmap(removal, permit)?,
             Work::Protect(protection) => space.commit_protect(&protection, permit)?,
             Work::Split(cuts) => {

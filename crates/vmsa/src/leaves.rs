@@ -82,7 +82,7 @@ impl Geometry {
     ///
     /// `None` when not even a page fits: one of the addresses is no multiple of the granule, less
     /// than a page is left, or the output address is out of the geometry's reach.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn largest_leaf(
         self,
@@ -91,34 +91,50 @@ impl Geometry {
         bytes_left: u64,
         leaves: Leaves,
     ) -> Option<LeafSize> {
-        let candidates = match leaves {
-            Leaves::Largest => [
-                self.leaf_size(Level::L0),
-                self.leaf_size(Level::L1),
-                self.run_size(Level::L2),
-                self.leaf_size(Level::L2),
-                self.run_size(Level::L3),
-                self.leaf_size(Level::L3),
-            ],
-            Leaves::Pages => [None, None, None, None, None, self.leaf_size(Level::L3)],
-        };
-        let alignment = input.value() | output.value();
         let reach = self.highest_output().value();
-        let mut index = 0;
-        while index < candidates.len() {
-            if let Some(size) = candidates[index] {
-                let above_first = size.bytes - 1;
-                if alignment & above_first == 0
-                    && above_first < bytes_left
-                    && output.value() <= reach
-                    && above_first <= reach - output.value()
-                {
-                    return Some(size);
-                }
-            }
-            index += 1;
+        if bytes_left == 0 || output.value() > reach {
+            return None;
         }
-        None
+        let above_first = reach - output.value();
+        let room = Room {
+            alignment: input.value() | output.value(),
+            above_first: if bytes_left - 1 < above_first { bytes_left - 1 } else { above_first },
+        };
+        let page = self.leaf_size(Level::L3);
+        match leaves {
+            Leaves::Pages => room.or(None, page),
+            Leaves::Largest => {
+                let size = room.or(None, self.leaf_size(Level::L0));
+                let size = room.or(size, self.leaf_size(Level::L1));
+                let size = room.or(size, self.run_size(Level::L2));
+                let size = room.or(size, self.leaf_size(Level::L2));
+                let size = room.or(size, self.run_size(Level::L3));
+                room.or(size, page)
+            }
+        }
+    }
+}
+
+/// Where a leaf is to be: the bits of its addresses, and how many bytes there are but the first.
+#[derive(Clone, Copy)]
+struct Room {
+    alignment: u64,
+    above_first: u64,
+}
+
+impl Room {
+    /// What was found before; if nothing was, `next` if it fits.
+    #[inline(always)]
+    const fn or(self, found: Option<LeafSize>, next: Option<LeafSize>) -> Option<LeafSize> {
+        match (found, next) {
+            (Some(_), _) => found,
+            (None, Some(LeafSize { bytes, .. }))
+                if self.alignment & (bytes - 1) == 0 && bytes - 1 <= self.above_first =>
+            {
+                next
+            }
+            (None, _) => None,
+        }
     }
 }
 

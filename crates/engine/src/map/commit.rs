@@ -4,7 +4,7 @@ use blockmap_machine::{Barrier, Entry, Event, Machine, Pattern, PhysAddr, VirtAd
 use blockmap_vmsa::{Kind, Level, bits};
 
 use super::piece::Piece;
-use super::{Mapping, above};
+use super::{Filling, Holes, Mapping, UNMAPPED, above};
 use crate::fill::Progression;
 use crate::space::Place;
 use crate::{Platform, Space};
@@ -17,13 +17,18 @@ type Path = [Option<PhysAddr>; 5];
 
 impl<P: Platform> Space<'_, P> {
     /// Performs a checked mapping.
-    pub(crate) fn commit_map(&self, mapping: Mapping) {
+    pub(crate) fn commit_map(&self, Filling { mapping, holes }: Filling) {
         let mut linked = false;
         let mut next = Some(mapping.range.start());
         while let Some(at) = next {
             let place = self.find(at);
+            let span = self.span_up_to(place.table(), at, mapping.range.last());
             // INVARIANT: the plan has seen a hole here, and holds the lock.
-            let Ok(hole) = self.hole(mapping, place, at) else { break };
+            let count = match holes {
+                Holes::Whole => span.count,
+                Holes::Parts => self.machine().scan(span, UNMAPPED),
+            };
+            let Ok(hole) = self.hole(mapping, place, (at, count)) else { break };
             linked |= self.fill_hole(mapping, place, hole);
             next = above(hole, mapping.range);
         }
