@@ -13,7 +13,8 @@
 //! pointers to new tables with bit 0 clear, so that one barrier publishes all new tables and one
 //! bulk update for each live table links them. [publish-after-fill] Without new tables steps 1 to
 //! 4 are one fill. Entries that were invalid are in no TLB, so nothing is invalidated.
-//! [invalid-is-never-cached]
+//! [invalid-is-never-cached] Of several mappings each takes steps 1 to 4, and the last two steps are for
+//! all.
 
 mod commit;
 mod piece;
@@ -24,7 +25,7 @@ use thiserror::Error;
 
 use crate::plan::{Hold, Parking, Work};
 use crate::space::Place;
-use crate::{OutOfTables, Plan, Platform, RangeError, Refusal, Root, Space};
+use crate::{NotParked, OutOfTables, Plan, Platform, RangeError, Refusal, Root, Space};
 
 /// Entries in which nothing is mapped, nor marked present.
 const UNMAPPED: Pattern = Pattern { mask: bits::VALID | bits::PRESENT, value: 0 };
@@ -47,6 +48,15 @@ pub struct Mapping {
 pub(crate) struct Filling {
     pub(crate) mapping: Mapping,
     pub(crate) holes: Holes,
+    pub(crate) end: End,
+}
+
+/// Whether a mapping is in force when its commit ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Complete,
+    /// Another is to follow, or what completes all.
+    Open,
 }
 
 /// How far what is to be filled reaches in the tables that are there.
@@ -93,6 +103,32 @@ impl<P: Platform> Space<'_, P> {
     /// # Errors
     /// See [`MapError`].
     pub fn plan_map(&self, mapping: Mapping) -> Result<Plan<'_, P>, MapError> {
+        self.plan_one_of(mapping, End::Complete)
+    }
+
+    /// Does what [`Space::map`] does for each of `mappings`, which share the barriers that make them
+    /// usable: they are all in force when it returns.
+    ///
+    /// # Errors
+    /// See [`MapError`]: of the first that can't be. Those before it are in force, and nothing else was
+    /// changed.
+    pub fn map_all(&self, mappings: impl Iterator<Item = Mapping>) -> Result<(), MapError> {
+        let mut result = Ok(());
+        for mapping in mappings {
+            match self.carry_out(|| self.plan_one_of(mapping, End::Open)) {
+                Ok(Ok(()) | Err(NotParked { .. })) => {}
+                Err(error) => {
+                    result = Err(error);
+                    break;
+                }
+            }
+        }
+        self.complete_new();
+        result
+    }
+
+    /// Plans a mapping whose commit ends so.
+    fn plan_one_of(&self, mapping: Mapping, end: End) -> Result<Plan<'_, P>, MapError> {
         self.check(mapping.range)?;
         if !mapping.output.is_aligned(self.geometry().page_bytes()) {
             return Err(MapError::UnalignedOutput(mapping.output));
@@ -122,7 +158,7 @@ impl<P: Platform> Space<'_, P> {
             tables += self.tables_for(mapping, place.level, hole);
             next = above(hole, mapping.range);
         }
-        Ok(Plan::new(locks, Work::Map(Filling { mapping, holes }), tables))
+        Ok(Plan::new(locks, Work::Map(Filling { mapping, holes, end }), tables))
     }
 
     /// The part of the mapping from `at` on that the `count` entries from that of `place` on translate, in

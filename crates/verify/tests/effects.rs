@@ -4,8 +4,8 @@
 //! maps the first GiB at 0x40001000, new ones from 0x40002000 on.
 
 use blockmap::host::{Host, MAY_PARK};
-use blockmap::{Space, Strategy, Terms, publish_code};
-use blockmap_machine::{PhysAddr, PhysRange};
+use blockmap::{MapError, Mapping, Space, Strategy, Terms, publish_code};
+use blockmap_machine::{PhysAddr, PhysRange, VirtAddr};
 use blockmap_verify::program::range;
 use blockmap_verify::recorder::{LINEAR, effects_of, linear, text};
 use blockmap_vmsa::{Change, TlbiForm};
@@ -54,6 +54,83 @@ fn mapping_into_a_live_table_is_one_fill() {
         1,
         map,
         &["fill   0x40001000[4..6] 0x60000040000701 step 0x40000000", "dsb ishst", "isb"],
+    );
+}
+
+#[test]
+fn a_mapping_that_reaches_into_a_table_that_is_there_goes_on_in_it() {
+    let map = |space: &Space<'_, Host<'_>>| {
+        let ranges = [(4 * GIB + 2 * MIB, 2 * MIB), (3 * GIB, GIB + 2 * MIB)];
+        for (offset, bytes) in ranges {
+            let range = range(LINEAR + offset, bytes);
+            space.map(Mapping { range, output: PhysAddr::new(offset), ..linear(1) }).unwrap();
+        }
+    };
+    check(
+        RANGED,
+        1,
+        map,
+        &[
+            "store  0x40001000[4] 0x40002002",
+            "fill   0x40002000[0..1] 0x0 step 0x0",
+            "fill   0x40002000[2..512] 0x0 step 0x0",
+            "fill   0x40002000[1..2] 0x60000100200701 step 0x200000",
+            "dsb ishst",
+            "update 0x40001000[4..5] clear 0x0 set 0x1",
+            "dsb ishst",
+            "isb",
+            "fill   0x40001000[3..4] 0x600000c0000701 step 0x40000000",
+            "fill   0x40002000[0..1] 0x60000100000701 step 0x200000",
+            "dsb ishst",
+            "isb",
+        ],
+    );
+}
+
+#[test]
+fn mappings_of_several_stretches_share_what_makes_them_usable() {
+    let map = |space: &Space<'_, Host<'_>>| {
+        let stretches = [1, 4].map(|gib| Mapping {
+            range: range(LINEAR + gib * GIB, GIB),
+            output: PhysAddr::new(gib * GIB),
+            ..linear(1)
+        });
+        space.map_all(stretches.into_iter()).unwrap();
+    };
+    check(
+        RANGED,
+        0,
+        map,
+        &[
+            "store  0x40000000[0] 0x40001002",
+            "fill   0x40001000[0..1] 0x0 step 0x0",
+            "fill   0x40001000[2..512] 0x0 step 0x0",
+            "fill   0x40001000[1..2] 0x60000040000701 step 0x40000000",
+            "dsb ishst",
+            "update 0x40000000[0..1] clear 0x0 set 0x1",
+            "fill   0x40001000[4..5] 0x60000100000701 step 0x40000000",
+            "dsb ishst",
+            "isb",
+        ],
+    );
+}
+
+#[test]
+fn of_mappings_those_before_one_that_cannot_be_are_in_force() {
+    let map = |space: &Space<'_, Host<'_>>| {
+        let stretches = [4, 1, 5].map(|gib| Mapping {
+            range: range(LINEAR + gib * GIB, GIB),
+            output: PhysAddr::new(gib * GIB),
+            ..linear(1)
+        });
+        let mapped = MapError::AlreadyMapped(VirtAddr::new(LINEAR + GIB));
+        assert_eq!(space.map_all(stretches.into_iter()), Err(mapped));
+    };
+    check(
+        RANGED,
+        2,
+        map,
+        &["fill   0x40001000[4..5] 0x60000100000701 step 0x40000000", "dsb ishst", "isb"],
     );
 }
 

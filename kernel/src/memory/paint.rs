@@ -1,6 +1,6 @@
 //! Filling the kernel's tree: the linear map, the image, the zone beside it.
 
-use blockmap::layout::{LinearPlan, Rodata};
+use blockmap::layout::{LinearPlan, Rodata, Stretch};
 use blockmap::machine::{PhysAddr, VirtAddr, VirtRange};
 use blockmap::vmsa::{Access, Attributes, Leaves, Mair, MemoryIndex, Shareability};
 use blockmap::{MapError, Mapping, Space};
@@ -22,21 +22,23 @@ pub(super) fn linear(
     space: &Space<'_, Arena>,
     plan: &LinearPlan<'_>,
 ) -> Result<(), StartError<'static>> {
-    for stretch in plan.stretches() {
-        let range = plan.memory().linear().input_range(stretch.range);
-        if let Some(range) = range {
-            map(
-                space,
-                Mapping {
-                    range,
-                    output: stretch.range.start(),
-                    attributes: stretch.attributes,
-                    leaves: stretch.leaves,
-                },
-            )?;
-        }
+    let linear = plan.memory().linear();
+    let mapping = |stretch: Stretch| {
+        linear.input_range(stretch.range).map(|range| Mapping {
+            range,
+            output: stretch.range.start(),
+            attributes: stretch.attributes,
+            leaves: stretch.leaves,
+        })
+    };
+    let recording = space.platform().recording();
+    if recording.is_on() {
+        let mappings = plan.stretches().filter_map(mapping);
+        mappings.for_each(|mapping| recording.intend_map(space.geometry(), mapping));
     }
-    Ok(())
+    let result = space.map_all(plan.stretches().filter_map(mapping));
+    recording.ended(&result);
+    Ok(result?)
 }
 
 /// Maps the image, loaded at `load`, at its link address: each part with its permissions, or all

@@ -4,7 +4,7 @@ use blockmap_machine::{Barrier, Entry, Event, Machine, Pattern, PhysAddr, VirtAd
 use blockmap_vmsa::{Kind, Level, bits};
 
 use super::piece::Piece;
-use super::{Filling, Holes, Mapping, UNMAPPED, above};
+use super::{End, Filling, Holes, Mapping, UNMAPPED, above};
 use crate::fill::Progression;
 use crate::space::Place;
 use crate::{Platform, Space};
@@ -17,7 +17,7 @@ type Path = [Option<PhysAddr>; 5];
 
 impl<P: Platform> Space<'_, P> {
     /// Performs a checked mapping.
-    pub(crate) fn commit_map(&self, Filling { mapping, holes }: Filling) {
+    pub(crate) fn commit_map(&self, Filling { mapping, holes, end }: Filling) {
         let mut linked = false;
         let mut next = Some(mapping.range.start());
         while let Some(at) = next {
@@ -38,7 +38,10 @@ impl<P: Platform> Space<'_, P> {
             self.machine().barrier(Barrier::DsbIshst);
             self.link(mapping.range);
         }
-        self.complete_new();
+        match end {
+            End::Complete => self.complete_new(),
+            End::Open => {}
+        }
     }
 
     /// Fills a hole whose entries are those of `place`'s table; says whether tables wait there to
