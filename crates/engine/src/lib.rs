@@ -127,7 +127,7 @@ pub use map::{MapError, Mapping};
 pub use non_global::NonGlobalError;
 pub use plan::{OutOfTables, Plan, Ready};
 pub use platform::{NotParked, Phase, Platform, Refusal, Root, Scope, Terms, TopUp};
-pub use protect::ProtectError;
+pub use protect::{Execution, ProtectError};
 pub use read::Reader;
 pub use repaint::RepaintError;
 pub use retire::Retired;

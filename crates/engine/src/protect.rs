@@ -28,6 +28,7 @@ use blockmap_vmsa::{Change, Level, Masks, Reach};
 use thiserror::Error;
 
 pub(crate) use self::allowed::Asker;
+pub use self::allowed::Execution;
 use crate::complete::Extent;
 use crate::cut::{Cuts, SizeChangeRefused};
 use crate::plan::{Hold, Parking, Permit, Work};
@@ -75,6 +76,14 @@ pub enum ProtectError {
     /// Not enough table memory for a split.
     #[error(transparent)]
     OutOfTables(#[from] OutOfTables),
+}
+
+/// What a look at the leaves of a range found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Checked {
+    /// The entries, if all are in the table in which the range starts.
+    direct: Option<Span>,
+    execution: Execution,
 }
 
 /// A checked change of permissions.
@@ -127,41 +136,43 @@ impl<P: Platform> Space<'_, P> {
         let mut first = self.find(range.start());
         let cuts = self.widen_for_cuts(&mut hold, &mut first, range);
         self.is_let(range)?;
-        let direct = self.check_change((&cuts, hold.permit), &first, (range, change))?;
+        let Checked { direct, .. } =
+            self.check_change((&cuts, hold.permit), &first, (range, change))?;
         let protection = Protection { range, change, cuts, direct };
         Ok(Plan::new(hold, Work::Protect(protection), cuts.tables(self)))
     }
 
     /// Checks a change of `range`, whose locks are held, whose start was found at `first` and whose ends
-    /// take `cuts`. Returns the entries if it takes none and all are in one table.
+    /// take `cuts`. Where it takes some there is no entry to say.
     #[inline(always)]
     fn check_change(
         &self,
         (cuts, permit): (&Cuts, Permit<'_, P>),
         first: &Place,
         (range, change): (VirtRange, Change),
-    ) -> Result<Option<Span>, ProtectError> {
-        let direct = self.check_leaves(range, first, (change, Asker::Anybody))?;
+    ) -> Result<Checked, ProtectError> {
+        let Checked { direct, execution } =
+            self.check_leaves(range, first, (change, Asker::Anybody))?;
         cuts.check(&permit)?;
-        Ok(direct.filter(|_| cuts.is_empty()))
+        Ok(Checked { direct: direct.filter(|_| cuts.is_empty()), execution })
     }
 
-    /// Checks that `change` is possible for every leaf of `range`. Returns the entries if all are in
-    /// the table of `first`.
+    /// Checks that `change` is possible for every leaf of `range`.
     #[inline]
     pub(crate) fn check_leaves(
         &self,
         range: VirtRange,
         first: &Place,
         (change, asker): (Change, Asker),
-    ) -> Result<Option<Span>, ProtectError> {
+    ) -> Result<Checked, ProtectError> {
         let (mut at, mut place) = (range.start(), *first);
-        let mut is_one_table = true;
+        let (mut is_one_table, mut execution) = (true, Execution::Never);
         loop {
             let pattern = self.changeable(&place, at, (change, asker))?;
+            execution = execution.and(self.execution_of(pattern));
             // What lies in one leaf has no others.
             if at == range.start() && range.bytes() <= self.left_in(&place, at) {
-                return Ok(Some(first.entry.span(1)));
+                return Ok(Checked { direct: Some(first.entry.span(1)), execution });
             }
             let span = self.span_up_to(place.table(), at, range.last());
             // The first has been looked at; most ranges end with it.
@@ -169,7 +180,7 @@ impl<P: Platform> Space<'_, P> {
             match self.after((place.level, at), count, range.last()) {
                 None => {
                     let all = self.span_up_to(first.table(), range.start(), range.last());
-                    return Ok(is_one_table.then_some(all));
+                    return Ok(Checked { direct: is_one_table.then_some(all), execution });
                 }
                 Some(next) => at = next,
             }

@@ -180,7 +180,8 @@ impl<'p, P: Platform> Space<'p, P> {
         may_park: &P::MayPark,
     ) -> Result<(), ProtectError> {
         let refusal = || self.platform.refusal(range).map_or(Ok(()), Err);
-        self.protect_after(range, change, Some(may_park), &refusal)
+        self.protect_after(range, change, Some(may_park), &refusal)?;
+        Ok(())
     }
 
     /// As [`Space::protect`], from any context: nobody is parked, so no leaf can be split, whatever
@@ -190,7 +191,8 @@ impl<'p, P: Platform> Space<'p, P> {
     /// See [`ProtectError`]; the tables are as they were.
     pub fn protect_leaves(&self, range: VirtRange, change: Change) -> Result<(), ProtectError> {
         let refusal = || self.platform.refusal(range).map_or(Ok(()), Err);
-        self.protect_after(range, change, None, &refusal)
+        self.protect_after(range, change, None, &refusal)?;
+        Ok(())
     }
 
     /// Splits leaves and contiguous runs until both ends of `range` lie between two: no deeper than

@@ -4,7 +4,7 @@
 
 use blockmap::host::{Host, MAY_PARK};
 use blockmap::{
-    MapError, Mapping, NoSizeChange, OutOfTables, ProtectError, RangeError, Refusal,
+    Execution, MapError, Mapping, NoSizeChange, OutOfTables, ProtectError, RangeError, Refusal,
     SizeChangeRefused, Space, SplitError, Strategy, Terms, UnmapError,
 };
 use blockmap_machine::{Entry, Machine, PhysAddr, VirtAddr};
@@ -57,7 +57,7 @@ fn ranges_that_are_no_whole_pages_of_the_half_are_refused() {
 fn what_is_refused_at_the_last_moment_is_as_it_was_and_can_be_asked_for_again() {
     for pages in [range(LINEAR + PAGE, PAGE), range(LINEAR + PAGE, GIB), range(LINEAR, GIB)] {
         let whole = |space: &Space<'_, Host<'_>>, before: &dyn Fn() -> Result<(), Refusal>| {
-            space.protect_after(pages, Change::ReadOnly, Some(&MAY_PARK), before)
+            space.protect_after(pages, Change::ReadOnly, Some(&MAY_PARK), before).map(drop)
         };
         let why = Refusal::Tables;
         let error = refused(TERMS, |space| whole(space, &|| Err(why)));
@@ -70,6 +70,30 @@ fn what_is_refused_at_the_last_moment_is_as_it_was_and_can_be_asked_for_again() 
             whole(space, &|| Ok(())).unwrap();
         });
     }
+}
+
+/// A leaf, some of one table, and pages of several tables of which one may be executed.
+#[test]
+fn of_what_becomes_valid_it_is_told_whether_it_may_be_executed() {
+    on_host(TERMS, 8, &|_| (), |space| {
+        let valid = |pages| {
+            space.protect(pages, Change::Invalid, &MAY_PARK).unwrap();
+            space.protect_after(pages, Change::Valid, Some(&MAY_PARK), &|| Ok(())).unwrap()
+        };
+        let (page, some, many) =
+            (range(LINEAR, PAGE), range(LINEAR, 16 * PAGE), range(LINEAR, 5 << 20));
+        for pages in [page, some, many, range(LINEAR, GIB)] {
+            assert_eq!(valid(pages), Execution::Never, "{pages}");
+        }
+        let code = range(LINEAR + PAGE, PAGE);
+        for change in [Change::ReadOnly, Change::Execute] {
+            space.protect(code, change, &MAY_PARK).unwrap();
+        }
+        assert_eq!(valid(page), Execution::Never);
+        for pages in [code, some, many, range(LINEAR, GIB)] {
+            assert_eq!(valid(pages), Execution::Possible, "{pages}");
+        }
+    });
 }
 
 #[test]

@@ -10,7 +10,7 @@ use blockmap::layout::{LinearMap, MemoryMap};
 use blockmap::machine::{PhysAddr, PhysRange, VirtRange};
 use blockmap::vmsa::Change;
 use blockmap::vmsa::descriptor::Asids;
-use blockmap::{Platform, ProtectError, Reader, Refusal, Space, publish_code};
+use blockmap::{Execution, Platform, ProtectError, Reader, Refusal, Space, publish_code};
 use blockmap_hw::Window;
 use blockmap_kernel::areas::Areas;
 use blockmap_kernel::frames::{Counts, FRAME_BYTES, Frames, Purpose, State};
@@ -262,10 +262,10 @@ impl<'a> System<'a> {
         let memory =
             self.changeable_memory(range).map_err(|why| ProtectError::Refused { range, why })?;
         let before = || self.before_change((range, memory), change);
-        space.protect_after(range, change, may_park.as_ref().ok(), &before)?;
+        let execution = space.protect_after(range, change, may_park.as_ref().ok(), &before)?;
         // While a page is invalid nothing can be done to its lines; nobody runs it before this
         // returns.
-        if change == Change::Valid && space.may_execute(range) {
+        if change == Change::Valid && execution == Execution::Possible {
             self.publish(range);
         }
         Ok(())

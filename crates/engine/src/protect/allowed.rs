@@ -17,8 +17,28 @@ pub(crate) enum Asker {
     Owner,
 }
 
+/// What a change found of the leaves that it made valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Execution {
+    /// None of them lets the privileged level execute, as far as leaves say.
+    Never,
+    /// One of them does; or the change was another one, and nobody looked.
+    Possible,
+}
+
+impl Execution {
+    /// What is true of both.
+    pub(crate) const fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Never, Self::Never) => Self::Never,
+            (Self::Possible, _) | (_, Self::Possible) => Self::Possible,
+        }
+    }
+}
+
 impl<P: Platform> Space<'_, P> {
-    /// The entries that `change` is possible for as it is for `place`, which translates `at`.
+    /// The entries that `change` is possible for as it is for `place`, which translates `at`. Those that
+    /// become valid are executable at the privileged level if it is, or none is.
     #[inline]
     pub(crate) fn changeable(
         &self,
@@ -28,7 +48,26 @@ impl<P: Platform> Space<'_, P> {
     ) -> Result<Pattern, ProtectError> {
         let (regime, asids) = (self.geometry().regime(), self.platform().asids());
         let pattern = asked_by(asker, allowed(change, (regime, asids), place, at)?);
-        if pattern.matches(place.word) { Ok(pattern) } else { Err(ProtectError::Held(at)) }
+        if !pattern.matches(place.word) {
+            return Err(ProtectError::Held(at));
+        }
+        let never = match change {
+            Change::Valid => bits::privileged_execute_never(regime),
+            Change::ReadOnly
+            | Change::ReadWrite
+            | Change::NoExecute
+            | Change::Execute
+            | Change::Invalid => 0,
+        };
+        let value = pattern.value | place.word & never;
+        Ok(Pattern { mask: pattern.mask | never, value })
+    }
+
+    /// What was looked at in entries that match.
+    #[inline]
+    pub(crate) fn execution_of(&self, pattern: Pattern) -> Execution {
+        let never = bits::privileged_execute_never(self.geometry().regime());
+        if pattern.value & never == 0 { Execution::Possible } else { Execution::Never }
     }
 }
 

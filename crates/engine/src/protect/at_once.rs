@@ -7,7 +7,7 @@
 use blockmap_machine::{Machine, Span, VirtAddr, VirtRange};
 use blockmap_vmsa::{Change, bits};
 
-use super::{Asker, ProtectError};
+use super::{Asker, Checked, Execution, ProtectError};
 use crate::plan::{Hold, Parking};
 use crate::space::Place;
 use crate::{OutOfTables, Platform, Refusal, Root, Space, TopUp};
@@ -15,7 +15,7 @@ use crate::{OutOfTables, Platform, Refusal, Root, Space, TopUp};
 /// What came of an attempt.
 enum Tried {
     /// The change is in force on every CPU.
-    Made,
+    Made(Execution),
     /// Nothing was changed: so many tables were not to be had.
     Short(OutOfTables),
 }
@@ -24,7 +24,7 @@ impl<P: Platform> Space<'_, P> {
     /// As [`Space::protect`], or where nobody may be parked [`Space::protect_leaves`]; and does
     /// `before` when nothing else can fail any more but parking, and before the first effect. It
     /// refuses what must not be changed: [`Platform::refusal`], whose answer may be true only until then,
-    /// is not asked.
+    /// is not asked. Of what becomes valid it tells whether it may be executed.
     ///
     /// # Errors
     /// See [`ProtectError`]; the tables are as they were.
@@ -35,10 +35,10 @@ impl<P: Platform> Space<'_, P> {
         change: Change,
         may_park: Option<&P::MayPark>,
         before: &dyn Fn() -> Result<(), Refusal>,
-    ) -> Result<(), ProtectError> {
+    ) -> Result<Execution, ProtectError> {
         let parking = may_park.map_or(Parking::Never, Parking::Allowed);
         match self.try_change((range, change), parking, before)? {
-            Tried::Made => Ok(()),
+            Tried::Made(execution) => Ok(execution),
             Tried::Short(short) => {
                 self.change_when_supplied(short, (range, change), parking, before)
             }
@@ -55,7 +55,7 @@ impl<P: Platform> Space<'_, P> {
         (range, change): (VirtRange, Change),
         parking: Parking<'_, P>,
         before: &dyn Fn() -> Result<(), Refusal>,
-    ) -> Result<(), ProtectError> {
+    ) -> Result<Execution, ProtectError> {
         let mut supply = TopUp::Enough;
         loop {
             supply = match supply {
@@ -63,7 +63,7 @@ impl<P: Platform> Space<'_, P> {
                 TopUp::Short => return Err(short.into()),
             };
             short = match self.try_change((range, change), parking, before)? {
-                Tried::Made => return Ok(()),
+                Tried::Made(execution) => return Ok(execution),
                 Tried::Short(short) => short,
             };
         }
@@ -84,12 +84,12 @@ impl<P: Platform> Space<'_, P> {
         if !self.is_one_leaf(&first, range) {
             return self.try_several(&mut hold, first, (range, change), before);
         }
-        self.changeable(&first, range.start(), (change, Asker::Anybody))?;
+        let pattern = self.changeable(&first, range.start(), (change, Asker::Anybody))?;
         before().map_err(|why| ProtectError::Refused { range, why })?;
         let span = first.entry.span(1);
         self.update(span, self.masks(change));
         self.complete_change((range, change), Some(span), hold.permit.terms);
-        Ok(Tried::Made)
+        Ok(Tried::Made(self.execution_of(pattern)))
     }
 
     /// As [`Space::try_change`], of more than one leaf, or less.
@@ -108,7 +108,7 @@ impl<P: Platform> Space<'_, P> {
                 before().map_err(|why| ProtectError::Refused { range, why })?;
                 self.update(span, self.masks(change));
                 self.complete_change((range, change), Some(span), hold.permit.terms);
-                return Ok(Tried::Made);
+                return Ok(Tried::Made(self.execution_of(pattern)));
             }
         }
         self.try_widely(hold, &mut first, (range, change), before)
@@ -125,7 +125,8 @@ impl<P: Platform> Space<'_, P> {
         before: &dyn Fn() -> Result<(), Refusal>,
     ) -> Result<Tried, ProtectError> {
         let cuts = self.widen_for_cuts(hold, first, range);
-        let direct = self.check_change((&cuts, hold.permit), first, (range, change))?;
+        let Checked { direct, execution } =
+            self.check_change((&cuts, hold.permit), first, (range, change))?;
         let needed = cuts.tables(self);
         if needed > 0
             && let Err(had) = self.platform().reserve(needed)
@@ -136,7 +137,7 @@ impl<P: Platform> Space<'_, P> {
         let done = before().map_err(refused).and_then(|()| {
             Ok(self.commit_change((range, change), (&cuts, direct), hold.permit)?)
         });
-        done.map(|()| Tried::Made).inspect_err(|_| self.platform().unreserve(needed))
+        done.map(|()| Tried::Made(execution)).inspect_err(|_| self.platform().unreserve(needed))
     }
 
     /// Whether `range`, whose start was found at `first`, is all of one leaf that is in no run, or of an
