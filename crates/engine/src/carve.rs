@@ -39,7 +39,8 @@ use crate::plan::{Hold, Parking, Permit, Work};
 use crate::protect::Asker;
 use crate::repaint::{Aim, Job, Repainting};
 use crate::{
-    NotParked, OutOfTables, Plan, Platform, ProtectError, RangeError, Refusal, Root, Space,
+    Execution, NotParked, OutOfTables, Plan, Platform, ProtectError, RangeError, Refusal, Root,
+    Space,
 };
 
 /// What no TLB holds.
@@ -268,11 +269,11 @@ impl<P: Platform> Carve<'_, P> {
     }
 
     /// Changes what the leaves of `part` grant: from any context, with interrupts masked and locks
-    /// held.
+    /// held. Of what becomes valid it tells whether it may be executed.
     ///
     /// # Errors
     /// See [`PartError`].
-    pub fn protect(&self, part: VirtRange, change: Change) -> Result<(), PartError> {
+    pub fn protect(&self, part: VirtRange, change: Change) -> Result<Execution, PartError> {
         let carve = self.range;
         let multiple = match self.grain {
             Grain::Whole => part == carve,
@@ -283,23 +284,24 @@ impl<P: Platform> Carve<'_, P> {
         }
         let visit = Visit::new(&self.space);
         let first = self.space.find(part.start());
-        match self.space.check_leaves(part, &first, (change, Asker::Owner)) {
-            Ok(_) => {}
+        let execution = match self.space.check_leaves(part, &first, (change, Asker::Owner)) {
+            Ok(checked) => checked.execution,
             Err(ProtectError::WritableAndExecutable(at)) => {
                 return Err(PartError::WritableAndExecutable(at));
             }
             // INVARIANT: they were valid leaves when they were carved, and are nobody else's.
             Err(_) => return Err(PartError::NoPart { part, carve }),
-        }
-        let was_invalid = self.all_match(part, INVALID);
+        };
+        // No walker heeds what is invalid before it is valid, and then all of it.
+        // [invalid-is-never-cached]
+        let is_heeded = !change.needs_invalidation() || !self.all_match(part, INVALID);
         self.space.update_range(part, self.space.masks(change));
-        match (change.needs_invalidation(), was_invalid) {
-            (true, false) => visit.complete(part, Extent::Leaves),
+        match (change.needs_invalidation(), is_heeded) {
+            (true, true) => visit.complete(part, Extent::Leaves),
             (false, _) => self.space.complete_new(),
-            // No walker heeds it before it is valid, and then all of it. [invalid-is-never-cached]
-            (true, true) => {}
+            (true, false) => {}
         }
-        Ok(())
+        Ok(execution)
     }
 
     /// Gives the range back as it was: all leaves grant what they did, and are nobody's. That the

@@ -83,7 +83,7 @@ pub enum ProtectError {
 pub(crate) struct Checked {
     /// The entries, if all are in the table in which the range starts.
     direct: Option<Span>,
-    execution: Execution,
+    pub(crate) execution: Execution,
 }
 
 /// A checked change of permissions.

@@ -5,7 +5,7 @@
 
 use blockmap::machine::{PhysRange, VirtRange};
 use blockmap::vmsa::Change;
-use blockmap::{Carve, CarveError, Grain, Mark, PartError, ShareError, Sharing, Side};
+use blockmap::{Carve, CarveError, Execution, Grain, Mark, PartError, ShareError, Sharing, Side};
 use blockmap_kernel::trace::Record;
 
 use super::system::System;
@@ -84,10 +84,10 @@ impl Owned {
             | Change::Valid
             | Change::Invalid => {}
         }
-        self.change(part, change)?;
+        let execution = self.make(part, change)?;
         // While a page is invalid nothing can be done to its lines; nobody runs it before this
         // returns.
-        if change == Change::Valid && system.space().may_execute(part) {
+        if change == Change::Valid && execution == Execution::Possible {
             system.publish_view(part);
         }
         Ok(())
@@ -98,6 +98,10 @@ impl Owned {
     /// # Errors
     /// See [`PartError`]; nothing was changed.
     pub(super) fn change(&self, part: VirtRange, change: Change) -> Result<(), PartError> {
+        self.make(part, change).map(drop)
+    }
+
+    fn make(&self, part: VirtRange, change: Change) -> Result<Execution, PartError> {
         // INVARIANT: it is there until this is dropped.
         let Some(carve) = &self.carve else {
             return Err(PartError::NoPart { part, carve: self.range });
@@ -105,7 +109,7 @@ impl Owned {
         let system = self.system;
         system.recording().intend_change(system.tree(&system.space().reader()), part, change);
         let result = carve.protect(part, change);
-        system.recording().ended(&result);
+        system.recording().ended(&result.map(drop));
         result
     }
 
