@@ -124,7 +124,7 @@ fn bring_up(system: &'static System<'static>, gic: Option<Registers>, options: &
     cpus::start_all(system, options);
     if options.boot_messages == BootMessages::Shown && cpus::announced() > 1 {
         let running = cpus::admitted().count();
-        let Terms { strategy, tlbi } = system.gate().terms();
+        let Terms { strategy, tlbi } = system.entrance().terms();
         println!(
             "  {running} of {} CPUs run; strategy: {strategy:?}; TLB invalidation: {tlbi:?}",
             cpus::announced()

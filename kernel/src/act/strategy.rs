@@ -14,7 +14,7 @@ use crate::cpus;
 impl Monitor<'_> {
     /// The terms that all CPUs use the tables under, and why they are these.
     pub(super) fn strategy(&self) {
-        let Terms { strategy, tlbi } = self.system.gate().terms();
+        let Terms { strategy, tlbi } = self.system.entrance().terms();
         let consequence = match strategy {
             Strategy::Live => "leaves change size while they are in use",
             Strategy::Quiesce => "leaves change size while all other CPUs are parked",

@@ -66,7 +66,7 @@ pub(super) fn admit(system: &'static System<'static>, cpu: u32) -> Result<(), Ad
         place.go();
         AdmitError::KeptOff { cpu, why }
     })?;
-    system.gate().begin_change(pause);
+    system.entrance().begin_change(pause);
     ADMITTED.add(cpu);
     let (stack, exception_stack, last_stack) = memory::stacks(cpu);
     let data = per_cpu::of(cpu);
@@ -84,7 +84,7 @@ pub(super) fn admit(system: &'static System<'static>, cpu: u32) -> Result<(), Ad
         ADMITTED.remove(cpu);
         Err(AdmitError::Went(cpu))
     };
-    system.gate().end_change(terms_of_admitted(system.policy()));
+    system.entrance().end_change(terms_of_admitted(system.policy()));
     result
 }
 
@@ -114,9 +114,9 @@ static IS_FINAL: AtomicBool = AtomicBool::new(false);
 
 /// No CPU is expected any more: the terms are final.
 pub(super) fn finish(system: &System<'static>) {
-    system.gate().begin_change(pause);
+    system.entrance().begin_change(pause);
     IS_FINAL.store(true, Ordering::Relaxed);
-    system.gate().end_change(terms_of_admitted(system.policy()));
+    system.entrance().end_change(terms_of_admitted(system.policy()));
 }
 
 impl System<'static> {
@@ -139,7 +139,7 @@ impl System<'static> {
         if self.end_load(cpu).is_err() {
             return Err(LeaveError::Stuck(cpu));
         }
-        self.gate().begin_change(pause);
+        self.entrance().begin_change(pause);
         data.job.set_order(Order::Leave);
         gic::send(Ipi::Wake, cpu);
         // It says so after its last use of the tables.
@@ -148,7 +148,7 @@ impl System<'static> {
             witness(Edge::Left(cpu));
             ADMITTED.remove(cpu);
         }
-        self.gate().end_change(terms_of_admitted(self.policy()));
+        self.entrance().end_change(terms_of_admitted(self.policy()));
         if !left {
             return Err(LeaveError::Stuck(cpu));
         }

@@ -116,7 +116,7 @@ fn change_page(system: &'static System<'static>, address: VirtAddr) {
     let times = TIMES.fetch_add(1, Ordering::Relaxed);
     let page = address.wrapping_add(u64::from(times) * ((2 << 20) + FRAME_BYTES));
     let Some(page) = VirtRange::new(page, FRAME_BYTES) else { return };
-    let strategy = system.gate().terms().strategy;
+    let strategy = system.entrance().terms().strategy;
     let count = admitted().count();
     let result = [Change::ReadOnly, Change::ReadWrite].map(|change| system.protect(page, change));
     let shared = share::there_and_back(system, page);

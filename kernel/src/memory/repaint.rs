@@ -15,7 +15,7 @@ impl System<'_> {
         if self.repainted.load(Ordering::Relaxed) {
             return Leaves::Pages;
         }
-        let strategy = self.gate().terms().strategy;
+        let strategy = self.entrance().terms().strategy;
         decide(Inputs { strategy, ..self.policy().inputs }).leaves
     }
 

@@ -13,8 +13,8 @@ use blockmap::vmsa::descriptor::Asids;
 use blockmap::{Execution, Platform, ProtectError, Reader, Refusal, Space, publish_code};
 use blockmap_hw::Window;
 use blockmap_kernel::areas::Areas;
+use blockmap_kernel::entrance::Entrance;
 use blockmap_kernel::frames::{Counts, FRAME_BYTES, Frames, Purpose, State};
-use blockmap_kernel::gate::Gate;
 use blockmap_kernel::identity::Needs;
 use blockmap_kernel::trace::{BeginError, Origin, Recording, TraceText};
 
@@ -25,7 +25,7 @@ use super::heal::Healing;
 use super::recorded::Recorded;
 use super::reserve::Reserve;
 use super::vmalloc::Waiting;
-use super::witnessed::WitnessedGate;
+use super::witnessed::WitnessedEntrance;
 use crate::cpus::{self, MayPark, MayParkError, Policy};
 use crate::lock::Lock;
 use crate::referee;
@@ -50,7 +50,7 @@ pub(crate) struct System<'a> {
     /// All of it, and what lies between.
     own_hull: PhysRange,
     /// Who works on the tables, and what all admitted CPUs agree on.
-    gate: WitnessedGate,
+    entrance: WitnessedEntrance,
     reserve: Reserve,
     /// Tables that may still be allocated: `fail-tables=`.
     allowance: AtomicU32,
@@ -97,7 +97,7 @@ impl<'a> System<'a> {
             waiting: Waiting::new(),
             own: parts.own,
             own_hull: hull_of(parts.own),
-            gate: WitnessedGate::new(parts.origin.terms),
+            entrance: WitnessedEntrance::new(parts.origin.terms),
             reserve: Reserve::new(),
             allowance: AtomicU32::new(parts.fail_tables.unwrap_or(u32::MAX)),
             needs: parts.needs,
@@ -142,9 +142,9 @@ impl<'a> System<'a> {
         &self.policy
     }
 
-    /// The gate to the tables, whose terms change when CPUs come and go.
-    pub(crate) fn gate(&self) -> &Gate {
-        &self.gate
+    /// The entrance to the tables, whose terms change when CPUs come and go.
+    pub(crate) fn entrance(&self) -> &Entrance {
+        &self.entrance
     }
 
     /// The CPU that executes this, as a machine.

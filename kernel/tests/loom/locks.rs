@@ -1,7 +1,7 @@
 //! The slot locks: scopes that overlap exclude each other, others do not, and nobody waits for ever.
 
 use blockmap::{Root, Scope};
-use blockmap_kernel::gate::{Gate, Locks, Ticket};
+use blockmap_kernel::entrance::{Entrance, Locks, Pass};
 use blockmap_kernel::sync::{AtomicU64, Ordering};
 use loom::sync::Arc;
 use loom::thread::yield_now;
@@ -14,7 +14,7 @@ const fn slots(first_slot: u32, last_slot: u32) -> Scope {
 
 /// What the locks keep.
 struct Kept {
-    gate: Gate,
+    entrance: Entrance,
     /// A counter that is read and written without care for others: what one of them adds is lost
     /// if they meet, or if the later does not see what the earlier wrote.
     sum: AtomicU64,
@@ -22,23 +22,23 @@ struct Kept {
 
 impl Kept {
     fn new() -> Arc<Self> {
-        Arc::new(Self { gate: Gate::new(STRONG), sum: AtomicU64::new(0) })
+        Arc::new(Self { entrance: Entrance::new(STRONG), sum: AtomicU64::new(0) })
     }
 
     /// Adds one under the locks of `scope`.
     fn add(&self, scope: Scope) {
-        self.add_and_leave(self.gate.enter(Locks::of(scope, None), yield_now));
+        self.add_and_leave(self.entrance.enter(Locks::of(scope, None), yield_now));
     }
 
     /// The same, unless somebody else holds one of the locks; tells whether it did.
     fn try_to_add(&self, scope: Scope) -> bool {
-        let ticket = self.gate.try_enter(Locks::of(scope, None));
-        ticket.map(|ticket| self.add_and_leave(ticket)).is_some()
+        let pass = self.entrance.try_enter(Locks::of(scope, None));
+        pass.map(|pass| self.add_and_leave(pass)).is_some()
     }
 
-    fn add_and_leave(&self, ticket: Ticket) {
+    fn add_and_leave(&self, pass: Pass) {
         self.sum.store(self.sum.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        self.gate.leave(ticket);
+        self.entrance.leave(pass);
     }
 
     fn sum(&self) -> u64 {
@@ -99,10 +99,10 @@ fn of_three_that_overlap_in_a_circle_one_always_goes_on() {
 fn whoever_holds_other_slots_is_not_waited_for() {
     every_order(|| {
         let kept = Kept::new();
-        let ticket = kept.gate.enter(Locks::of(slots(0, 7), None), yield_now);
+        let pass = kept.entrance.enter(Locks::of(slots(0, 7), None), yield_now);
         // If this waited it would wait for ever.
         let cpu = on_another_cpu(&kept, |kept| kept.add(slots(8, 8)));
         cpu.join().unwrap();
-        kept.gate.leave(ticket);
+        kept.entrance.leave(pass);
     });
 }

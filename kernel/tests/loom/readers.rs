@@ -4,7 +4,7 @@
 //! by a release: its loads would otherwise be made after it left.
 
 use blockmap::{Root, Scope};
-use blockmap_kernel::gate::{Gate, Locks};
+use blockmap_kernel::entrance::{Entrance, Locks};
 use blockmap_kernel::sync::{AtomicU64, Ordering};
 use loom::sync::Arc;
 use loom::thread::yield_now;
@@ -18,7 +18,7 @@ const SOMETHING_ELSE: u64 = 0xdead;
 
 /// An entry that may lead to a table, and the table's memory.
 struct Tables {
-    gate: Gate,
+    entrance: Entrance,
     entry: AtomicU64,
     memory: AtomicU64,
 }
@@ -26,13 +26,13 @@ struct Tables {
 impl Tables {
     fn new() -> Arc<Self> {
         let (entry, memory) = (AtomicU64::new(LINKED), AtomicU64::new(A_TABLE));
-        Arc::new(Self { gate: Gate::new(STRONG), entry, memory })
+        Arc::new(Self { entrance: Entrance::new(STRONG), entry, memory })
     }
 
     fn read(&self) {
-        let phase = self.gate.enter_reader();
+        let phase = self.entrance.enter_reader();
         self.look();
-        self.gate.leave_reader(phase);
+        self.entrance.leave_reader(phase);
     }
 
     fn look(&self) {
@@ -44,15 +44,15 @@ impl Tables {
     /// As an operation on a slot, which is a reader of what is above.
     fn operate(&self) {
         let slot = Scope { first_slot: 0, last_slot: 0, root: Root::Untouched };
-        let ticket = self.gate.enter(Locks::of(slot, None), yield_now);
+        let pass = self.entrance.enter(Locks::of(slot, None), yield_now);
         self.look();
-        self.gate.leave(ticket);
+        self.entrance.leave(pass);
     }
 
     /// Takes the table out, waits, and uses its memory for something else.
     fn free(&self) {
         self.entry.store(GONE, Ordering::Relaxed);
-        self.gate.wait_for_readers(yield_now);
+        self.entrance.wait_for_readers(yield_now);
         self.memory.store(SOMETHING_ELSE, Ordering::Relaxed);
     }
 }
@@ -102,7 +102,7 @@ fn a_reader_that_was_slow_to_come_is_waited_for() {
     every_order(|| {
         let tables = Tables::new();
         let cpu = on_another_cpu(&tables, Tables::read);
-        tables.gate.wait_for_readers(yield_now);
+        tables.entrance.wait_for_readers(yield_now);
         tables.free();
         cpu.join().unwrap();
     });
@@ -118,14 +118,14 @@ fn readers_that_follow_each_other_without_pause_hold_nobody_up_for_ever() {
         let cpu = {
             let freed = Arc::clone(&freed);
             on_another_cpu(&tables, move |tables| {
-                let mut phase = tables.gate.enter_reader();
+                let mut phase = tables.entrance.enter_reader();
                 while freed.load(Ordering::Relaxed) == 0 {
-                    let next = tables.gate.enter_reader();
-                    tables.gate.leave_reader(phase);
+                    let next = tables.entrance.enter_reader();
+                    tables.entrance.leave_reader(phase);
                     phase = next;
                     yield_now();
                 }
-                tables.gate.leave_reader(phase);
+                tables.entrance.leave_reader(phase);
             })
         };
         tables.free();
@@ -140,7 +140,7 @@ fn two_who_wait_at_once_both_see_the_reader_leave() {
         let tables = Tables::new();
         let cpus = [
             on_another_cpu(&tables, Tables::read),
-            on_another_cpu(&tables, |tables| tables.gate.wait_for_readers(yield_now)),
+            on_another_cpu(&tables, |tables| tables.entrance.wait_for_readers(yield_now)),
         ];
         tables.free();
         for cpu in cpus {

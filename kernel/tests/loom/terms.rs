@@ -3,7 +3,7 @@
 use blockmap::layout::Strategy;
 use blockmap::vmsa::TlbiForm;
 use blockmap::{Root, Scope, Terms};
-use blockmap_kernel::gate::{Gate, Locks};
+use blockmap_kernel::entrance::{Entrance, Locks};
 use blockmap_kernel::sync::{AtomicU64, Ordering};
 use loom::sync::Arc;
 use loom::thread::yield_now;
@@ -14,28 +14,28 @@ const WEAK: Terms = Terms { strategy: Strategy::Quiesce, tlbi: TlbiForm::ByAddre
 
 /// The terms, and whether the CPU that makes them weak uses the tables.
 struct System {
-    gate: Gate,
+    entrance: Entrance,
     weak_cpus: AtomicU64,
 }
 
 impl System {
     fn new() -> Arc<Self> {
-        Arc::new(Self { gate: Gate::new(STRONG), weak_cpus: AtomicU64::new(0) })
+        Arc::new(Self { entrance: Entrance::new(STRONG), weak_cpus: AtomicU64::new(0) })
     }
 
     /// An operation: what it relies on is true from its beginning to its end.
     fn operate(&self) {
         let slot = Scope { first_slot: 0, last_slot: 0, root: Root::Untouched };
-        let ticket = self.gate.enter(Locks::of(slot, None), yield_now);
-        self.rely(self.gate.terms());
-        self.gate.leave(ticket);
+        let pass = self.entrance.enter(Locks::of(slot, None), yield_now);
+        self.rely(self.entrance.terms());
+        self.entrance.leave(pass);
     }
 
     /// The same of who takes no lock, and does not wait.
     fn visit(&self) {
-        if let Some(terms) = self.gate.try_hold_terms() {
+        if let Some(terms) = self.entrance.try_hold_terms() {
             self.rely(terms);
-            self.gate.release_terms();
+            self.entrance.release_terms();
         }
     }
 
@@ -47,9 +47,9 @@ impl System {
     }
 
     fn admit(&self) {
-        self.gate.begin_change(yield_now);
+        self.entrance.begin_change(yield_now);
         self.weak_cpus.fetch_add(1, Ordering::Relaxed);
-        self.gate.end_change(WEAK);
+        self.entrance.end_change(WEAK);
     }
 }
 
@@ -63,7 +63,7 @@ fn nobody_is_admitted_during_an_operation() {
         });
         system.admit();
         cpu.join().unwrap();
-        assert_eq!(system.gate.terms(), WEAK);
+        assert_eq!(system.entrance.terms(), WEAK);
     });
 }
 
@@ -99,10 +99,10 @@ fn admissions_wait_for_each_other() {
         let system = System::new();
         // Added to without care for others.
         let admit = |system: &System| {
-            system.gate.begin_change(yield_now);
+            system.entrance.begin_change(yield_now);
             let before = system.weak_cpus.load(Ordering::Relaxed);
             system.weak_cpus.store(before + 1, Ordering::Relaxed);
-            system.gate.end_change(WEAK);
+            system.entrance.end_change(WEAK);
         };
         let admission = on_another_cpu(&system, admit);
         admit(&system);

@@ -8,7 +8,7 @@ use blockmap::machine::{PhysAddr, PhysRange, VirtRange};
 use blockmap::vmsa::Geometry;
 use blockmap::vmsa::descriptor::Asids;
 use blockmap::{NotParked, Phase, Platform, Refusal, Scope, Switch, Terms, TopUp};
-use blockmap_kernel::gate::{Locks, Ticket};
+use blockmap_kernel::entrance::{Locks, Pass};
 
 use super::System;
 use crate::console::pause;
@@ -18,7 +18,7 @@ use crate::memory::recorded::Recorded;
 impl<'a> Platform for System<'a> {
     type Machine = Recorded<'a>;
     type MayPark = MayPark;
-    type Held = Ticket;
+    type Held = Pass;
 
     #[inline]
     fn geometry(&self) -> Geometry {
@@ -36,26 +36,26 @@ impl<'a> Platform for System<'a> {
     }
 
     fn terms(&self) -> Terms {
-        self.gate.terms()
+        self.entrance.terms()
     }
 
     fn try_hold_terms(&self) -> Option<Terms> {
-        self.gate.try_hold_terms()
+        self.entrance.try_hold_terms()
     }
 
     fn release_terms(&self) {
-        self.gate.release_terms();
+        self.entrance.release_terms();
     }
 
     #[inline(always)]
-    fn hold(&self, scope: Scope, also: Option<Scope>) -> (Terms, Ticket) {
-        let ticket = self.gate.enter(self.recording(), Locks::of(scope, also));
-        (self.gate.terms(), ticket)
+    fn hold(&self, scope: Scope, also: Option<Scope>) -> (Terms, Pass) {
+        let pass = self.entrance.enter(self.recording(), Locks::of(scope, also));
+        (self.entrance.terms(), pass)
     }
 
     #[inline(always)]
-    fn let_go(&self, held: &Ticket) {
-        self.gate.leave(self.recording(), *held);
+    fn let_go(&self, held: &Pass) {
+        self.entrance.leave(self.recording(), *held);
     }
 
     fn refusal(&self, range: VirtRange) -> Option<Refusal> {
@@ -118,14 +118,14 @@ impl<'a> Platform for System<'a> {
     }
 
     fn enter_reader(&self) -> Phase {
-        self.gate.enter_reader()
+        self.entrance.enter_reader()
     }
 
     fn leave_reader(&self, phase: Phase) {
-        self.gate.leave_reader(phase);
+        self.entrance.leave_reader(phase);
     }
 
     fn wait_for_readers(&self) {
-        self.gate.wait_for_readers(pause);
+        self.entrance.wait_for_readers(pause);
     }
 }

@@ -10,10 +10,10 @@
 
 use blockmap::Phase;
 
-use super::{COUNTED, EVEN, Gate, ODD, PHASE};
+use super::{COUNTED, EVEN, Entrance, ODD, PHASE};
 use crate::sync::{Ordering, fence};
 
-impl Gate {
+impl Entrance {
     /// Announces a reader. What it loads from now on stays a table until it leaves.
     pub fn enter_reader(&self) -> Phase {
         let phase = phase_of(self.word_to_change());

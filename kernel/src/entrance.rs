@@ -1,4 +1,4 @@
-//! The gate to the tables: who holds which slots' locks and who reads, in one word, and the terms that
+//! The entrance to the tables: who holds which slots' locks and who reads, in one word, and the terms that
 //! stand still meanwhile.
 
 mod readers;
@@ -7,7 +7,6 @@ mod terms;
 use blockmap::{Root, Scope, Terms};
 
 use self::terms::SharedTerms;
-
 use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
 
 /// How many slots have a lock of their own: slot *n* shares that of slot *n* + 32.
@@ -32,12 +31,12 @@ const COUNTED: u64 = (1 << 12) - 1;
 /// which they are taken is no one's concern and nobody can wait in a circle. [no-deadlock] Who leaves
 /// the tables above the slots alone becomes a reader of them by the same step.
 ///
-/// The terms stand still while anybody holds a lock: who wants to change them closes the gate, and waits
+/// The terms stand still while anybody holds a lock: who wants to change them closes the entrance, and waits
 /// until nobody does. So an operation that began under strong terms ends under them before a weaker
 /// CPU is admitted. Nobody waits for a lock while it holds one: the second would wait for a change that
 /// waits for the first.
 #[derive(Debug)]
-pub struct Gate {
+pub struct Entrance {
     word: AtomicU64,
     /// Who waits for readers does so alone: two could each send readers to where the other waits for
     /// none.
@@ -48,9 +47,9 @@ pub struct Gate {
 
 /// What was added to the word, and is taken from it again: holding one tells that its locks are held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ticket(u64);
+pub struct Pass(u64);
 
-impl Ticket {
+impl Pass {
     /// The locks, a bit each; the highest is the root's.
     #[must_use]
     pub const fn locks(self) -> u64 {
@@ -73,17 +72,17 @@ impl Locks {
     /// What is counted for who takes them as `word` is: whoever walks the tables above the slots is a
     /// reader of them.
     #[inline]
-    const fn ticket(self, word: u64) -> Ticket {
+    const fn pass(self, word: u64) -> Pass {
         let reader = match (self.0 & ROOT, word & PHASE) {
             (0, 0) => EVEN,
             (0, _) => ODD,
             (_, _) => 0,
         };
-        Ticket(self.0 | reader)
+        Pass(self.0 | reader)
     }
 }
 
-impl Gate {
+impl Entrance {
     /// Nobody is there, and these terms are in force.
     #[must_use]
     pub fn new(terms: Terms) -> Self {
@@ -95,34 +94,34 @@ impl Gate {
         }
     }
 
-    /// Waits until nobody holds one of `locks` and the gate is open, and takes them. `relax` is called
+    /// Waits until nobody holds one of `locks` and the entrance is open, and takes them. `relax` is called
     /// between two attempts.
-    pub fn enter(&self, locks: Locks, relax: impl Fn()) -> Ticket {
+    pub fn enter(&self, locks: Locks, relax: impl Fn()) -> Pass {
         loop {
             match self.try_enter(locks) {
-                Some(ticket) => return ticket,
+                Some(pass) => return pass,
                 None => relax(),
             }
         }
     }
 
-    /// Takes all of `locks`, or none when one of them is held or the gate is closed.
+    /// Takes all of `locks`, or none when one of them is held or the entrance is closed.
     #[inline]
-    pub fn try_enter(&self, locks: Locks) -> Option<Ticket> {
+    pub fn try_enter(&self, locks: Locks) -> Option<Pass> {
         let mut word = self.word_to_change();
         loop {
             if word & (locks.0 | CLOSED) != 0 {
                 return None;
             }
-            let ticket = locks.ticket(word);
-            let with = word + ticket.0;
+            let pass = locks.pass(word);
+            let with = word + pass.0;
             match self.word.compare_exchange_weak(word, with, Ordering::Relaxed, Ordering::Relaxed)
             {
                 Ok(_) => {
                     // What its last holder stored is seen; and as of a reader, what is loaded is loaded
                     // after this can be seen.
                     fence(Ordering::SeqCst);
-                    return Some(ticket);
+                    return Some(pass);
                 }
                 Err(other) => word = other,
             }
@@ -141,13 +140,13 @@ impl Gate {
         }
     }
 
-    /// Gives back what [`Gate::enter`] took.
+    /// Gives back what [`Entrance::enter`] took.
     #[inline]
-    pub fn leave(&self, ticket: Ticket) {
-        self.word.fetch_sub(ticket.0, Ordering::Release);
+    pub fn leave(&self, pass: Pass) {
+        self.word.fetch_sub(pass.0, Ordering::Release);
     }
 
-    /// The terms at this moment: they stay for as long as the caller has a ticket.
+    /// The terms at this moment: they stay for as long as the caller has a pass.
     #[inline]
     #[must_use]
     pub fn terms(&self) -> Terms {
@@ -166,7 +165,7 @@ impl Gate {
     }
 
     /// Waits until nobody else is about to change the terms and nobody holds them or a lock, and keeps it
-    /// so until [`Gate::end_change`]. Readers come and go.
+    /// so until [`Entrance::end_change`]. Readers come and go.
     pub fn begin_change(&self, relax: impl Fn()) {
         self.terms.begin_change(&relax);
         self.word.fetch_or(CLOSED, Ordering::Relaxed);
@@ -237,26 +236,26 @@ mod tests {
 
     #[test]
     fn what_was_let_go_of_can_be_taken_again() {
-        let gate = Gate::new(TERMS);
+        let entrance = Entrance::new(TERMS);
         for _ in 0..2 {
-            let ticket = gate.enter(of(3, 5), || panic!("nobody holds them"));
-            assert_eq!(gate.try_enter(of(4, 4)), None);
-            gate.leave(ticket);
-            assert_eq!(gate.word.load(Ordering::Relaxed), 0);
+            let pass = entrance.enter(of(3, 5), || panic!("nobody holds them"));
+            assert_eq!(entrance.try_enter(of(4, 4)), None);
+            entrance.leave(pass);
+            assert_eq!(entrance.word.load(Ordering::Relaxed), 0);
         }
     }
 
     #[test]
     fn two_scopes_take_no_lock_between_them() {
-        let gate = Gate::new(TERMS);
+        let entrance = Entrance::new(TERMS);
         // The second shares a lock with the first, which is taken and let go of once.
         let both = Locks::of(slots(3, 4), Some(slots(35, 37)));
-        let ticket = gate.enter(both, || panic!("nobody holds them"));
-        assert_eq!(ticket.locks(), 0b11_1000);
-        assert_eq!(gate.try_enter(of(5, 5)), None);
-        assert!(gate.try_enter(of(6, 31)).is_some());
-        gate.leave(ticket);
-        assert!(gate.try_enter(of(3, 5)).is_some());
+        let pass = entrance.enter(both, || panic!("nobody holds them"));
+        assert_eq!(pass.locks(), 0b11_1000);
+        assert_eq!(entrance.try_enter(of(5, 5)), None);
+        assert!(entrance.try_enter(of(6, 31)).is_some());
+        entrance.leave(pass);
+        assert!(entrance.try_enter(of(3, 5)).is_some());
     }
 
     #[test]
@@ -272,19 +271,19 @@ mod tests {
 
     #[test]
     fn who_may_free_tables_is_no_reader_of_them() {
-        let gate = Gate::new(TERMS);
+        let entrance = Entrance::new(TERMS);
         let root = Scope { root: Root::Changes, ..slots(1, 1) };
-        gate.enter(Locks::of(root, None), || panic!("nobody holds them"));
-        gate.wait_for_readers(|| panic!("nobody reads"));
+        entrance.enter(Locks::of(root, None), || panic!("nobody holds them"));
+        entrance.wait_for_readers(|| panic!("nobody reads"));
     }
 
     #[test]
     fn as_many_readers_as_are_counted_leave_the_locks_alone() {
-        let gate = Gate::new(TERMS);
+        let entrance = Entrance::new(TERMS);
         for _ in 0..COUNTED {
-            gate.enter_reader();
+            entrance.enter_reader();
         }
-        assert_eq!(gate.word.load(Ordering::Relaxed), EVEN * COUNTED);
+        assert_eq!(entrance.word.load(Ordering::Relaxed), EVEN * COUNTED);
         let (even, odd) = (EVEN * COUNTED, ODD * COUNTED);
         assert_eq!(even & (SLOTS | ROOT | CLOSED | PHASE | odd), 0);
         assert_eq!(odd.leading_zeros(), 0);
@@ -292,11 +291,11 @@ mod tests {
 
     #[test]
     fn while_terms_change_readers_come_and_nobody_else() {
-        let gate = Gate::new(TERMS);
-        gate.begin_change(|| panic!("nobody holds a lock"));
-        assert_eq!(gate.try_enter(of(0, 0)), None);
-        gate.leave_reader(gate.enter_reader());
-        gate.end_change(TERMS);
-        assert!(gate.try_enter(of(0, 0)).is_some());
+        let entrance = Entrance::new(TERMS);
+        entrance.begin_change(|| panic!("nobody holds a lock"));
+        assert_eq!(entrance.try_enter(of(0, 0)), None);
+        entrance.leave_reader(entrance.enter_reader());
+        entrance.end_change(TERMS);
+        assert!(entrance.try_enter(of(0, 0)).is_some());
     }
 }
