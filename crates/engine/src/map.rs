@@ -15,6 +15,10 @@
 //! 4 are one fill. Entries that were invalid are in no TLB, so nothing is invalidated.
 //! [invalid-is-never-cached] Of several mappings each takes steps 1 to 4, and the last two steps are for
 //! all.
+#![expect(
+    clippy::inline_always,
+    reason = "a plan that is made in one place and committed there is not moved"
+)]
 
 mod commit;
 mod piece;
@@ -128,6 +132,7 @@ impl<P: Platform> Space<'_, P> {
     }
 
     /// Plans a mapping whose commit ends so.
+    #[inline(always)]
     fn plan_one_of(&self, mapping: Mapping, end: End) -> Result<Plan<'_, P>, MapError> {
         self.check(mapping.range)?;
         if !mapping.output.is_aligned(self.geometry().page_bytes()) {
