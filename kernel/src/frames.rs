@@ -17,6 +17,7 @@ mod claim;
 mod free;
 mod hot;
 mod lane;
+mod one;
 mod place;
 mod take;
 #[cfg(test)]

@@ -4,13 +4,13 @@
 use crate::sync::{AtomicU64, Ordering};
 
 use super::{
-    FRAMES_PER_WORD, Frames, Lanes, Numbers, Part, Purpose, State, Tier, lanes_in, lowest, state_of,
+    FRAMES_PER_WORD, Frames, Lanes, Numbers, Part, State, Tier, lanes_in, lowest, state_of,
 };
 
 /// What a lane above the frames says where the word below it says more.
 pub(super) const SPLIT: State = State::Table;
 /// In a chunk's summary: somebody splits a lane of it.
-const SPLITTING: u64 = 1 << 63;
+pub(super) const SPLITTING: u64 = 1 << 63;
 
 /// Why no frame's state was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,24 +69,6 @@ impl Frames<'_> {
         if is_split { self.word(part, Tier::Frames) } else { None }
     }
 
-    /// Takes the first frame of `part`, if it is free, as data of whoever calls. Tells what it was;
-    /// `None` if no lane says so of it alone.
-    #[inline]
-    pub(super) fn claim_one(&self, part: Part) -> Option<State> {
-        let (word, summary) = (self.bottom(part)?, self.summary(part)?);
-        let lane = Lanes { first: Tier::Frames.lane(part.frames.first), count: 1 };
-        let used = lane.in_state(State::Used);
-        let free = |found: u64| (found & lane.mask() == 0).then_some(found | used);
-        match word.fetch_update(Ordering::AcqRel, Ordering::Acquire, free) {
-            Ok(_) => {
-                summary.fetch_sub(1, Ordering::Relaxed);
-                self.counter(Purpose::Data).fetch_add(1, Ordering::Relaxed);
-                Some(State::Free)
-            }
-            Err(found) => Some(state_of(found, lane.first)),
-        }
-    }
-
     /// How many frames of a chunk are free: never too few.
     pub(super) fn free_in(&self, chunk: Part) -> u64 {
         let counted = self.summary(chunk).map_or(0, |word| word.load(Ordering::Relaxed));
@@ -126,7 +108,7 @@ impl Frames<'_> {
 
     /// What the lane of `tier` says that the first frame of `part` is in.
     #[inline(always)]
-    fn lane(&self, part: Part, tier: Tier) -> State {
+    pub(super) fn lane(&self, part: Part, tier: Tier) -> State {
         // Acquire: who sees a lane split sees the word below it.
         let word = self.word(part, tier).map_or(u64::MAX, |word| word.load(Ordering::Acquire));
         state_of(word, tier.lane(part.frames.first))
@@ -355,7 +337,7 @@ pub(super) fn is_none_in(top: &AtomicU64, state: State) -> bool {
 /// A word of `tier` of whose frames all that are memory are in `state`: those of the word that has a
 /// lane for the first frame of `part`. The others are reserved.
 #[inline(always)]
-fn fresh(part: Part, tier: Tier, state: State) -> u64 {
+pub(super) fn fresh(part: Part, tier: Tier, state: State) -> u64 {
     let base = part.frames.first >> tier.word_bits() << tier.word_bits();
     let all = Numbers { first: base, last: base + ((1 << tier.word_bits()) - 1) };
     let Some(memory) = all.both(part.memory) else { return u64::MAX };

@@ -40,12 +40,8 @@ impl Frames<'_> {
         let frames = Numbers::touched(range);
         // Who is told of frames is told by the way of any frames.
         let is_watched = self.watch.is_some();
-        let part = if is_watched || frames.first != frames.last {
-            None
-        } else {
-            self.banks.part_of(frames.first)
-        };
-        if let Some(found) = part.and_then(|part| self.claim_one(part)) {
+        if !is_watched && frames.first == frames.last {
+            let found = self.claim_one(self.banks.part_of(frames.first)?);
             return (found == State::Table).then(|| address(frames.first));
         }
         let at_once = if is_watched { None } else { self.claim_chunks(frames) };

@@ -16,7 +16,7 @@ const KEPT: u32 = 8;
 
 /// So many are allocated for somebody who holds the locks of what is to be split: enough for both
 /// ends of a range. More are topped up with nothing held.
-const MOST_AT_ONCE: usize = 4;
+const MOST_AT_ONCE: u32 = 4;
 
 /// Tables that are ready to be taken, as many as anybody wants.
 #[derive(Debug)]
@@ -45,9 +45,7 @@ impl Reserve {
         while let Some(missing) = missing() {
             let Some(tables) = allocate(missing) else { return TopUp::Short };
             let mut chain = self.chain.lock();
-            for number in 0..tables.bytes() / FRAME_BYTES {
-                chain.add(machine, tables.start().wrapping_add(number * FRAME_BYTES));
-            }
+            tables_of(tables).for_each(|table| chain.add(machine, table));
         }
         TopUp::Enough
     }
@@ -69,26 +67,30 @@ impl Reserve {
     }
 
     /// Sets `tables` aside, or says how many there are. A few that are missing come from `allocate`, as
-    /// far as it has them.
+    /// far as it has them: it gives at most as many as it is told, neighbours.
     pub(super) fn set_aside_or_add(
         &self,
         machine: &impl Machine,
         tables: u32,
-        allocate: impl Fn() -> Option<PhysAddr>,
+        allocate: impl Fn(u32) -> Option<PhysRange>,
     ) -> Result<(), u32> {
         let had = match self.chain.lock().set_aside(tables) {
             Ok(()) => return Ok(()),
             Err(had) => had,
         };
-        let missing = usize::try_from(tables - had).unwrap_or(usize::MAX);
+        let mut missing = tables - had;
         if missing > MOST_AT_ONCE {
             return Err(had);
         }
-        let mut added = [None; MOST_AT_ONCE];
-        added.iter_mut().take(missing).for_each(|place| *place = allocate());
-        let mut chain = self.chain.lock();
-        added.into_iter().flatten().for_each(|table| chain.add(machine, table));
-        chain.set_aside(tables)
+        // The lock is not held while tables are allocated: that may take a while.
+        while let Some(added) = Some(missing).filter(|missing| *missing > 0).and_then(&allocate) {
+            let mut chain = self.chain.lock();
+            for table in tables_of(added) {
+                chain.add(machine, table);
+                missing -= 1;
+            }
+        }
+        self.chain.lock().set_aside(tables)
     }
 
     /// Gives back what was set aside and not taken.
@@ -105,4 +107,9 @@ impl Reserve {
     pub(super) fn take(&self, machine: &impl Machine) -> Option<PhysAddr> {
         self.chain.lock().take(machine)
     }
+}
+
+fn tables_of(memory: PhysRange) -> impl Iterator<Item = PhysAddr> {
+    (0..memory.bytes() / FRAME_BYTES)
+        .map(move |number| memory.start().wrapping_add(number * FRAME_BYTES))
 }

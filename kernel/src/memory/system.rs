@@ -34,6 +34,9 @@ use crate::referee;
 /// one word.
 const MANY_TABLES: u32 = 5;
 
+/// The same where few are missing: a page out of a block of level 1 takes two.
+const TWO_TABLES: u32 = 1;
+
 /// The kernel's memory: its CPU, frames, locks and table reserve.
 #[derive(Debug)]
 pub(crate) struct System<'a> {
@@ -353,8 +356,7 @@ impl<'a> System<'a> {
         }
     }
 
-    /// Allocates at most `missing` tables, which are neighbours: many at once where there are so many,
-    /// or one.
+    /// Allocates at most `missing` tables, which are neighbours: as many as there are steps for, or one.
     fn allocate_tables(&self, missing: u32) -> Option<PhysRange> {
         let of = |order: u32| {
             let less = |left: u32| left.checked_sub(1 << order);
@@ -366,7 +368,8 @@ impl<'a> System<'a> {
             tables
         };
         let many = if missing >> MANY_TABLES > 0 { of(MANY_TABLES) } else { None };
-        many.or_else(|| of(0))
+        let two = || if missing >> TWO_TABLES > 0 { of(TWO_TABLES) } else { None };
+        many.or_else(two).or_else(|| of(0))
     }
 
     /// From here on `table` is one: what is stored there is seen by the referee.

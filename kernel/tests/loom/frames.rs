@@ -195,3 +195,19 @@ fn what_is_claimed_while_it_is_split_is_claimed_once() {
         assert_eq!(frames.counts(), counts(0, 2 - tables, tables));
     });
 }
+
+#[test]
+fn a_frame_is_claimed_once_out_of_what_is_whole() {
+    overtaken(3, || {
+        let frames = Arc::new(frames(2));
+        let cpu = on_another_cpu(&frames, |frames| frames.allocate(Purpose::Table));
+        let seen = frames.claim_free(range(1, 1));
+        let table = cpu.join().unwrap();
+        // Who meets somebody who splits may go without.
+        assert_eq!(seen, table.filter(|table| *table == frame(1)));
+        assert_ne!(frames.state(frame(1)), Some(State::Free), "it was not claimed");
+        let tables = u64::from(table.is_some());
+        let used = u64::from(seen.is_none());
+        assert_eq!(frames.counts(), counts(2 - tables - used, used, tables));
+    });
+}

@@ -4,7 +4,7 @@
     reason = "where the scopes are known most of what they are compared with is not left"
 )]
 
-use blockmap::machine::{PhysAddr, PhysRange, VirtRange};
+use blockmap::machine::{PhysAddr, VirtRange};
 use blockmap::vmsa::Geometry;
 use blockmap::vmsa::descriptor::Asids;
 use blockmap::{NotParked, Phase, Platform, Refusal, Scope, Switch, Terms, TopUp};
@@ -79,8 +79,9 @@ impl<'a> Platform for System<'a> {
 
     fn reserve(&self, tables: u32) -> Result<(), u32> {
         // With `debug_pagealloc` an allocation takes locks that the caller may hold.
-        let one = || self.allocate_tables(1).map(PhysRange::start);
-        let allocate = || if self.unmaps_free_pages() { None } else { one() };
+        let allocate = |missing| {
+            if self.unmaps_free_pages() { None } else { self.allocate_tables(missing) }
+        };
         // Nothing is trimmed where there are too few: what is there may be what somebody else has come
         // to have ready a moment ago.
         self.reserve.set_aside_or_add(self.cpu.silent(), tables, allocate)
