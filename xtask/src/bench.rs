@@ -4,13 +4,16 @@
 //! `kernel`: what the kernel's operations cost, counted in instructions and effects on an emulator
 //! that counts them, beside Linux's figures. Each row is commands of the monitor, given twice in
 //! one boot: where nothing is recorded, for its instructions; and again while effects are recorded, for
-//! those. The model judges what was recorded, and three counters of the CPU must agree.
+//! those. The model judges what was recorded, and three counters of the CPU must agree. Another boot
+//! follows each instruction, to tell the frame allocator's and vmalloc's share.
 
 mod host;
 mod host_page;
 mod prose;
 mod row;
 mod rows;
+mod share;
+mod source;
 mod table;
 
 use std::fs;
@@ -21,11 +24,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::image::Image;
-use crate::qemu::{Input, Machine, scripted};
+use crate::qemu::{Finished, Input, Machine, followed, scripted};
 use crate::workspace::{cargo, target_dir};
 use crate::{image, modules, setup};
 use row::{Boot, Figures};
 use rows::BOOTS;
+use share::Follower;
 
 /// What to measure.
 #[derive(Clone, Debug, clap::Args)]
@@ -63,6 +67,10 @@ struct Program {
 
 const LIMIT: Duration = Duration::from_secs(300);
 
+/// How many instructions the rows of a machine may have to be followed one by one, which takes a
+/// thousand times as long as to count them.
+const MOST_FOLLOWED: u64 = 4_000_000;
+
 /// Measures all rows.
 ///
 /// # Errors
@@ -82,9 +90,14 @@ fn kernel(json: bool, check: bool) -> Result<ExitCode> {
     let program = Program { image: image::build()?, modules: modules::build()? };
     let mut rows = Vec::new();
     for boot in &BOOTS {
-        let first = measure(boot, &program)?;
+        let mut first = measure(boot, &program)?;
         if first != measure(boot, &program)? {
             bail!("{}: two runs of the same commands differ", boot.name);
+        }
+        let counted = first.iter().filter_map(|figures| figures.instructions).sum::<u64>();
+        // What several CPUs execute is one sequence only for the emulator.
+        if boot.cpus == 1 && counted <= MOST_FOLLOWED {
+            shares(boot, &program, &mut first).with_context(|| boot.name)?;
         }
         rows.extend(boot.rows().zip(first));
     }
@@ -125,11 +138,39 @@ fn measure(boot: &Boot, program: &Program) -> Result<Vec<Figures>> {
     Ok(figures)
 }
 
+/// Has a boot of its own tell whose the instructions of the rows are.
+fn shares(boot: &Boot, program: &Program, rows: &mut [Figures]) -> Result<()> {
+    let painted = target_dir().join("blockmap/painted.trace");
+    let asked = boot.asked_first(&painted.to_string_lossy());
+    let script: Vec<&str> = asked.iter().map(|asked| &*asked.command).collect();
+    let machine = machine(boot, program, (RECORDED, &script.join("; ")))?;
+    let elf = fs::read(&program.image.elf).context("cannot read the kernel")?;
+    let (finished, passed) = followed(&machine, &program.image.flat, LIMIT, move |executed| {
+        Follower::new(source::Program::read(&elf)?).all(executed)
+    })?;
+    let passed = passed.context("nothing was followed")??;
+    share::attribute(boot, (&told(boot, &finished)?, &asked), &passed, rows)
+}
+
 /// Has the kernel keep a record of what it does to its tables from the first on.
 const RECORDED: &str = "trace=4194304";
 
 /// What a boot with these options says while it carries out a script.
-fn console(boot: &Boot, program: &Program, (options, script): (&str, &str)) -> Result<String> {
+fn console(boot: &Boot, program: &Program, how: (&str, &str)) -> Result<String> {
+    let machine = machine(boot, program, how)?;
+    told(boot, &scripted(&machine, &program.image.flat, LIMIT, |_| ())?)
+}
+
+/// The console of a machine that came to a good end.
+fn told(boot: &Boot, finished: &Finished) -> Result<String> {
+    if finished.status != 0 {
+        bail!("{}: the machine failed:\n{}", boot.name, finished.console);
+    }
+    Ok(finished.console.replace("\r\n", "\n"))
+}
+
+/// The machine that counts, with these options and a script.
+fn machine(boot: &Boot, program: &Program, (options, script): (&str, &str)) -> Result<Machine> {
     let mut machine = Machine::with_memory("12G".parse()?);
     // The counter ticks once for each instruction.
     machine.cpu = format!("{},cntfrq=1000000000", boot.cpu);
@@ -139,11 +180,7 @@ fn console(boot: &Boot, program: &Program, (options, script): (&str, &str)) -> R
     let counting = ["-icount", "shift=0,sleep=off", "-rtc", "clock=vm", "-initrd"];
     machine.further.extend(counting.map(str::to_owned));
     machine.further.push(program.modules.to_string_lossy().into_owned());
-    let finished = scripted(&machine, &program.image.flat, LIMIT, |_| ())?;
-    if finished.status != 0 {
-        bail!("{}: the machine failed:\n{}", boot.name, finished.console);
-    }
-    Ok(finished.console.replace("\r\n", "\n"))
+    Ok(machine)
 }
 
 /// Has the model judge a trace.

@@ -3,15 +3,17 @@
 //! The contract with the kernel: the word `semihosting` on its command line allows it to end the
 //! machine with a status, and everything after ` -- ` is a script of monitor commands.
 
+mod executed;
 mod linux;
 mod machine;
 mod run;
 mod script;
 mod size;
 
+pub use executed::Executed;
 pub use linux::{Backing, CONSOLE, CONSOLE_LOG, LinuxGuest, QMP, RAM};
 pub use machine::{Console, Input, Machine};
-pub use run::{Finished, RunError, interactive, scripted};
+pub use run::{Finished, RunError, followed, interactive, scripted};
 pub use script::{ScriptError, command_line};
 pub use size::{Size, SizeError};
 

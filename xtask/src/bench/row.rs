@@ -46,6 +46,8 @@ pub(super) struct Row {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Figures {
     pub(super) instructions: Option<u64>,
+    /// The frame allocator's share of them, and vmalloc's.
+    pub(super) shares: Option<(u64, u64)>,
     /// Those of them for which all others were parked.
     pub(super) parked: Option<u64>,
     /// Entries stored, TLBI, DSB, ISB, ranges of caches, tables.
@@ -111,15 +113,20 @@ impl Boot {
     /// while effects are; `painted` and `trace` are files for the trace of the boot and for the rest.
     pub(super) fn asked(&self, (painted, trace): (&str, &str)) -> Vec<Asked> {
         let own = |command: &str| Asked { command: command.to_owned(), of: None };
-        let mut asked = vec![own("count on"), own(&format!("trace dump {painted}"))];
-        asked.push(own("trace off"));
-        asked.extend(self.pass(At::Counted));
+        let mut asked = self.asked_first(painted);
         asked.push(own("trace on"));
         asked.extend(self.pass(At::Recorded));
         asked.push(own(&format!("trace dump {trace}")));
         asked.push(own("trace off"));
         asked.extend(self.pass(At::Last));
         asked
+    }
+
+    /// The first of all commands: those that are counted while nothing is recorded.
+    pub(super) fn asked_first(&self, painted: &str) -> Vec<Asked> {
+        let own = |command: &str| Asked { command: command.to_owned(), of: None };
+        let before = ["count on", &format!("trace dump {painted}"), "trace off"].map(own);
+        before.into_iter().chain(self.pass(At::Counted)).collect()
     }
 
     fn pass(&self, at: At) -> Vec<Asked> {
@@ -172,7 +179,7 @@ impl Boot {
 }
 
 /// The answers to all that was asked, in order.
-fn answers<'c>(console: &'c str, asked: &[Asked]) -> Result<Vec<&'c str>> {
+pub(super) fn answers<'c>(console: &'c str, asked: &[Asked]) -> Result<Vec<&'c str>> {
     let mut told = console.split("blockmap> ").skip(1);
     let mut answers = Vec::new();
     for Asked { command, .. } in asked {

@@ -10,9 +10,11 @@ use super::rows::BOOTS;
 type Cell = fn(&Row, &Figures) -> String;
 
 /// All columns: one that is empty in every row of a machine is left out there.
-const COLUMNS: [(&str, Cell); 11] = [
+const COLUMNS: [(&str, Cell); 13] = [
     ("what", |row, _| row.name.to_owned()),
     ("instructions", |_, figures| shown(figures.instructions)),
+    ("allocator's", |_, figures| shown(figures.shares.map(|(frames, _)| frames))),
+    ("vmalloc's", |_, figures| shown(figures.shares.map(|(_, areas)| areas))),
     ("aim", |row, _| if row.aim.is_empty() { String::new() } else { format!("≤ {}", row.aim) }),
     ("Linux", |row, _| row.linux.to_owned()),
     ("parked", |_, figures| shown(figures.parked)),
@@ -73,6 +75,8 @@ pub(super) fn json(rows: &[(&Row, Figures)]) -> String {
             "machine": boot,
             "row": row.name,
             "instructions": figures.instructions,
+            "the frame allocator's share": figures.shares.map(|(frames, _)| frames),
+            "vmalloc's share": figures.shares.map(|(_, areas)| areas),
             "aim": row.aim,
             "Linux": row.linux,
             "parked": figures.parked,

@@ -2,14 +2,14 @@
 
 use std::io::{self, Read, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
-use super::{Console, Input, Machine, ScriptError, program};
+use super::{Console, Executed, Input, Machine, ScriptError, program};
 
 /// The most that a machine may print: one that faults in its fault report would print for ever.
 const CONSOLE_LIMIT_BYTES: usize = 64 << 20;
@@ -96,7 +96,52 @@ pub fn scripted(
     machine: &Machine,
     image: &Path,
     limit: Duration,
+    echo: impl FnMut(&[u8]),
+) -> Result<Finished, RunError> {
+    attended((machine, image, limit), &[], echo, |mut pipe| {
+        let mut bytes = Vec::new();
+        // A reading error leaves the complaints shorter, and they are only for reading.
+        let _ = pipe.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+/// The same, and `follow` gets the addresses of all instructions that the machine executes, each in
+/// sixteen digits, and one after the other; what it makes of them is returned as well.
+///
+/// # Errors
+/// See [`scripted`].
+pub fn followed<T: Send + 'static>(
+    machine: &Machine,
+    image: &Path,
+    limit: Duration,
+    follow: impl FnOnce(&mut Executed) -> T + Send + 'static,
+) -> Result<(Finished, Option<T>), RunError> {
+    let (sender, made) = channel();
+    let further = ["-singlestep", "-d", "exec,nochain"];
+    let finished = attended(
+        (machine, image, limit),
+        &further,
+        |_| (),
+        move |pipe| {
+            let mut executed = Executed::new(pipe);
+            let result = follow(&mut executed);
+            // QEMU waits for whoever reads.
+            while executed.next_address().is_some() {}
+            // It fails when nobody waits for it any more.
+            let _ = sender.send(result);
+            executed.into_complaints()
+        },
+    )?;
+    Ok((finished, made.recv().ok()))
+}
+
+/// Runs a machine while `hear` reads what QEMU says of it, and returns what there is to complain of.
+fn attended(
+    (machine, image, limit): (&Machine, &Path, Duration),
+    further: &[&str],
     mut echo: impl FnMut(&[u8]),
+    hear: impl FnOnce(ChildStderr) -> String + Send + 'static,
 ) -> Result<Finished, RunError> {
     let start = Instant::now();
     let (typed, stdin) = match &machine.input {
@@ -106,6 +151,7 @@ pub fn scripted(
     let mut command = Command::new(program());
     command
         .args(machine.arguments(image, Console::Stdio)?)
+        .args(further)
         .stdin(stdin)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -113,14 +159,7 @@ pub fn scripted(
     if let (Some(typed), Some(keyboard)) = (typed, running.0.stdin.take()) {
         type_in(keyboard, typed.clone());
     }
-    let complaints = running.0.stderr.take().map(|mut pipe| {
-        thread::spawn(move || {
-            let mut bytes = Vec::new();
-            // A reading error leaves the complaints shorter, and they are only for reading.
-            let _ = pipe.read_to_end(&mut bytes);
-            String::from_utf8_lossy(&bytes).into_owned()
-        })
-    });
+    let complaints = running.0.stderr.take().map(|pipe| thread::spawn(move || hear(pipe)));
     let pieces = running.0.stdout.take().map(pieces);
     let mut console = Vec::new();
     if let Some(pieces) = pieces {
