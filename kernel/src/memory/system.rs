@@ -303,24 +303,25 @@ impl<'a> System<'a> {
     /// nothing else but parking can fail.
     ///
     /// Frames that are free may become tables at any time, until they are claimed: the claim tells
-    /// which are.
+    /// which are. Tables are readable, writable and never executable, so what gives back a right, or takes
+    /// away that to execute, changes nothing of them.
     #[inline]
     fn before_change(
         &self,
         (range, memory): (VirtRange, Option<PhysRange>),
         change: Change,
     ) -> Result<(), Refusal> {
-        match (memory, change) {
-            (Some(memory), Change::ReadOnly | Change::Invalid) => {
+        match (change, memory) {
+            (Change::ReadOnly | Change::Invalid, Some(memory)) => {
                 self.frames.claim_free(memory).map_or(Ok(()), |_| Err(Refusal::Tables))
             }
-            (Some(memory), _) => self.holds_tables(memory),
-            (None, _) => Ok(()),
-        }?;
-        if change == Change::Execute {
-            self.publish(range);
+            (Change::Execute, _) => {
+                self.publish(range);
+                Ok(())
+            }
+            (Change::ReadOnly | Change::Invalid, None)
+            | (Change::ReadWrite | Change::NoExecute | Change::Valid, _) => Ok(()),
         }
-        Ok(())
     }
 
     /// Makes what was written to the valid pages of `range` what is fetched from there: at once if
