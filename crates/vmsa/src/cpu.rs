@@ -12,10 +12,7 @@ mod feature;
 mod midr;
 
 pub use attested::{ATTESTED, Attested};
-pub use feature::{
-    GranuleSupport, Mte, VectorRegisters, granule_support, input_bits, mte, output_bits, tlbi_form,
-    vector_registers,
-};
+pub use feature::{GranuleSupport, Mte, granule_support, input_bits, mte, output_bits, tlbi_form};
 pub use midr::{Midr, Release};
 
 /// What happens on a CPU when a live leaf changes its size: a block replaced by a table or a table

@@ -5,9 +5,9 @@ use blockmap::layout::{
     Admitted, Answer, Decision, Inputs, LateGuard, Rodata, Strategy, World, decide,
 };
 use blockmap::machine::PhysAddr;
-use blockmap::vmsa::cpu::{self, Midr, Mte, SizeChange, VectorRegisters};
+use blockmap::vmsa::cpu::{self, Midr, Mte, SizeChange};
 use blockmap::vmsa::{Format, Geometry, Granule, Mair};
-use blockmap_hw::{Cpu, FillRegisters, Identity};
+use blockmap_hw::{Cpu, FillRegisters};
 use blockmap_kernel::cmdline::{GuardPool, Options};
 use blockmap_kernel::identity::Why;
 use blockmap_kernel::trace::Origin;
@@ -93,17 +93,17 @@ impl Facts {
 
     /// The same CPU, which fills tables from the registers it has for that.
     pub(super) fn filling(&self, cpu: Cpu) -> Cpu {
-        // SAFETY: every CPU sets CPACR_EL1 so before it uses the tables, `leave_el2` and the referee
-        // CPTR_EL2; SVE and SME are nobody's.
+        // SAFETY: every CPU sets CPACR_EL1 by what it has before it uses the tables, `leave_el2` and the
+        // referee CPTR_EL2; SVE and SME are nobody's.
         unsafe { cpu.with_fills_from(self.fills_from) }
     }
 }
 
-/// What tables are filled from: vector registers, if the CPU has them, and nobody looks at each store
-/// who can't read them.
+/// What tables are filled from: vector registers, unless somebody looks at each store who can't read
+/// them. Each fill asks its CPU whether it has any.
 fn fill_registers(options: &Options<'_>) -> FillRegisters {
-    match (cpu::vector_registers(Identity::read().pfr0), options.referee) {
-        (VectorRegisters::Present, None) => FillRegisters::Vector,
-        (VectorRegisters::Missing, _) | (_, Some(_)) => FillRegisters::General,
+    match options.referee {
+        None => FillRegisters::Vector,
+        Some(_) => FillRegisters::General,
     }
 }

@@ -25,25 +25,6 @@ pub enum Mte {
     TaggedMemory,
 }
 
-/// Whether a CPU has vector registers of 128 bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum VectorRegisters {
-    /// It has none, nor floating point.
-    Missing,
-    /// It has them (FEAT_AdvSIMD).
-    Present,
-}
-
-/// `ID_AA64PFR0_EL1.AdvSIMD`.
-#[must_use]
-pub const fn vector_registers(pfr0: u64) -> VectorRegisters {
-    match field(pfr0, 20) {
-        // The field is signed: 15 is missing.
-        0xf => VectorRegisters::Missing,
-        _ => VectorRegisters::Present,
-    }
-}
-
 /// `ID_AA64PFR1_EL1.MTE`.
 #[must_use]
 pub const fn mte(pfr1: u64) -> Mte {

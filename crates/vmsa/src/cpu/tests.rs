@@ -114,13 +114,6 @@ fn what_all_cpus_guarantee_is_the_least_of_them() {
 }
 
 #[test]
-fn vector_registers_are_missing_where_the_field_is_negative() {
-    assert_eq!(vector_registers(0), VectorRegisters::Present);
-    assert_eq!(vector_registers(1 << 20), VectorRegisters::Present);
-    assert_eq!(vector_registers(0xff << 16), VectorRegisters::Missing);
-}
-
-#[test]
 fn the_registers_of_an_emulated_cpu_with_everything() {
     // QEMU's `max`: 52-bit physical addresses, LPA2 with 4 and 16 KiB pages, 64 KiB pages.
     let mmfr0 = 1 << 28 | 2 << 20 | 6;
