@@ -1,4 +1,5 @@
 //! Claiming one frame where it lies: in one look, and where a lane above it is split, in one go.
+#![expect(clippy::inline_always, reason = "what is asked of most frames is a part of who asks")]
 
 use crate::sync::Ordering;
 
@@ -9,31 +10,13 @@ impl Frames<'_> {
     /// Takes the first frame of `part`, if it is free, as data of whoever calls. Tells what it was.
     #[inline]
     pub(super) fn claim_one(&self, part: Part) -> State {
-        loop {
-            // The tiers one by one, so that each is made of constants.
-            let tier = match self.lane(part, Tier::Lines) {
-                SPLIT => match self.lane(part, Tier::Words) {
-                    SPLIT => return self.claim_at_bottom(part),
-                    State::Free => Tier::Words,
-                    state @ (State::Used | State::Reserved) => return state,
-                },
-                State::Free => Tier::Lines,
-                state @ (State::Used | State::Reserved) => return state,
-            };
-            if self.claim_out_of(part, tier).is_some() {
-                self.counter(Purpose::Data).fetch_add(1, Ordering::Relaxed);
-                return State::Free;
-            }
-            (self.relax)();
-        }
+        self.claim_at_bottom(part).unwrap_or_else(|| self.claim_above(part))
     }
 
-    /// The same where the lanes above the frame's are split.
-    #[inline]
-    fn claim_at_bottom(&self, part: Part) -> State {
-        let Some((word, summary)) = self.word(part, Tier::Frames).zip(self.summary(part)) else {
-            return State::Reserved;
-        };
+    /// The same if the lanes above the frame's are split; `None` if they are not.
+    #[inline(always)]
+    fn claim_at_bottom(&self, part: Part) -> Option<State> {
+        let (word, summary) = (self.bottom(part)?, self.summary(part)?);
         let lane = Lanes { first: Tier::Frames.lane(part.frames.first), count: 1 };
         let used = lane.in_state(State::Used);
         let free = |found: u64| (found & lane.mask() == 0).then_some(found | used);
@@ -41,14 +24,33 @@ impl Frames<'_> {
             Ok(_) => {
                 summary.fetch_sub(1, Ordering::Relaxed);
                 self.counter(Purpose::Data).fetch_add(1, Ordering::Relaxed);
-                State::Free
+                Some(State::Free)
             }
-            Err(found) => state_of(found, lane.first),
+            Err(found) => Some(state_of(found, lane.first)),
+        }
+    }
+
+    /// The same wherever it is told what state the frame is in.
+    #[inline(never)]
+    fn claim_above(&self, part: Part) -> State {
+        loop {
+            match self.look(part) {
+                (Tier::Frames, state) => return self.claim_at_bottom(part).unwrap_or(state),
+                (tier @ (Tier::Words | Tier::Lines), State::Free) => {
+                    if self.claim_out_of(part, tier).is_some() {
+                        self.counter(Purpose::Data).fetch_add(1, Ordering::Relaxed);
+                        return State::Free;
+                    }
+                }
+                (Tier::Words | Tier::Lines, state) => return state,
+            }
+            (self.relax)();
         }
     }
 
     /// Takes the first frame of `part` out of a lane of `tier` that is free, which is split down to the
     /// frame. `None` if another CPU splits a lane of the chunk, or the lane is not free any more.
+    #[inline(never)]
     fn claim_out_of(&self, part: Part, tier: Tier) -> Option<()> {
         let first = part.frames.first;
         let (summary, word) = (self.summary(part)?, self.word(part, tier)?);

@@ -131,7 +131,8 @@ impl<'d> Follower<'d> {
 /// Adds shares to rows: `passed` is what was executed for each count of the `console`.
 ///
 /// # Errors
-/// When as much as was executed is not what the counters said, then or when nobody followed.
+/// When what was executed is not as much as the counters said, in this boot or in the one that nobody
+/// followed.
 pub(super) fn attribute(
     boot: &Boot,
     (console, asked): (&str, &[Asked]),
@@ -175,4 +176,45 @@ pub(super) fn attribute(
         figures.shares = Some((shares.frames, shares.areas));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::bench::row::Row;
+
+    use super::*;
+
+    const ROW: Row =
+        Row { name: "a page", commands: &["ro @0x1000 1"], changes: 1, linux: "", aim: "" };
+    const BOOT: Boot = Boot {
+        name: "one",
+        cpu: "max",
+        cpus: 1,
+        options: "",
+        steps: &[Step::Do("vmap 3"), Step::Twice(ROW)],
+    };
+
+    /// The shares of the row, where each command was counted with 70 and the row has `instructions`.
+    fn shares(passed: &[Shares], instructions: u64) -> Result<Option<(u64, u64)>> {
+        let asked = BOOT.asked_first("p");
+        let answer = |asked: &Asked| format!("blockmap> {}\ncycles: 70\n", asked.command);
+        let console: String = asked.iter().map(answer).collect();
+        let mut rows = [Figures { instructions: Some(instructions), ..Figures::default() }];
+        attribute(&BOOT, (&console, &asked), passed, &mut rows)?;
+        Ok(rows[0].shares)
+    }
+
+    #[test]
+    fn shares_are_those_of_the_rows_own_commands() {
+        let shares_of = |frames| Shares { all: 70, frames, areas: 2 };
+        // `count on`, `trace dump`, `trace off` and `vmap` are no row's.
+        let passed = [1, 2, 3, 4, 5].map(shares_of);
+        assert_eq!(shares(&passed, 70).unwrap(), Some((5, 2)));
+        let error = shares(&passed, 71).unwrap_err().to_string();
+        assert_eq!(error, "Some(71) instructions without a follower, 70 with one");
+        assert!(shares(&passed[1..], 70).is_err());
+        let error = shares(&[Shares { all: 69, ..passed[0] }; 5], 70).unwrap_err().to_string();
+        let expected = "count on: the counters said 70, and 69 instructions were executed";
+        assert_eq!(error, expected);
+    }
 }
