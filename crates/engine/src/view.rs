@@ -34,6 +34,7 @@
 //! memory: its leaves end where the range's pieces end.
 
 mod commit;
+mod hull;
 mod leaf;
 mod piece;
 mod reset;

@@ -34,7 +34,7 @@ pub(crate) unsafe fn climb(mut entry: u64, first: u64, step: u64, count: u16) ->
     count.wrapping_sub(left)
 }
 
-/// The bits in which any of eight entries from `entry` on is not `wanted`, `wanted` and `step`, and so on;
+/// Something but 0 if any of eight entries from `entry` on is not `wanted`, `wanted` and `step`, and so on;
 /// and what the ninth would be.
 ///
 /// # Safety
@@ -49,29 +49,23 @@ unsafe fn climb_eight(entry: u64, wanted: u64, step: u64) -> (u64, u64) {
             "ldp {c}, {d}, [{entry}, #16]",
             "ldp {e}, {f}, [{entry}, #32]",
             "ldp {g}, {h}, [{entry}, #48]",
-            "eor {a}, {a}, {wanted}",
+            "cmp {a}, {wanted}",
             "add {wanted}, {wanted}, {step}",
-            "eor {b}, {b}, {wanted}",
+            "ccmp {b}, {wanted}, #0, eq",
             "add {wanted}, {wanted}, {step}",
-            "eor {c}, {c}, {wanted}",
+            "ccmp {c}, {wanted}, #0, eq",
             "add {wanted}, {wanted}, {step}",
-            "eor {d}, {d}, {wanted}",
+            "ccmp {d}, {wanted}, #0, eq",
             "add {wanted}, {wanted}, {step}",
-            "eor {e}, {e}, {wanted}",
+            "ccmp {e}, {wanted}, #0, eq",
             "add {wanted}, {wanted}, {step}",
-            "eor {f}, {f}, {wanted}",
+            "ccmp {f}, {wanted}, #0, eq",
             "add {wanted}, {wanted}, {step}",
-            "eor {g}, {g}, {wanted}",
+            "ccmp {g}, {wanted}, #0, eq",
             "add {wanted}, {wanted}, {step}",
-            "eor {h}, {h}, {wanted}",
+            "ccmp {h}, {wanted}, #0, eq",
             "add {wanted}, {wanted}, {step}",
-            "orr {a}, {a}, {b}",
-            "orr {c}, {c}, {d}",
-            "orr {e}, {e}, {f}",
-            "orr {g}, {g}, {h}",
-            "orr {a}, {a}, {c}",
-            "orr {e}, {e}, {g}",
-            "orr {a}, {a}, {e}",
+            "csetm {a}, ne",
             entry = in(reg) entry,
             wanted = inout(reg) wanted => next,
             step = in(reg) step,
@@ -83,7 +77,7 @@ unsafe fn climb_eight(entry: u64, wanted: u64, step: u64) -> (u64, u64) {
             f = out(reg) _,
             g = out(reg) _,
             h = out(reg) _,
-            options(nostack, preserves_flags, readonly),
+            options(nostack, readonly),
         );
     }
     (differing, next)

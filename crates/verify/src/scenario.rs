@@ -356,7 +356,7 @@ pub const SCENARIOS: &[Scenario] = &[
             map_pieces(space);
             views::change(space, views_area(), ViewChange::ReadOnlyExecute);
         },
-        operate: |space| space.reset_views((views_area(), LINEAR_VIEW)).unwrap(),
+        operate: |space| space.reset_views((views_area(), LINEAR_VIEW), |_| ()).unwrap(),
         intents: || {
             let mut intents = views::intents(PIECES, (&[], "rw-"));
             intents.extend(intend(AREA, views_area().bytes(), Target::Unmapped));

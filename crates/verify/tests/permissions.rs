@@ -94,7 +94,7 @@ fn giving_an_area_back_costs_what_is_documented() {
                 [phases, tlbi, (dsb.parse::<u32>().unwrap() - 1).to_string()]
             }
             "vunmap reset" => cost("rox", |space| {
-                space.reset_views((area(), LINEAR_VIEW)).unwrap();
+                space.reset_views((area(), LINEAR_VIEW), |_| ()).unwrap();
             }),
             _ => panic!("{call} is no call"),
         };

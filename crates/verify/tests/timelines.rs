@@ -125,7 +125,7 @@ fn giving_an_area_back_is_as_documented() {
     let events = effects_of(TERMS, 1, |space| {
         let area = map_area(space, &[(0x1555_5000, 4096), (64 << 20, 2 << 20)]);
         space.change_views((area, LINEAR_VIEW), ViewChange::ReadOnlyExecute, &MAY_PARK).unwrap();
-        space.reset_views((area, LINEAR_VIEW)).unwrap();
+        space.reset_views((area, LINEAR_VIEW), |_| ()).unwrap();
     });
     let source = include_str!("../../engine/src/view/reset.rs");
     let steps = documented(source, "reset");

@@ -222,7 +222,7 @@ fn what_is_given_back_needs_no_table_whatever_was_narrowed() {
             space.protect(range(LINEAR + 66 * MIB, PAGE), Change::ReadOnly, &MAY_PARK).unwrap();
             space.platform().limit_tables(0);
             space.platform().keep_from_parking(Some(1));
-            space.reset_views((area, LINEAR_VIEW)).unwrap();
+            space.reset_views((area, LINEAR_VIEW), |_| ()).unwrap();
             space.platform().keep_from_parking(None);
             space.protect(range(LINEAR + 66 * MIB, PAGE), Change::ReadWrite, &MAY_PARK).unwrap();
             let gone = |(at, now): (&u64, &[bool; 3])| *at < AREA || !now[0];
@@ -242,12 +242,12 @@ fn an_area_that_was_never_narrowed_is_given_back_by_one_invalidation() {
     let pieces = [(66 * MIB, 2 * MIB)];
     let events = effects_of(RANGED, 1, |space| {
         let area = map_area(space, &pieces);
-        space.reset_views((area, LINEAR_VIEW)).unwrap();
+        space.reset_views((area, LINEAR_VIEW), |_| ()).unwrap();
     });
     assert_eq!(cost(&events)[0], 1);
     on_space(RANGED, 64, |space| {
         let nothing = range(AREA, PAGE);
-        let refused = space.reset_views((nothing, LINEAR_VIEW)).unwrap_err();
+        let refused = space.reset_views((nothing, LINEAR_VIEW), |_| ()).unwrap_err();
         assert_eq!(refused, ProtectError::NotMapped(nothing.start()).into());
     });
 }

@@ -1,6 +1,8 @@
 //! Memory mapped where addresses are plenty: areas of the vmalloc range, made of whatever frames are
 //! free.
 
+use core::ops::ControlFlow;
+
 use blockmap::dump::{Mapped, Tree};
 use blockmap::machine::{PhysRange, VirtAddr, VirtRange};
 use blockmap::vmsa::{Access, Attributes, Leaves, Mair, Shareability};
@@ -203,21 +205,17 @@ impl System<'_> {
 
     /// The memory of the first pieces of `range`, up to the first address that is not mapped.
     fn pieces_of(&self, range: VirtRange) -> Pieces {
-        let space = self.space();
-        let reader = space.reader();
-        let tree = Tree::new(space.geometry(), space.root(), &reader).within(range);
         let mut pieces = Pieces { memory: [None; PIECES], bytes: 0 };
-        for (place, run) in pieces.memory.iter_mut().zip(tree.runs()) {
-            let Some(memory) = run.mapped().and_then(|mapped| {
-                // A run may reach beyond the range; the range's ends lie between two leaves.
-                let bytes = run.range.bytes().min(range.bytes() - pieces.bytes);
-                PhysRange::new(mapped.output, bytes)
-            }) else {
-                break;
-            };
+        let mut places = pieces.memory.iter_mut();
+        self.space().each_piece(range, |shown, memory| {
+            if shown.start() != range.start().wrapping_add(pieces.bytes) {
+                return ControlFlow::Break(());
+            }
+            let Some(place) = places.next() else { return ControlFlow::Break(()) };
             *place = Some(memory);
             pieces.bytes += memory.bytes();
-        }
+            ControlFlow::Continue(())
+        });
         pieces
     }
 

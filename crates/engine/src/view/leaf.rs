@@ -87,9 +87,7 @@ impl<P: Platform> Space<'_, P> {
         change: Change,
         asker: Asker,
     ) -> bool {
-        let is_fit = place.kind == Kind::Leaf || matches!(change, Change::Valid | Change::Invalid);
-        is_fit
-            && self.changeable(place, part.start(), (change, asker)).is_ok()
+        self.entry_allows((place, part.start()), (change, asker))
             && self.platform().refusal(part).is_none()
     }
 

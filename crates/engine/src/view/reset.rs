@@ -19,46 +19,64 @@
 use blockmap_machine::{Event, Machine, Pattern, VirtRange};
 use blockmap_vmsa::{Change, Masks, bits};
 
+use super::uncut::Aliases;
 use super::{View, ViewChange, ViewError, Viewing};
 use crate::plan::Parking;
-use crate::{Platform, Space, Terms};
+use crate::{Platform, ProtectError, Space, Terms};
 
 impl<P: Platform> Space<'_, P> {
     /// Makes all of `range` invalid, and gives the aliases of its memory in `view` all the rights back
     /// that [`Space::change_views`] took: writable, valid and nobody's. No leaf changes its size, so
     /// no table memory is needed and nobody is parked: aliases that were narrowed end where the
-    /// pieces of the range do.
+    /// pieces of the range do. `widened` is told the aliases that had been.
     ///
     /// # Errors
     /// Something of the range is not mapped, or has no alias: never, where all of it was mapped by
     /// the caller. Nothing was changed.
     #[doc(alias = "vm_reset_perms")]
-    pub fn reset_views(&self, (range, view): (VirtRange, View)) -> Result<(), ViewError> {
+    pub fn reset_views(
+        &self,
+        (range, view): (VirtRange, View),
+        widened: impl Fn(VirtRange),
+    ) -> Result<(), ViewError> {
+        self.check(range).map_err(ProtectError::from)?;
         let viewing = Viewing { range, view, change: ViewChange::Invalid };
-        let hold = self.hold_views(viewing, Parking::Never)?;
+        let mut aliases = Aliases::of(range);
+        let list = |aliases: &mut Aliases| -> Result<(), ViewError> {
+            for piece in self.pieces(range) {
+                aliases.add(self.alias(view, piece)?);
+            }
+            Ok(())
+        };
+        let hold = self.hold_listed((viewing, &mut aliases), Parking::Never, list)?;
         let terms = hold.permit.terms;
         self.update_range(range, self.masks(Change::Invalid));
         self.complete_each(|| core::iter::once(range), terms);
         let valid = self.masks(Change::Valid);
         let masks = Masks { clear: valid.clear | bits::READ_ONLY | bits::HELD, ..valid };
-        let aliases = self.list(viewing);
+        let widen = |alias| {
+            let is_changed = self.update_held(alias, masks);
+            if is_changed {
+                widened(alias);
+            }
+            is_changed
+        };
         if aliases.are_all() {
-            self.widen(|| aliases.listed().iter().copied(), masks, terms);
+            self.widen(|| aliases.listed().iter().copied(), widen, terms);
         } else {
-            self.widen(|| self.aliases(viewing), masks, terms);
+            self.widen(|| self.aliases(viewing), widen, terms);
         }
         Ok(())
     }
 
-    /// Gives all of `aliases` that were narrowed their rights back.
+    /// Has `widen` give all of `aliases` that were narrowed their rights back, and say whether they were.
     fn widen<A: Iterator<Item = VirtRange>>(
         &self,
         aliases: impl Fn() -> A,
-        masks: Masks,
+        widen: impl Fn(VirtRange) -> bool,
         terms: Terms,
     ) {
-        let widen = |changed, alias| self.update_held(alias, masks) | changed;
-        if aliases().fold(false, widen) {
+        if aliases().fold(false, |changed, alias| widen(alias) | changed) {
             self.complete_each(aliases, terms);
         }
     }

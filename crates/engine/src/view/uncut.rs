@@ -1,13 +1,15 @@
 //! Changing views where nothing has to be cut: no table is needed, and nobody is parked.
 
-use blockmap_machine::{Machine, VirtRange};
+use blockmap_machine::{Machine, VirtAddr, VirtRange};
 use blockmap_vmsa::{Change, Kind};
 
 use super::Viewing;
 use super::commit::phases;
-use crate::plan::{Hold, Parking};
+use super::hull::hull;
+use crate::plan::Parking;
 use crate::protect::Asker;
-use crate::{Platform, Root, Space};
+use crate::space::Place;
+use crate::{Platform, Space};
 
 /// Aliases that are listed: where there are more of them, they are read from the range's entries whenever
 /// they are needed.
@@ -17,6 +19,7 @@ const LISTED: usize = 20;
 #[derive(Debug)]
 pub(super) struct Aliases {
     listed: [VirtRange; LISTED],
+    /// How many there are, listed or not.
     count: usize,
     /// From the lowest to the highest; the range's own where it has none.
     whole: VirtRange,
@@ -26,19 +29,17 @@ impl<P: Platform> Space<'_, P> {
     /// Makes a change of views at once, if every leaf that changes is covered whole and allows it; tells
     /// whether it did. What stands in the way is found by the plan that is made then.
     pub(super) fn change_uncut(&self, viewing: Viewing, may_park: &P::MayPark) -> bool {
+        let is_uncut = {
+            let _reader = self.reader();
+            self.is_uncut(viewing.range)
+        };
         let mut aliases = Aliases::of(viewing.range);
-        let reader = self.reader();
-        if !self.find_uncut(viewing, &mut aliases) {
-            return false;
-        }
-        drop(reader);
-        let wanted = aliases.whole;
-        let ranges = (viewing.range, wanted);
-        let hold = Hold::of_both(self, ranges, Root::Untouched, Parking::Allowed(may_park));
-        // They may have moved before the locks were taken.
-        aliases.count = 0;
-        let is_same = self.find_uncut(viewing, &mut aliases) && aliases.whole == wanted;
-        if !is_same || !self.all_allow(viewing, &aliases) {
+        let list =
+            |aliases: &mut Aliases| self.find_uncut(viewing, aliases).then_some(()).ok_or(());
+        let listed = is_uncut
+            .then(|| self.hold_listed((viewing, &mut aliases), Parking::Allowed(may_park), list));
+        let Some(Ok(hold)) = listed else { return false };
+        if !self.all_allow(viewing, &aliases) {
             return false;
         }
         for phase in phases(viewing.change) {
@@ -56,23 +57,26 @@ impl<P: Platform> Space<'_, P> {
         aliases
     }
 
-    /// Lists the aliases that change. Tells whether all are listed, and neither they nor the range end
-    /// within a leaf.
+    /// Lists the aliases that change. Tells whether all are listed, neither they nor the range end within a
+    /// leaf, and every leaf of the range allows the first phase.
     fn find_uncut(&self, viewing: Viewing, aliases: &mut Aliases) -> bool {
         let Viewing { range, view, change } = viewing;
         if !self.is_uncut(range) {
             return false;
         }
+        let of_range = change.of_range().first();
         if change.of_aliases().is_none() {
-            return true;
+            return of_range.is_none_or(|change| self.allows(range, *change, Asker::Anybody));
         }
-        for piece in self.pieces(range) {
+        let mut pieces = self.pieces(range);
+        pieces.ask(of_range.map(|change| (*change, Asker::Anybody)));
+        for piece in pieces.by_ref() {
             match self.alias(view, piece) {
                 Ok(alias) if self.is_uncut(alias) => aliases.add(alias),
                 Ok(_) | Err(_) => return false,
             }
         }
-        aliases.are_all()
+        pieces.all_allow() && aliases.are_all()
     }
 
     /// Whether leaves, and runs of them, are covered whole by `range` at its ends.
@@ -85,16 +89,25 @@ impl<P: Platform> Space<'_, P> {
         range.bytes() == unit || range.end().is_aligned(self.unit_bytes(&self.find(range.last())))
     }
 
-    /// Whether the first phase is possible for every leaf.
+    /// Whether the system lets the range change, and the first phase is possible for every leaf of the
+    /// aliases.
     fn all_allow(&self, viewing: Viewing, aliases: &Aliases) -> bool {
-        let Viewing { range, change, .. } = viewing;
-        let of_range = change.of_range().first();
-        let of_aliases = change.of_aliases();
-        of_range.is_none_or(|change| self.allows(range, *change, Asker::Anybody))
-            && of_aliases.is_none_or(|change| {
+        let is_let = self.platform().refusal(viewing.range).is_none();
+        is_let
+            && viewing.change.of_aliases().is_none_or(|change| {
                 let mut all = aliases.listed().iter();
                 all.all(|alias| self.allows(*alias, change, Asker::Owner))
             })
+    }
+
+    /// Whether a change is possible for the leaf at `place`, which translates `at`.
+    pub(super) fn entry_allows(
+        &self,
+        (place, at): (&Place, VirtAddr),
+        (change, asker): (Change, Asker),
+    ) -> bool {
+        let is_fit = place.kind == Kind::Leaf || matches!(change, Change::Valid | Change::Invalid);
+        is_fit && self.changeable(place, at, (change, asker)).is_ok()
     }
 
     /// Whether a change is possible for every leaf of `part`.
@@ -123,25 +136,35 @@ impl<P: Platform> Space<'_, P> {
 impl Aliases {
     /// Those that are listed.
     pub(super) fn listed(&self) -> &[VirtRange] {
-        self.listed.get(..self.count).unwrap_or_default()
+        self.listed.get(..self.count.min(LISTED)).unwrap_or_default()
     }
 
     /// Whether these are all.
     pub(super) const fn are_all(&self) -> bool {
-        self.count < LISTED
+        self.count <= LISTED
     }
 
     /// None yet.
-    const fn of(range: VirtRange) -> Self {
+    pub(super) const fn of(range: VirtRange) -> Self {
         Self { listed: [range; LISTED], count: 0, whole: range }
     }
 
-    fn add(&mut self, alias: VirtRange) {
-        let Some(place) = self.listed.get_mut(self.count) else { return };
-        *place = alias;
+    /// From the start of the lowest to the end of the highest; the range that they are aliases of where
+    /// there is none.
+    pub(super) const fn whole(&self) -> VirtRange {
+        self.whole
+    }
+
+    /// None any more.
+    pub(super) const fn clear(&mut self) {
+        self.count = 0;
+    }
+
+    pub(super) fn add(&mut self, alias: VirtRange) {
+        if let Some(place) = self.listed.get_mut(self.count) {
+            *place = alias;
+        }
+        self.whole = if self.count == 0 { alias } else { hull(self.whole, alias) };
         self.count += 1;
-        let before = if self.count == 1 { alias } else { self.whole };
-        let start = before.start().min(alias.start());
-        self.whole = VirtRange::inclusive(start, before.last().max(alias.last())).unwrap_or(alias);
     }
 }

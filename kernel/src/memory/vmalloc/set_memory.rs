@@ -2,8 +2,10 @@
 //!
 //! `docs/permissions.md` has each change's phases, and what they cost.
 
+use core::ops::ControlFlow;
+
 use blockmap::dump::Mapped;
-use blockmap::machine::{PhysRange, VirtAddr, VirtRange};
+use blockmap::machine::{VirtAddr, VirtRange};
 use blockmap::vmsa::{Change, bits};
 use blockmap::{View, ViewChange, ViewError};
 use blockmap_kernel::areas::UseError;
@@ -63,11 +65,10 @@ impl System<'_> {
                 self.recording().intend_changes(tree, alias, &back);
             });
         }
-        let reset = self.space().reset_views((area, self.linear_view()));
+        let views = (area, self.linear_view());
+        let reset = self.space().reset_views(views, |alias| self.heal_later(alias));
         self.recording().ended(&reset);
-        reset?;
-        self.each_alias(area, |alias| self.heal_later(alias));
-        Ok(())
+        reset
     }
 
     /// The linear map, as the other view of areas.
@@ -97,15 +98,10 @@ impl System<'_> {
 
     /// Calls `each` with the aliases in the linear map of what is mapped in `range`, piece by piece.
     pub(in crate::memory) fn each_alias(&self, range: VirtRange, mut each: impl FnMut(VirtRange)) {
-        let reader = self.space().reader();
-        for run in self.tree(&reader).within(range).runs() {
-            let alias = run.range.intersection(range).and_then(|here| {
-                let offset = here.start().offset_from(run.range.start())?;
-                let output = run.mapped()?.output.wrapping_add(offset);
-                self.linear_range(PhysRange::new(output, here.bytes())?)
-            });
-            alias.into_iter().for_each(&mut each);
-        }
+        self.space().each_piece(range, |_, memory| {
+            self.linear_range(memory).into_iter().for_each(&mut each);
+            ControlFlow::Continue(())
+        });
     }
 
     /// The first alias of `area`'s memory that is held: it was narrowed, and has not all its rights

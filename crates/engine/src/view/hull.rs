@@ -1,0 +1,82 @@
+//! Which slots a change of views touches: a guess from a few entries, which is checked under the locks.
+
+use blockmap_machine::{PhysRange, VirtAddr, VirtRange};
+
+use super::uncut::Aliases;
+use super::{View, Viewing};
+use crate::plan::{Hold, Parking, slot_level};
+use crate::space::Place;
+use crate::{Platform, Root, Space};
+
+impl<P: Platform> Space<'_, P> {
+    /// Takes the locks of a range and of its aliases, where no leaf changes its size, and has `list` make
+    /// the list of these under them. Where they are is guessed before; where that was wrong, it is
+    /// made again from what was listed.
+    ///
+    /// # Errors
+    /// Those of `list`; nothing is locked.
+    pub(super) fn hold_listed<'s, E>(
+        &'s self,
+        (viewing, aliases): (Viewing, &mut Aliases),
+        parking: Parking<'s, P>,
+        list: impl Fn(&mut Aliases) -> Result<(), E>,
+    ) -> Result<Hold<'s, P>, E> {
+        let mut wanted = self.guess_aliases(viewing);
+        loop {
+            let ranges = (viewing.range, wanted);
+            let hold = Hold::of_both(self, ranges, Root::Untouched, parking);
+            aliases.clear();
+            list(aliases)?;
+            let found = self.slots_of(aliases.whole());
+            if wanted.covers(found) {
+                return Ok(hold);
+            }
+            wanted = found;
+        }
+    }
+
+    /// The slots from the lowest to the highest that aliases are likely to be in: those of the first and
+    /// the last entry of every table. The range's own where it has no aliases.
+    fn guess_aliases(&self, viewing: Viewing) -> VirtRange {
+        let Viewing { range, view, change } = viewing;
+        let mut guess = None;
+        let _reader = self.reader();
+        let mut next = Some(range.start()).filter(|_| change.of_aliases().is_some());
+        while let Some(at) = next {
+            let first = self.find(at);
+            let span = self.span_up_to(first.table(), at, range.last());
+            next = self.after((first.level, at), span.count, range.last());
+            let highest = next.map_or(range.last(), |above| above.wrapping_add(u64::MAX));
+            let last = self.look(first.level, first.entry.table, highest);
+            for page in [(&first, at), (&last, highest)] {
+                let alias = self.alias_of_page(view, page);
+                guess = match (guess, alias) {
+                    (Some(so_far), Some(alias)) => Some(hull(so_far, alias)),
+                    (so_far, alias) => so_far.or(alias),
+                };
+            }
+        }
+        self.slots_of(guess.unwrap_or(range))
+    }
+
+    /// The alias of the page that the leaf at `place` translates `at` in.
+    fn alias_of_page(&self, view: View, (place, at): (&Place, VirtAddr)) -> Option<VirtRange> {
+        let page = self.geometry().page_bytes();
+        let output = self.output(place, at)?.align_down(page);
+        let alias = view.range_of(PhysRange::new(output, page)?)?;
+        self.check(alias).is_ok().then_some(alias)
+    }
+
+    /// All of the slots that `range` touches.
+    fn slots_of(&self, range: VirtRange) -> VirtRange {
+        let slot = self.geometry().span_bytes(slot_level(self.geometry()));
+        let last = range.last().align_down(slot).wrapping_add(slot - 1);
+        VirtRange::inclusive(range.start().align_down(slot), last).unwrap_or(range)
+    }
+}
+
+/// From the start of the lower to the end of the higher.
+pub(super) fn hull(one: VirtRange, other: VirtRange) -> VirtRange {
+    let start = one.start().min(other.start());
+    VirtRange::inclusive(start, one.last().max(other.last())).unwrap_or(one)
+}
