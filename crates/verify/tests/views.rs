@@ -4,13 +4,15 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use blockmap::host::{Host, MAY_PARK};
 use blockmap::{
     CollapseError, OutOfTables, ProtectError, Refusal, Space, Strategy, Terms, View, ViewChange,
     ViewError,
 };
-use blockmap_machine::{Event, PhysAddr, VirtAddr, VirtRange};
+use blockmap_machine::{Event, PhysAddr, PhysRange, VirtAddr, VirtRange};
+use blockmap_verify::crew::Crew;
 use blockmap_verify::program::{range, words_for};
 use blockmap_verify::recorder::{LINEAR, effects_of, linear};
 use blockmap_verify::scenario::{AREA, LINEAR_VIEW, map_area};
@@ -237,6 +239,23 @@ fn what_is_given_back_needs_no_table_whatever_was_narrowed() {
     }
 }
 
+/// The crew panics where a leaf changes whose slot is not locked.
+#[test]
+fn aliases_far_from_those_at_the_ends_of_a_table_are_locked_too() {
+    let crew = Crew::new(Geometry::KERNEL_4K_48, RANGED, 1, 64);
+    let writer = crew.writer(0);
+    let space = Space::new(&writer, crew.root());
+    space.map(linear(4)).unwrap();
+    let pieces = [64, 3 * 1024, 128].map(|mib| (mib * MIB, 2 * MIB));
+    let area = map_area(&space, &pieces);
+    for change in [ViewChange::ReadOnly, ViewChange::ReadWrite, ViewChange::ReadOnly] {
+        space.change_views((area, LINEAR_VIEW), change, &MAY_PARK).unwrap();
+    }
+    let widened = Cell::new(0);
+    space.reset_views((area, LINEAR_VIEW), |_| widened.set(widened.get() + 1)).unwrap();
+    assert_eq!(widened.get(), 3);
+}
+
 #[test]
 fn an_area_that_was_never_narrowed_is_given_back_by_one_invalidation() {
     let pieces = [(66 * MIB, 2 * MIB)];
@@ -249,6 +268,38 @@ fn an_area_that_was_never_narrowed_is_given_back_by_one_invalidation() {
         let nothing = range(AREA, PAGE);
         let refused = space.reset_views((nothing, LINEAR_VIEW), |_| ()).unwrap_err();
         assert_eq!(refused, ProtectError::NotMapped(nothing.start()).into());
+    });
+}
+
+#[test]
+fn what_a_range_shows_is_told_in_pieces_and_what_it_does_not_show_is_left_out() {
+    on_space(RANGED, 64, |space| {
+        let pieces = [(64 * MIB, 2 * MIB), (66 * MIB, PAGE), (66 * MIB + 2 * PAGE, 3 * PAGE)];
+        let area = map_area(space, &pieces);
+        space.protect(range(AREA + PAGE, PAGE), Change::Invalid, &MAY_PARK).unwrap();
+        space.protect(range(AREA + 2 * PAGE, PAGE), Change::ReadOnly, &MAY_PARK).unwrap();
+        let told = |range: VirtRange| {
+            let told = RefCell::new(Vec::new());
+            space.each_piece(range, |shown, memory| {
+                told.borrow_mut().push((shown.start().value() - AREA, memory));
+                ControlFlow::Continue(())
+            });
+            told.take()
+        };
+        let memory =
+            |at: u64, bytes| PhysRange::new(PhysAddr::new(0x4000_0000 + at), bytes).unwrap();
+        let last = (2 * MIB + PAGE, memory(66 * MIB + 2 * PAGE, 3 * PAGE));
+        assert_eq!(told(area), [(0, memory(64 * MIB, 2 * MIB + PAGE)), last]);
+        space.unmap(range(AREA + PAGE, 2 * PAGE), &MAY_PARK).unwrap();
+        let rest = memory(64 * MIB + 3 * PAGE, 2 * MIB - 2 * PAGE);
+        let wide = range(AREA - PAGE, area.bytes() + MIB);
+        assert_eq!(told(wide), [(0, memory(64 * MIB, PAGE)), (3 * PAGE, rest), last]);
+        let mut count = 0;
+        space.each_piece(wide, |_, _| {
+            count += 1;
+            ControlFlow::Break(())
+        });
+        assert_eq!(count, 1);
     });
 }
 

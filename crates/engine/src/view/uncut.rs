@@ -48,10 +48,10 @@ impl<P: Platform> Space<'_, P> {
         true
     }
 
-    /// The aliases of a range, as many as there are.
+    /// The aliases of a range, or so many that it is seen that they are not all listed.
     pub(super) fn list(&self, viewing: Viewing) -> Aliases {
         let mut aliases = Aliases::of(viewing.range);
-        for alias in self.aliases(viewing).take(LISTED) {
+        for alias in self.aliases(viewing).take(LISTED + 1) {
             aliases.add(alias);
         }
         aliases
