@@ -233,7 +233,10 @@ impl<'p, P: Platform> Space<'p, P> {
                     return Err(CarveError::NotMapped(at));
                 }
             }
-            next = self.after((place.level, at), 1, range.last());
+            let span = self.span_up_to(place.table(), at, range.last());
+            // Those that differ in what they lead to only say the same.
+            let alike = self.machine().climb(span, place.word, geometry.span_bytes(place.level));
+            next = self.after((place.level, at), alike.max(1), range.last());
         }
         Ok(first.unwrap_or(0))
     }

@@ -246,7 +246,7 @@ fn aliases_far_from_those_at_the_ends_of_a_table_are_locked_too() {
     let writer = crew.writer(0);
     let space = Space::new(&writer, crew.root());
     space.map(linear(4)).unwrap();
-    let pieces = [64, 3 * 1024, 128].map(|mib| (mib * MIB, 2 * MIB));
+    let pieces = [3 * 1024, 64, 3 * 1024 + 64].map(|mib| (mib * MIB, 2 * MIB));
     let area = map_area(&space, &pieces);
     for change in [ViewChange::ReadOnly, ViewChange::ReadWrite, ViewChange::ReadOnly] {
         space.change_views((area, LINEAR_VIEW), change, &MAY_PARK).unwrap();
