@@ -14,6 +14,7 @@ pub mod doc;
 pub mod fuzz;
 pub mod guest;
 pub mod image;
+pub mod instructions;
 pub mod loom;
 pub mod miri;
 pub mod modules;

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::{
-    bench, boot, check, demo, doc, fuzz, guest, image, loom, miri, mutants, oracle, random, setup,
-    survivors, test, tidy,
+    bench, boot, check, demo, doc, fuzz, guest, image, instructions, loom, miri, mutants, oracle,
+    random, setup, survivors, test, tidy,
 };
 
 /// The project's commands. Each does the set-up it needs, and says what it installs.
@@ -49,6 +49,8 @@ enum Command {
     Fuzz(fuzz::Options),
     /// Tries locks, frames and trace in every order of accesses by several CPUs.
     Loom,
+    /// Runs the tests of what is written as instructions, on an emulated CPU.
+    Instructions,
     /// Runs host tests in Rust's interpreter, which sees undefined behaviour.
     Miri,
 }
@@ -67,6 +69,7 @@ fn main() -> ExitCode {
         Command::Survivors(options) => survivors::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Loom => loom::run_all(),
+        Command::Instructions => instructions::run_all(),
         Command::Miri => miri::run_all(),
         Command::Tidy => tidy::run(),
         Command::Doc(options) => doc::run(options),

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::qemu;
-use crate::workspace::{BARE_METAL, cargo, root, target_dir};
+use crate::workspace::{ARM64_LINUX, BARE_METAL, cargo, root, target_dir};
 
 /// The Debian package that has the arm64 machine.
 const QEMU_PACKAGE: &str = "qemu-system-arm";
@@ -19,27 +19,46 @@ const QEMU_PACKAGE: &str = "qemu-system-arm";
 /// The program that counts instructions, and its package.
 const VALGRIND: &str = "valgrind";
 
+/// The program that executes arm64's Linux programs on any host.
+pub(crate) const ARM64_PROCESSOR: &str = "qemu-aarch64-static";
+
+/// Its Debian package.
+const ARM64_PROCESSOR_PACKAGE: &str = "qemu-user-static";
+
 /// Sees to it that the toolchain at hand builds for the bare-metal target.
 ///
 /// # Errors
 /// When the target is missing and `rustup` cannot add it.
 pub fn bare_metal_target() -> Result<()> {
-    if has_target()? {
+    add_target(BARE_METAL)
+}
+
+/// Sees to it that arm64's Linux programs can be built, and executed on an emulated CPU.
+///
+/// # Errors
+/// As [`bare_metal_target`], and as [`qemu()`].
+pub fn arm64_programs() -> Result<()> {
+    add_target(ARM64_LINUX)?;
+    debian(ARM64_PROCESSOR, ARM64_PROCESSOR_PACKAGE)
+}
+
+fn add_target(target: &str) -> Result<()> {
+    if has_target(target)? {
         return Ok(());
     }
-    announce(&format!("the Rust target {BARE_METAL}, by rustup target add"));
+    announce(&format!("the Rust target {target}, by rustup target add"));
     let status = Command::new("rustup")
-        .args(["target", "add", BARE_METAL])
+        .args(["target", "add", target])
         .current_dir(root())
         .status()
         .with_context(|| {
             format!(
-                "there is no rustup to add the target {BARE_METAL}; install that target's \
+                "there is no rustup to add the target {target}; install that target's \
                  standard library the way this Rust was installed"
             )
         })?;
-    if !status.success() || !has_target()? {
-        bail!("the target is still missing; type: rustup target add {BARE_METAL}");
+    if !status.success() || !has_target(target)? {
+        bail!("the target is still missing; type: rustup target add {target}");
     }
     Ok(())
 }
@@ -68,12 +87,17 @@ pub fn qemu() -> Result<()> {
 /// # Errors
 /// As [`qemu()`].
 pub fn valgrind() -> Result<()> {
-    if runs(VALGRIND, &["--version"]) {
+    debian(VALGRIND, VALGRIND)
+}
+
+/// Sees to it that `program`, of a Debian package, can be started.
+fn debian(program: &str, of: &str) -> Result<()> {
+    if runs(program, &["--version"]) {
         return Ok(());
     }
-    package(VALGRIND, VALGRIND)?;
-    if !runs(VALGRIND, &["--version"]) {
-        bail!("{VALGRIND} is installed, and still does not start");
+    package(program, of)?;
+    if !runs(program, &["--version"]) {
+        bail!("{of} is installed, and still {program} does not start");
     }
     Ok(())
 }
@@ -164,15 +188,15 @@ fn announce(what: &str) {
     eprintln!("set-up: installing {what}");
 }
 
-fn has_target() -> Result<bool> {
+fn has_target(target: &str) -> Result<bool> {
     let output = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
-        .args(["--print", "target-libdir", "--target", BARE_METAL])
+        .args(["--print", "target-libdir", "--target", target])
         .current_dir(root())
         .output()
         .context("cannot run rustc")?;
     if !output.status.success() {
         bail!(
-            "this Rust does not know the target {BARE_METAL}:\n{}",
+            "this Rust does not know the target {target}:\n{}",
             String::from_utf8_lossy(&output.stderr)
         );
     }

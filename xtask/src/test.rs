@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::check::{self, BOOTING, COVERING, MODULES};
 use crate::stage::{Show, run, run_work};
 use crate::workspace::packages;
-use crate::{image, loom, modules, setup};
+use crate::{image, instructions, loom, modules, setup};
 
 /// Sets up what is missing and runs every test, up to the first stage that fails.
 ///
@@ -17,9 +17,11 @@ pub fn run_all() -> Result<ExitCode> {
     // First, so that what cannot be installed is known before minutes of other work.
     setup::bare_metal_target()?;
     setup::qemu()?;
+    setup::arm64_programs()?;
     check::run_stages()?;
     run("doctests", Show::Closings, &["test", "--workspace", "--exclude", MODULES, "--doc"])?;
     loom::run_stage()?;
+    instructions::run_stage()?;
     run_work("image", || image::build().map(|_image| ExitCode::SUCCESS))?;
     run_work("modules", || modules::build().map(|_archive| ExitCode::SUCCESS))?;
     let covering = ["test", "--package", "blockmap-verify", "--test", COVERING];

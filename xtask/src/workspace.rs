@@ -11,6 +11,13 @@ use serde_json::Value;
 /// registers, which start-up code would have to enable first.
 pub const BARE_METAL: &str = "aarch64-unknown-none-softfloat";
 
+/// The target of Linux programs that are linked to nothing that a machine would have to have.
+pub(crate) const ARM64_LINUX: &str = "aarch64-unknown-linux-musl";
+
+/// Links for it: what comes with the toolchain, instead of a C compiler for the target.
+pub(crate) const ARM64_LINUX_LINKER: (&str, &str) =
+    ("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER", "rust-lld");
+
 /// The workspace's top folder.
 #[must_use]
 pub fn root() -> &'static Path {

@@ -1,17 +1,23 @@
-//! Many neighbouring entries of tables in use at a time: in pairs of registers, many to a turn, with as little
-//! between two loads or stores as there can be.
+//! Many neighbouring entries of tables in use at a time: in pairs of general registers or in vector
+//! registers, many to a turn, with as little between two loads or stores as there can be.
 //!
-//! What is stored is stored whole: each half of a pair is single-copy atomic by itself.
-//! [entries-are-stored-whole]
+//! What is stored is stored whole: each half of a pair is single-copy atomic by itself, and so is each
+//! element of 64 bits. [entries-are-stored-whole]
+
+mod vectors;
 
 use core::arch::asm;
 
 use blockmap_machine::Pattern;
 
 use crate::entries::{ENTRY_BYTES, load, store};
+use crate::fill::{BulkRegisters, FEWEST, permits_vectors};
 
 /// Entries that a turn of the loops over most of a table takes.
 const MOST: u16 = 64;
+
+/// Entries that a turn of the loops over the rest takes.
+const EIGHT: u16 = 8;
 
 /// Takes eight entries at `$entry` and those after them, `$turns` times, through registers that
 /// `$change` changes, and moves `$entry` on.
@@ -49,9 +55,32 @@ macro_rules! rewrite {
 /// Clears the bits of `clear`, then sets those of `set`, in `count` entries from `entry` on.
 ///
 /// # Safety
-/// As [`store`], for each of them; nobody else writes them meanwhile.
+/// As [`store`], for each of them; nobody else writes them meanwhile. For vector registers as
+/// [`Cpu::with_bulk_through`](crate::Cpu::with_bulk_through).
+#[inline]
+pub(crate) unsafe fn update(
+    (mut entry, mut count): (u64, u16),
+    (clear, set): (u64, u64),
+    through: BulkRegisters,
+) {
+    if through == BulkRegisters::Vector && count >= FEWEST && permits_vectors() {
+        let turns = (u64::from(count / MOST), u64::from(count % MOST / EIGHT));
+        // SAFETY: the caller vouches for `count` entries; the CPU permits the registers.
+        unsafe { vectors::update(entry, (clear, set), turns) };
+        let rest = count % EIGHT;
+        entry = entry.wrapping_add(u64::from(count - rest) * ENTRY_BYTES);
+        count = rest;
+    }
+    // SAFETY: the caller vouches for these entries, which are the rest.
+    unsafe { update_in_pairs(entry, clear, set, count) };
+}
+
+/// The same through general registers.
+///
+/// # Safety
+/// As [`update`].
 #[inline(never)]
-pub(crate) unsafe fn update(mut entry: u64, clear: u64, set: u64, mut count: u16) {
+unsafe fn update_in_pairs(mut entry: u64, clear: u64, set: u64, mut count: u16) {
     while let Some(left) = count.checked_sub(MOST) {
         // Most changes clear or set, and don't do both.
         match (clear, set) {
@@ -72,7 +101,7 @@ pub(crate) unsafe fn update(mut entry: u64, clear: u64, set: u64, mut count: u16
         }
         count = left;
     }
-    while let Some(left) = count.checked_sub(8) {
+    while let Some(left) = count.checked_sub(EIGHT) {
         // SAFETY: the caller vouches for `count` entries, of which at least eight are left.
         unsafe {
             rewrite!(
@@ -160,17 +189,58 @@ unsafe fn all_match(entry: u64, pattern: Pattern) -> bool {
 /// How many of the `count` entries from `entry` on match `pattern` before the first that doesn't.
 ///
 /// # Safety
+/// As [`load`], for each of them; for vector registers as
+/// [`Cpu::with_bulk_through`](crate::Cpu::with_bulk_through).
+#[inline]
+pub(crate) unsafe fn scan(
+    (entry, count): (u64, u16),
+    pattern: Pattern,
+    through: BulkRegisters,
+) -> u16 {
+    if count < MOST {
+        // SAFETY: the caller vouches for `count` entries.
+        return unsafe { scan_rest(entry, pattern, count) };
+    }
+    let turns = count / MOST;
+    let matching = if through == BulkRegisters::Vector && permits_vectors() {
+        // SAFETY: the caller vouches for `count` entries; the CPU permits the registers.
+        let left = unsafe { vectors::scan(entry, pattern, u64::from(turns)) };
+        // INVARIANT: no more are left than there were.
+        turns.saturating_sub(u16::try_from(left).unwrap_or(turns))
+    } else {
+        // SAFETY: the caller vouches for `count` entries.
+        unsafe { turns_that_match(entry, pattern, turns) }
+    };
+    let matching = matching * MOST;
+    let rest = entry.wrapping_add(u64::from(matching) * ENTRY_BYTES);
+    // SAFETY: the caller vouches for these entries, which are the rest.
+    matching.wrapping_add(unsafe { scan_rest(rest, pattern, count.wrapping_sub(matching)) })
+}
+
+/// How many times [`MOST`] entries, `turns` at most, match from `entry` on.
+///
+/// # Safety
 /// As [`load`], for each of them.
 #[inline(never)]
-pub(crate) unsafe fn scan(mut entry: u64, pattern: Pattern, count: u16) -> u16 {
-    let mut left = count;
-    // SAFETY: the caller vouches for `count` entries, of which at least sixty-four are left.
-    while left >= MOST && unsafe { all_match(entry, pattern) } {
+unsafe fn turns_that_match(mut entry: u64, pattern: Pattern, turns: u16) -> u16 {
+    let mut left = turns;
+    // SAFETY: the caller vouches for sixty-four entries in each turn that is left.
+    while left > 0 && unsafe { all_match(entry, pattern) } {
         entry = entry.wrapping_add(u64::from(MOST) * ENTRY_BYTES);
-        left = left.wrapping_sub(MOST);
+        left = left.wrapping_sub(1);
     }
+    turns.wrapping_sub(left)
+}
+
+/// As [`scan`], eight at a time and then one by one.
+///
+/// # Safety
+/// As [`load`], for each of them.
+#[inline(never)]
+unsafe fn scan_rest(mut entry: u64, pattern: Pattern, count: u16) -> u16 {
+    let mut left = count;
     let Pattern { mask, value } = pattern;
-    while left >= 8 {
+    while left >= EIGHT {
         let (any, all): (u64, u64);
         // SAFETY: the caller vouches for `count` entries, of which at least eight are left.
         unsafe {
@@ -186,7 +256,7 @@ pub(crate) unsafe fn scan(mut entry: u64, pattern: Pattern, count: u16) -> u16 {
             break;
         }
         entry = entry.wrapping_add(8 * ENTRY_BYTES);
-        left = left.wrapping_sub(8);
+        left = left.wrapping_sub(EIGHT);
     }
     while left > 0 {
         // SAFETY: the caller vouches for `count` entries, of which at least one is left.
@@ -198,3 +268,6 @@ pub(crate) unsafe fn scan(mut entry: u64, pattern: Pattern, count: u16) -> u16 {
     }
     count.wrapping_sub(left)
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use blockmap_machine::{
     VirtAddr, VirtRange,
 };
 
-use crate::fill::{FillRegisters, fill};
+use crate::fill::{BulkRegisters, fill};
 use crate::{bulk, cache, compare, entries, tlb};
 
 /// How memory is reached whose physical address is known.
@@ -45,7 +45,7 @@ impl Window {
 pub struct Cpu {
     /// Address less physical address, modulo 2^64.
     offset: u64,
-    fills_from: FillRegisters,
+    bulk_through: BulkRegisters,
 }
 
 impl Cpu {
@@ -65,18 +65,18 @@ impl Cpu {
     #[must_use]
     pub const unsafe fn new(window: Window) -> Self {
         let offset = window.address(PhysAddr::new(0)).value();
-        Self { offset, fills_from: FillRegisters::General }
+        Self { offset, bulk_through: BulkRegisters::General }
     }
 
-    /// The same CPU, which fills tables from these registers.
+    /// The same CPU, which fills tables from these registers, and compares and changes through them.
     ///
     /// # Safety
-    /// For [`FillRegisters::Vector`]: a CPU whose `CPACR_EL1.FPEN` permits vector registers has them, and
+    /// For [`BulkRegisters::Vector`]: a CPU whose `CPACR_EL1.FPEN` permits vector registers has them, and
     /// what higher levels have of the kind permits them too; and nobody's state is kept in more than
     /// 128 bits of a register (SVE, SME) where a fill could interrupt its use.
     #[must_use]
-    pub const unsafe fn with_fills_from(self, registers: FillRegisters) -> Self {
-        Self { fills_from: registers, ..self }
+    pub const unsafe fn with_bulk_through(self, registers: BulkRegisters) -> Self {
+        Self { bulk_through: registers, ..self }
     }
 
     /// Reaches tables through `window` from now on.
@@ -145,7 +145,10 @@ impl Machine for Cpu {
     #[inline]
     fn scan(&self, span: Span, pattern: Pattern) -> u16 {
         // SAFETY: as for `load`.
-        unsafe { bulk::scan(self.entry(span.table, span.first), pattern, span.count) }
+        unsafe {
+            let entries = (self.entry(span.table, span.first), span.count);
+            bulk::scan(entries, pattern, self.bulk_through)
+        }
     }
 
     #[inline]
@@ -164,7 +167,7 @@ impl Machine for Cpu {
             // SAFETY: as above.
             Event::Fill { span, value, step } => unsafe {
                 let entries = (self.entry(span.table, span.first), span.count);
-                fill(entries, (value, step), self.fills_from);
+                fill(entries, (value, step), self.bulk_through);
             },
             Event::Update { span: Span { table, first, count: 1 }, clear, set } => {
                 let entry = self.entry(table, first);
@@ -175,7 +178,8 @@ impl Machine for Cpu {
             }
             // SAFETY: as above.
             Event::Update { span, clear, set } => unsafe {
-                bulk::update(self.entry(span.table, span.first), clear, set, span.count);
+                let entries = (self.entry(span.table, span.first), span.count);
+                bulk::update(entries, (clear, set), self.bulk_through);
             },
             Event::Barrier(which) => barrier(which),
             Event::Invalidate(invalidate @ Invalidate { .. }) => tlb::invalidate(invalidate),

@@ -1,10 +1,10 @@
 //! Loads and stores of table entries; `bulk` changes and compares many at a time. Every store of an
-//! entry is whole: one 64-bit access, or one half of a pair of them, each of which is single-copy
-//! atomic. [entries-are-stored-whole]
+//! entry is whole: one 64-bit access, or one half of a pair of them, or an element of 64 bits, each of
+//! which is single-copy atomic. [entries-are-stored-whole]
 //!
 //! Source: "Requirements for single-copy atomicity". Vector registers are not used here: the compiler
 //! is kept out by writing the instructions, and a hypervisor that traps a store finds no such
-//! register in its frame. `fill` may use them. Addresses are numbers here, not pointers: table memory
+//! register in its frame. `fill` and `bulk` may use them. Addresses are numbers here, not pointers: table memory
 //! is no Rust object.
 use core::arch::asm;
 

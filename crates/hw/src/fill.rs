@@ -10,16 +10,17 @@ use arm_sysregs::el1::accessors::read_cpacr_el1;
 
 use crate::entries::{ENTRY_BYTES, store};
 
-/// Which registers a [`Cpu`](crate::Cpu) fills entries from.
+/// Which registers a [`Cpu`](crate::Cpu) fills entries from, and compares and changes many through.
 ///
-/// Single entries, and those that are changed where they are, are stored from general registers
-/// whatever is chosen.
+/// Single entries are stored from general registers whatever is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum FillRegisters {
-    /// General registers, in pairs: one and a half instructions for an entry.
+pub enum BulkRegisters {
+    /// General registers, in pairs: one and a half instructions to fill an entry, two and a half to
+    /// compare one and three to change it.
     General,
     /// Vector registers of 128 bits where the CPU permits them, general ones elsewhere: two thirds of an
-    /// instruction, or an eighth where all entries are to be the same. What is in those that it uses is
+    /// instruction, or an eighth where all entries are to be the same; one and a quarter to compare,
+    /// three quarters to change. What is in those that it uses is
     /// kept on the stack meanwhile, so it can interrupt whoever else uses them, and be interrupted.
     Vector,
 }
@@ -31,20 +32,20 @@ const MOST: u16 = 64;
 const EIGHT: u16 = 8;
 
 /// The fewest entries that are worth what keeping the registers takes.
-const FEWEST: u16 = 32;
+pub(crate) const FEWEST: u16 = 32;
 
 /// Writes `count` entries from `entry` on: `value`, `value + step`, …
 ///
 /// # Safety
 /// As [`store`], for each of them; and for vector registers as
-/// [`Cpu::with_fills_from`](crate::Cpu::with_fills_from).
+/// [`Cpu::with_bulk_through`](crate::Cpu::with_bulk_through).
 #[inline]
 pub(crate) unsafe fn fill(
     (mut entry, mut count): (u64, u16),
     (mut value, step): (u64, u64),
-    from: FillRegisters,
+    from: BulkRegisters,
 ) {
-    if from == FillRegisters::Vector && count >= FEWEST && permits_vectors() {
+    if from == BulkRegisters::Vector && count >= FEWEST && permits_vectors() {
         let wide = count - count % EIGHT;
         let turns = (u64::from(wide / MOST), u64::from(wide % MOST / EIGHT));
         if step == 0 {
@@ -65,7 +66,7 @@ pub(crate) unsafe fn fill(
 /// Whether this CPU lets its own exception level use vector registers: the lower bit of
 /// `CPACR_EL1.FPEN` says so.
 #[inline(always)]
-fn permits_vectors() -> bool {
+pub(crate) fn permits_vectors() -> bool {
     read_cpacr_el1().bits() & 1 << 20 != 0
 }
 

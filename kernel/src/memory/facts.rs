@@ -7,7 +7,7 @@ use blockmap::layout::{
 use blockmap::machine::PhysAddr;
 use blockmap::vmsa::cpu::{self, Midr, Mte, SizeChange};
 use blockmap::vmsa::{Format, Geometry, Granule, Mair};
-use blockmap_hw::{Cpu, FillRegisters};
+use blockmap_hw::{BulkRegisters, Cpu};
 use blockmap_kernel::cmdline::{GuardPool, Options};
 use blockmap_kernel::identity::Why;
 use blockmap_kernel::trace::Origin;
@@ -34,7 +34,7 @@ pub(crate) struct Facts {
     pub(super) fail_tables: Option<u32>,
     pub(super) trace: Option<u32>,
     pub(super) referee: Option<u32>,
-    fills_from: FillRegisters,
+    bulk_through: BulkRegisters,
     pub(super) policy: Policy,
 }
 
@@ -72,7 +72,7 @@ impl Facts {
             fail_tables: options.fail_tables,
             trace: options.trace,
             referee: options.referee,
-            fills_from: fill_registers(options),
+            bulk_through: fill_registers(options),
             policy: Policy { overrides: options.overrides, choice: options.size_choice, inputs },
         }
     }
@@ -95,15 +95,15 @@ impl Facts {
     pub(super) fn filling(&self, cpu: Cpu) -> Cpu {
         // SAFETY: every CPU sets CPACR_EL1 by what it has before it uses the tables, `leave_el2` and the
         // referee CPTR_EL2; SVE and SME are nobody's.
-        unsafe { cpu.with_fills_from(self.fills_from) }
+        unsafe { cpu.with_bulk_through(self.bulk_through) }
     }
 }
 
 /// What tables are filled from: vector registers, unless somebody looks at each store who can't read
 /// them. Each fill asks its CPU whether it has any.
-fn fill_registers(options: &Options<'_>) -> FillRegisters {
+fn fill_registers(options: &Options<'_>) -> BulkRegisters {
     match options.referee {
-        None => FillRegisters::Vector,
-        Some(_) => FillRegisters::General,
+        None => BulkRegisters::Vector,
+        Some(_) => BulkRegisters::General,
     }
 }

@@ -6,10 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::cpio::{Cpio, Entry};
-use crate::workspace::{cargo, target_dir};
-
-/// The target of programs that run in a guest: linked to nothing that a guest would have to have.
-const TARGET: &str = "aarch64-unknown-linux-musl";
+use crate::workspace::{ARM64_LINUX, ARM64_LINUX_LINKER, cargo, target_dir};
 
 /// Writes the archive, into `folder`, for a guest that loads `modules` and has `programs` at its
 /// top; says where it is.
@@ -38,18 +35,17 @@ pub(super) fn write(folder: &Path, modules: &[PathBuf], programs: &[PathBuf]) ->
 /// Builds the program `name` of `package` for guests, and says where it is.
 pub(super) fn built(package: &str, name: &str) -> Result<PathBuf> {
     let status = cargo()
-        .args(["build", "--quiet", "--release", "--package", package, "--target", TARGET])
-        // The linker that comes with the toolchain, instead of a C compiler for the target.
-        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER", "rust-lld")
+        .args(["build", "--quiet", "--release", "--package", package, "--target", ARM64_LINUX])
+        .envs([ARM64_LINUX_LINKER])
         // Symbols for debuggers would take the guest's memory.
         .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
         .status()
         .context("cannot run cargo")?;
     ensure!(
         status.success(),
-        "{package} does not build for guests; if the target is missing, type: rustup target add {TARGET}"
+        "{package} does not build for guests; if the target is missing, type: rustup target add {ARM64_LINUX}"
     );
-    let program = target_dir().join(TARGET).join("release").join(name);
+    let program = target_dir().join(ARM64_LINUX).join("release").join(name);
     if !program.is_file() {
         bail!("{} was to be built and is not there", program.display());
     }

@@ -204,11 +204,13 @@ fn a_store_to_a_read_only_page_faults_and_its_neighbours_take_it() {
 }
 
 /// Two tables are filled, and the second split fills another; what does is done by the CPU that asks.
+/// The last compares and changes pages of two tables.
 #[test]
 fn what_is_in_vector_registers_is_kept() {
     let (deep, shallow) = ("vectors 0xffff000155555000 1", "vectors 0xffff000196200000 1");
-    let booted = twelve_gib(&format!("{deep}; {shallow}; poweroff"));
-    for command in [deep, shallow] {
+    let (page, many) = ("split 0xffff0001a0001000 1", "vectors 0xffff0001a0001000 600");
+    let booted = twelve_gib(&format!("{deep}; {shallow}; {page}; {many}; poweroff"));
+    for command in [deep, shallow, many] {
         let kept = "vector registers that are not as they were: 0\ndone";
         answers(&booted, command, kept);
     }
