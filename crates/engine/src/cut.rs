@@ -216,24 +216,24 @@ impl<P: Platform> Space<'_, P> {
     ) -> (Hold<'s, P>, Place, Cuts) {
         let mut hold = Hold::new(self, range, root, parking);
         let mut first = self.find(range.start());
-        let cuts = self.widen_for_cuts(&mut hold, &mut first, range);
+        let mut cuts = self.cuts_from(&first, range);
+        self.widen_for_cuts(&mut hold, (&mut first, &mut cuts), range);
         (hold, first, cuts)
     }
 
-    /// The same, where the locks of `range` are taken and its start was found at `first`.
+    /// Takes more locks where `cuts` of `range`, whose start was found at `first`, go through leaves that are
+    /// larger than a slot, and finds both again.
     #[inline(always)]
     pub(crate) fn widen_for_cuts<'s>(
         &'s self,
         hold: &mut Hold<'s, P>,
-        first: &mut Place,
+        (first, cuts): (&mut Place, &mut Cuts),
         range: VirtRange,
-    ) -> Cuts {
-        let mut cuts = self.cuts_from(first, range);
-        if let Some(wider) = self.beyond_slots(range, &cuts) {
+    ) {
+        if let Some(wider) = self.beyond_slots(range, cuts) {
             hold.exchange(wider, Root::Changes);
-            (*first, cuts) = self.find_cuts(range);
+            (*first, *cuts) = self.find_cuts(range);
         }
-        cuts
     }
 
     /// `range` and all leaves that are larger than a slot and are cut; `None` if there are none.

@@ -134,7 +134,8 @@ impl<P: Platform> Space<'_, P> {
         self.check(range)?;
         let mut hold = Hold::new(self, range, Root::Untouched, parking);
         let mut first = self.find(range.start());
-        let cuts = self.widen_for_cuts(&mut hold, &mut first, range);
+        let mut cuts = self.cuts_from(&first, range);
+        self.widen_for_cuts(&mut hold, (&mut first, &mut cuts), range);
         self.is_let(range)?;
         let Checked { direct, .. } =
             self.check_change((&cuts, hold.permit), &first, (range, change))?;

@@ -83,11 +83,14 @@ impl Reserve {
             return Err(had);
         }
         // The lock is not held while tables are allocated: that may take a while.
-        while let Some(added) = Some(missing).filter(|missing| *missing > 0).and_then(&allocate) {
+        while let Some(added) = allocate(missing) {
             let mut chain = self.chain.lock();
             for table in tables_of(added) {
                 chain.add(machine, table);
                 missing -= 1;
+            }
+            if missing == 0 {
+                return chain.set_aside(tables);
             }
         }
         self.chain.lock().set_aside(tables)

@@ -127,28 +127,37 @@ impl<P: Platform> Space<'_, P> {
     /// Fills tables that translate as `leaf` does, in leaves as large as can be with `at` between
     /// two of them. Returns the topmost, and where the walk of `at` ends in them.
     fn build(&self, leaf: &Place, at: VirtAddr) -> Option<(PhysAddr, Place)> {
-        let geometry = self.geometry();
-        let mut built: Option<(PhysAddr, Place)> = None;
         // Each level by itself: of a geometry that is constant a few instructions are left of it.
-        for level in [Level::L0, Level::L1, Level::L2, Level::L3] {
-            if level <= leaf.level {
-                continue;
-            }
-            let above = match &built {
-                Some((_, place)) if at.is_aligned(geometry.span_bytes(place.level)) => break,
-                Some((_, place)) => place,
-                None => leaf,
-            };
-            let table = self.platform().take_table();
-            let word = self.fill_children(table, level, above, at);
-            if built.is_some() {
-                self.machine().store(above.entry, geometry.table_word(table));
-            }
-            let entry = Entry { table, index: geometry.index(level, at) };
-            let place = Place { level, entry, word, kind: geometry.kind(level, word) };
-            built = Some((built.map_or(table, |(top, _)| top), place));
+        let built = self.build_below(None, leaf, (Level::L0, at));
+        let built = self.build_below(built, leaf, (Level::L1, at));
+        let built = self.build_below(built, leaf, (Level::L2, at));
+        self.build_below(built, leaf, (Level::L3, at))
+    }
+
+    /// Adds the table at `level` to those that were built in the place of `leaf`, unless `at` lies between
+    /// two leaves already, or `leaf` is no larger.
+    #[inline(always)]
+    fn build_below(
+        &self,
+        built: Option<(PhysAddr, Place)>,
+        leaf: &Place,
+        (level, at): (Level, VirtAddr),
+    ) -> Option<(PhysAddr, Place)> {
+        let geometry = self.geometry();
+        let above = match &built {
+            _ if level <= leaf.level => return built,
+            Some((_, place)) if at.is_aligned(geometry.span_bytes(place.level)) => return built,
+            Some((_, place)) => place,
+            None => leaf,
+        };
+        let table = self.platform().take_table();
+        let word = self.fill_children(table, level, above, at);
+        if built.is_some() {
+            self.machine().store(above.entry, geometry.table_word(table));
         }
-        built
+        let entry = Entry { table, index: geometry.index(level, at) };
+        let place = Place { level, entry, word, kind: geometry.kind(level, word) };
+        Some((built.map_or(table, |(top, _)| top), place))
     }
 
     /// Makes a cut in tables that nothing points to yet.

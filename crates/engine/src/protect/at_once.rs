@@ -124,7 +124,8 @@ impl<P: Platform> Space<'_, P> {
         (range, change): (VirtRange, Change),
         before: &dyn Fn() -> Result<(), Refusal>,
     ) -> Result<Tried, ProtectError> {
-        let cuts = self.widen_for_cuts(hold, first, range);
+        let mut cuts = self.cuts_from(first, range);
+        self.widen_for_cuts(hold, (first, &mut cuts), range);
         let Checked { direct, execution } =
             self.check_change((&cuts, hold.permit), first, (range, change))?;
         let needed = cuts.tables(self);
