@@ -137,7 +137,8 @@ impl Monitor<'_> {
         let map = Tree::new(space.geometry(), space.root(), &reader).within(LINEAR).stat();
         println!("linear map:");
         let frames = self.system.frames();
-        console::print(format_args!("{}", StatText { map: &map, frames }));
+        let ready = self.system.tables_ready();
+        console::print(format_args!("{}", StatText { map: &map, frames, ready }));
         self.healed();
         let all = Tree::new(space.geometry(), space.root(), &reader);
         self.globality(&all);

@@ -120,11 +120,13 @@ pub struct Stat {
     pub map: BTreeMap<String, String>,
     /// What it said of memory: `free`, `tables`, and the number of frames.
     pub frames: BTreeMap<String, u64>,
+    /// How many tables are kept ready, which nothing leads to.
+    pub tables_ready: u64,
 }
 
 impl Stat {
     fn parse(answer: &str) -> Self {
-        let (mut map, mut frames) = (BTreeMap::new(), BTreeMap::new());
+        let (mut map, mut frames, mut tables_ready) = (BTreeMap::new(), BTreeMap::new(), 0);
         for line in answer.lines().filter_map(|line| line.strip_prefix("  ")) {
             let words: Vec<&str> = line.split_whitespace().collect();
             match (line.split_once(": "), &*words) {
@@ -134,13 +136,16 @@ impl Stat {
                 (None, ["frames", state, count, _bytes]) => {
                     frames.insert((*state).to_owned(), count.parse().unwrap());
                 }
+                (None, ["tables", "kept", "ready", count, _bytes]) => {
+                    tables_ready = count.parse().unwrap();
+                }
                 (None, [name @ .., count, _bytes]) => {
                     map.insert(name.join(" "), (*count).to_owned());
                 }
                 (None, _) => panic!("no statistics: {line}"),
             }
         }
-        Self { map, frames }
+        Self { map, frames, tables_ready }
     }
 
     /// The number of what has this name; zero where there is none.

@@ -10,9 +10,10 @@ use crate::lock::Lock;
 /// The most tables that stay here when nobody wants them: more go back to where they came from.
 const MOST_KEPT: u32 = 64;
 
-/// So many are kept of those that were tables before: enough to take a page out of its GiB, and to
-/// make the GiB whole again, wherever others are parked for it.
-const KEPT: u32 = 8;
+/// So many are kept of those that were tables before, and allocated together where there are too few:
+/// enough to take a page out of its GiB, and to make the GiB whole again, wherever others are parked for
+/// it.
+pub(super) const KEPT: u32 = 8;
 
 /// So many are allocated for somebody who holds the locks of what is to be split: enough for both
 /// ends of a range. More are topped up with nothing held.
@@ -28,6 +29,11 @@ impl Reserve {
     /// No tables yet.
     pub(super) const fn new() -> Self {
         Self { chain: Lock::new(Chain::new()) }
+    }
+
+    /// How many there are that nobody has set aside.
+    pub(super) fn ready(&self) -> u32 {
+        self.chain.lock().free()
     }
 
     /// Adds tables from `allocate`, which is told how many are missing and gives at most so many, one
@@ -66,8 +72,9 @@ impl Reserve {
         core::iter::from_fn(next).for_each(free);
     }
 
-    /// Sets `tables` aside, or says how many there are. A few that are missing come from `allocate`, as
-    /// far as it has them: it gives at most as many as it is told, neighbours.
+    /// Sets `tables` aside, or says how many there are. A few that are missing come from `allocate`, and
+    /// with them those that are kept, as far as it has them: it gives at most as many as it is told,
+    /// neighbours.
     pub(super) fn set_aside_or_add(
         &self,
         machine: &impl Machine,
@@ -83,11 +90,11 @@ impl Reserve {
             return Err(had);
         }
         // The lock is not held while tables are allocated: that may take a while.
-        while let Some(added) = allocate(missing) {
+        while let Some(added) = allocate(missing.max(KEPT)) {
             let mut chain = self.chain.lock();
             for table in tables_of(added) {
                 chain.add(machine, table);
-                missing -= 1;
+                missing = missing.saturating_sub(1);
             }
             if missing == 0 {
                 return chain.set_aside(tables);

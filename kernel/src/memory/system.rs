@@ -23,7 +23,7 @@ use super::alias;
 use super::change::ChangeError;
 use super::heal::Healing;
 use super::recorded::Recorded;
-use super::reserve::Reserve;
+use super::reserve::{KEPT, Reserve};
 use super::vmalloc::Waiting;
 use super::witnessed::WitnessedEntrance;
 use crate::cpus::{self, MayPark, MayParkError, Policy};
@@ -34,7 +34,10 @@ use crate::referee;
 /// one word.
 const MANY_TABLES: u32 = 5;
 
-/// The same where few are missing: a page out of a block of level 1 takes two.
+/// The same where few are missing.
+const FEW_TABLES: u32 = KEPT.ilog2();
+
+/// The same where there are not so many together: a page out of a block of level 1 takes two.
 const TWO_TABLES: u32 = 1;
 
 /// The kernel's memory: its CPU, frames, locks and table reserve.
@@ -173,6 +176,11 @@ impl<'a> System<'a> {
     /// Has leaves belong to these ASIDs that are made from now on.
     pub(super) fn set_leaf_asids(&self, asids: Asids) {
         self.non_global.store(asids == Asids::One, Ordering::Relaxed);
+    }
+
+    /// How many tables the next operations find ready.
+    pub(crate) fn tables_ready(&self) -> u32 {
+        self.reserve.ready()
     }
 
     /// How many frames are in which state.
@@ -368,9 +376,8 @@ impl<'a> System<'a> {
             }
             tables
         };
-        let many = if missing >> MANY_TABLES > 0 { of(MANY_TABLES) } else { None };
-        let two = || if missing >> TWO_TABLES > 0 { of(TWO_TABLES) } else { None };
-        many.or_else(two).or_else(|| of(0))
+        let orders = [MANY_TABLES, FEW_TABLES, TWO_TABLES, 0];
+        orders.into_iter().filter(|order| missing >> order > 0).find_map(of)
     }
 
     /// From here on `table` is one: what is stored there is seen by the referee.

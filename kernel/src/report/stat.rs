@@ -17,6 +17,8 @@ pub struct StatText<'a> {
     pub map: &'a Stat,
     /// The frames of all memory.
     pub frames: Counts,
+    /// Frames of tables that nothing leads to: the next ones that are needed.
+    pub ready: u32,
 }
 
 impl fmt::Display for StatText<'_> {
@@ -30,6 +32,8 @@ impl fmt::Display for StatText<'_> {
         let levels = Level::ALL.into_iter().skip_while(|level| tables(level) == 0);
         let below: u64 = levels.skip(1).map(|level| tables(&level)).sum();
         line(f, ("tables", "below the root"), below, below.saturating_mul(FRAME_BYTES))?;
+        let ready = u64::from(self.ready);
+        line(f, ("tables", "kept ready"), ready, ready.saturating_mul(FRAME_BYTES))?;
         writeln!(f, "  TLB entries that hold it all: {}", self.map.tlb_entries())?;
         if self.map.invalid_bytes() != 0 {
             writeln!(f, "  present but invalid: {}", Size::of(self.map.invalid_bytes()))?;

@@ -19,9 +19,18 @@ const fn each(name: &'static str, commands: &'static [&'static str], changes: u6
 
 const PAINT: &[&str] = &[];
 
-// Each finds what the rows above it left: the first makes 32 MiB runs of a GiB, and so on.
+/// Takes two of the tables that are allocated together, and leaves the others for the rows to find.
+const READY: Step = Do("split @0x2c0001000 1");
+
+// Each finds what the rows above it left: the second makes 32 MiB runs of a GiB, and so on.
 const LIVE: &[Step] = &[
     Painted(row("the linear map painted in blocks", PAINT, "83,614", "8,000")),
+    Twice(row(
+        "one page invalid, out of a 1 GiB block, and tables for the next",
+        &["invalid @0x2d5555000 1"],
+        "20,618",
+        "",
+    )),
     Twice(row(
         "one page invalid, out of a 1 GiB block",
         &["invalid @0x15555000 1"],
@@ -43,6 +52,7 @@ const VIEWS: &[Step] = &[
     Do("vmap 524288"),
     Do("vmap 16384 pages"),
     Do("vmap 512"),
+    READY,
     Twice(row(
         "one page, out of a 1 GiB block",
         &["setmem ro 0xffff800182105000 1"],
@@ -121,6 +131,7 @@ const CYCLES: &[Step] = &[Once(row(
 ))];
 
 const PARKED: &[Step] = &[
+    READY,
     Twice(row("one page read-only, out of a 1 GiB block", &["ro @0x15555000 1"], "", "")),
     Once(row("all of 12 GiB repainted in pages", &["repaint pages"], "64,901,567", "7,000,000")),
 ];
@@ -143,7 +154,7 @@ const PAGES: &[Step] = &[
 ];
 
 const PAGE: &[Step] =
-    &[Twice(row("one page read-only, out of a 1 GiB block", &["ro @0x15555000 1"], "", ""))];
+    &[READY, Twice(row("one page read-only, out of a 1 GiB block", &["ro @0x15555000 1"], "", ""))];
 
 const TWO: &[Step] = &[
     Twice(each("a change, each CPU in slots of its own", &["writers 100"], 400)),

@@ -26,6 +26,7 @@ fn check(command: &str, needed: u32) {
         let both = |stat: &Stat| stat.frames["free"] + stat.frames["tables"];
         assert_eq!(both(&stat_after), both(&stat_before));
         assert_eq!(stat_after.frames["tables"] - stat_before.frames["tables"], u64::from(left));
+        assert_eq!(stat_after.tables_ready, u64::from(left));
     }
     let (answer, [before, after], [stat_before, stat_after]) = with(needed, command);
     assert_eq!(answer, "done");

@@ -45,11 +45,12 @@ impl ReadTable for ThreeBlocks {
 fn the_map_and_the_frames_have_a_line_for_each_kind() {
     let map = Tree::new(GEOMETRY, ROOT, &ThreeBlocks).stat();
     let frames = Counts { free: 512, used: 1, table: 2, reserved: 3 };
-    let text = StatText { map: &map, frames }.to_string();
+    let text = StatText { map: &map, frames, ready: 1 }.to_string();
     assert_eq!(
         text,
         "  leaves 1G                        3  3G\n\
          \x20 tables below the root            1  4K\n\
+         \x20 tables kept ready                1  4K\n\
          \x20 TLB entries that hold it all: 3\n\
          \x20 frames free                    512  2M\n\
          \x20 frames used                      1  4K\n\
