@@ -20,14 +20,14 @@ const fn each(name: &'static str, commands: &'static [&'static str], changes: u6
 const PAINT: &[&str] = &[];
 
 /// Takes two of the tables that are allocated together, and leaves the others for the rows to find.
-const READY: Step = Do("split @0x2c0001000 1");
+const READY: Step = Do("split @0x240001000 1");
 
 // Each finds what the rows above it left: the second makes 32 MiB runs of a GiB, and so on.
 const LIVE: &[Step] = &[
     Painted(row("the linear map painted in blocks", PAINT, "83,614", "8,000")),
     Twice(row(
         "one page invalid, out of a 1 GiB block, and tables for the next",
-        &["invalid @0x2d5555000 1"],
+        &["invalid @0x255555000 1"],
         "20,618",
         "",
     )),
@@ -133,6 +133,7 @@ const CYCLES: &[Step] = &[Once(row(
 const PARKED: &[Step] = &[
     READY,
     Twice(row("one page read-only, out of a 1 GiB block", &["ro @0x15555000 1"], "", "")),
+    Do("heal all"),
     Once(row("all of 12 GiB repainted in pages", &["repaint pages"], "64,901,567", "7,000,000")),
 ];
 
