@@ -2,6 +2,7 @@
 //! platform.
 
 mod platform;
+mod tables;
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
@@ -14,7 +15,7 @@ use blockmap::{Execution, Platform, ProtectError, Reader, Refusal, Space, publis
 use blockmap_hw::Window;
 use blockmap_kernel::areas::Areas;
 use blockmap_kernel::entrance::Entrance;
-use blockmap_kernel::frames::{Counts, FRAME_BYTES, Frames, Purpose, State};
+use blockmap_kernel::frames::{Counts, Frames, State};
 use blockmap_kernel::identity::Needs;
 use blockmap_kernel::trace::{BeginError, Origin, Recording, TraceText};
 
@@ -23,22 +24,11 @@ use super::alias;
 use super::change::ChangeError;
 use super::heal::Healing;
 use super::recorded::Recorded;
-use super::reserve::{KEPT, Reserve};
+use super::reserve::Reserve;
 use super::vmalloc::Waiting;
 use super::witnessed::WitnessedEntrance;
 use crate::cpus::{self, MayPark, MayParkError, Policy};
 use crate::lock::Lock;
-use crate::referee;
-
-/// Log2 of the tables that are allocated together when many are missing: frames whose states are in
-/// one word.
-const MANY_TABLES: u32 = 5;
-
-/// The same where few are missing.
-const FEW_TABLES: u32 = KEPT.ilog2();
-
-/// The same where there are not so many together: a page out of a block of level 1 takes two.
-const TWO_TABLES: u32 = 1;
 
 /// The kernel's memory: its CPU, frames, locks and table reserve.
 #[derive(Debug)]
@@ -176,11 +166,6 @@ impl<'a> System<'a> {
     /// Has leaves belong to these ASIDs that are made from now on.
     pub(super) fn set_leaf_asids(&self, asids: Asids) {
         self.non_global.store(asids == Asids::One, Ordering::Relaxed);
-    }
-
-    /// How many tables the next operations find ready.
-    pub(crate) fn tables_ready(&self) -> u32 {
-        self.reserve.ready()
     }
 
     /// How many frames are in which state.
@@ -356,48 +341,5 @@ impl<'a> System<'a> {
 
     pub(super) fn tree<'r>(&self, reader: &'r Reader<'r, Self>) -> Tree<'r, Reader<'r, Self>> {
         Tree::new(self.geometry(), self.origin.root, reader)
-    }
-
-    /// Gives the frame of what was a table back.
-    fn give_back(&self, table: PhysAddr) {
-        if let Err(error) = self.frames.free(Purpose::Table, table) {
-            panic!("a table can't be freed: {error}");
-        }
-    }
-
-    /// Allocates at most `missing` tables, which are neighbours: as many as there are steps for, or one.
-    fn allocate_tables(&self, missing: u32) -> Option<PhysRange> {
-        let of = |order: u32| {
-            let less = |left: u32| left.checked_sub(1 << order);
-            let had = self.allowance.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
-            let tables = had.ok().and_then(|_| self.frames.allocate_block(Purpose::Table, order));
-            if had.is_ok() && tables.is_none() {
-                self.allowance.fetch_add(1 << order, Ordering::Relaxed);
-            }
-            tables
-        };
-        let orders = [MANY_TABLES, FEW_TABLES, TWO_TABLES, 0];
-        orders.into_iter().filter(|order| missing >> order > 0).find_map(of)
-    }
-
-    /// From here on `table` is one: what is stored there is seen by the referee.
-    fn begin_table(&self, table: PhysAddr) {
-        if let Some(frame) = PhysRange::new(table, FRAME_BYTES) {
-            referee::watch(frame);
-        }
-        self.cpu.taken(table);
-    }
-
-    /// From here on `table` is none.
-    fn end_table(&self, table: PhysAddr) {
-        self.cpu.freed(table);
-        if let Some(frame) = PhysRange::new(table, FRAME_BYTES) {
-            referee::forget(frame);
-        }
-    }
-
-    /// Gives back what the reserve has more than it keeps.
-    fn trim(&self) {
-        self.reserve.trim(self.cpu.silent(), |table| self.give_back(table));
     }
 }

@@ -32,8 +32,6 @@ impl fmt::Display for StatText<'_> {
         let levels = Level::ALL.into_iter().skip_while(|level| tables(level) == 0);
         let below: u64 = levels.skip(1).map(|level| tables(&level)).sum();
         line(f, ("tables", "below the root"), below, below.saturating_mul(FRAME_BYTES))?;
-        let ready = u64::from(self.ready);
-        line(f, ("tables", "kept ready"), ready, ready.saturating_mul(FRAME_BYTES))?;
         writeln!(f, "  TLB entries that hold it all: {}", self.map.tlb_entries())?;
         if self.map.invalid_bytes() != 0 {
             writeln!(f, "  present but invalid: {}", Size::of(self.map.invalid_bytes()))?;
@@ -47,7 +45,8 @@ impl fmt::Display for StatText<'_> {
         {
             line(f, ("frames", state), count, count.saturating_mul(FRAME_BYTES))?;
         }
-        Ok(())
+        let ready = u64::from(self.ready);
+        line(f, ("tables", "kept ready"), ready, ready.saturating_mul(FRAME_BYTES))
     }
 }
 

@@ -50,11 +50,11 @@ fn the_map_and_the_frames_have_a_line_for_each_kind() {
         text,
         "  leaves 1G                        3  3G\n\
          \x20 tables below the root            1  4K\n\
-         \x20 tables kept ready                1  4K\n\
          \x20 TLB entries that hold it all: 3\n\
          \x20 frames free                    512  2M\n\
          \x20 frames used                      1  4K\n\
          \x20 frames tables                    2  8K\n\
-         \x20 frames reserved                  3  12K\n"
+         \x20 frames reserved                  3  12K\n\
+         \x20 tables kept ready                1  4K\n"
     );
 }
