@@ -62,6 +62,36 @@ impl<P: Platform> Space<'_, P> {
         ranges: impl Fn() -> R,
         terms: Terms,
     ) {
+        let are_many = self.are_many(&ranges, terms);
+        self.complete_by(|| {
+            if are_many {
+                self.machine().invalidate(self.geometry().invalidate_all());
+                return;
+            }
+            let reach = Reach::LastLevel;
+            for range in ranges() {
+                let by_one = match terms.tlbi {
+                    TlbiForm::Ranged => self.geometry().invalidate_range_by_one(range, reach),
+                    TlbiForm::ByAddress => None,
+                };
+                match by_one {
+                    Some(invalidate) => self.machine().invalidate(invalidate),
+                    None => self.invalidate_leaves(range, reach, Extent::Leaves, terms),
+                }
+            }
+        });
+    }
+
+    /// Whether the leaves of ranges take more than [`MOST_INVALIDATIONS_BY_ADDRESS`] invalidations.
+    fn are_many<R: Iterator<Item = VirtRange>>(
+        &self,
+        ranges: &impl Fn() -> R,
+        terms: Terms,
+    ) -> bool {
+        let most = usize::try_from(MOST_INVALIDATIONS_BY_ADDRESS).unwrap_or(usize::MAX);
+        if terms.tlbi == TlbiForm::Ranged && ranges().size_hint().1.is_some_and(|had| had <= most) {
+            return false;
+        }
         let mut count = 0;
         for range in ranges() {
             count += match terms.tlbi {
@@ -69,18 +99,10 @@ impl<P: Platform> Space<'_, P> {
                 TlbiForm::ByAddress => self.each_address(range, Extent::Leaves, |_| ()),
             };
             if count > MOST_INVALIDATIONS_BY_ADDRESS {
-                break;
+                return true;
             }
         }
-        self.complete_by(|| {
-            if count > MOST_INVALIDATIONS_BY_ADDRESS {
-                self.machine().invalidate(self.geometry().invalidate_all());
-            } else {
-                for range in ranges() {
-                    self.invalidate(range, Reach::LastLevel, Extent::Leaves, terms);
-                }
-            }
-        });
+        false
     }
 
     /// Makes entries that were invalid, and so in no TLB, usable by this CPU's next instruction.

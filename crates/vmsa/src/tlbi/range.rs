@@ -6,6 +6,10 @@
 //! `TCR_ELx.DS` in units of 64 KiB.
 //!
 //! Source: "TLBI RVAE1, TLBI RVAE1NXS" and its relatives.
+#![expect(
+    clippy::inline_always,
+    reason = "of a geometry that is constant few instructions are left of one operand"
+)]
 
 use core::iter::FusedIterator;
 
@@ -16,6 +20,9 @@ use crate::{Geometry, Regime};
 
 /// log2 of the most pages that one instruction covers: SCALE 3, NUM 31.
 const MOST_PAGES_BITS: u32 = 21;
+
+/// The same as a number of pages.
+const MOST_PAGES: u64 = 1 << MOST_PAGES_BITS;
 
 impl Geometry {
     /// Removes what was made of the entries on the walks of a range, in every ASID where the
@@ -37,6 +44,7 @@ impl Geometry {
     ///
     /// A hint is dropped where the instruction's base is no multiple of that level's span: which
     /// addresses are covered would be unpredictable. [range-hint-needs-alignment]
+    #[inline(always)]
     #[must_use]
     pub const fn invalidations_of_range(
         self,
@@ -60,6 +68,14 @@ impl Geometry {
         rest
     }
 
+    /// The instruction of [`Geometry::invalidate_range`], if there is one and it is of more than a page.
+    #[inline(always)]
+    #[must_use]
+    pub fn invalidate_range_by_one(self, range: VirtRange, reach: Reach) -> Option<Invalidate> {
+        let all = self.invalidations_of_range(range, Operation::broadcast(reach));
+        matches!(all.pages, 2..=MOST_PAGES).then(|| all.instruction(all.pages))
+    }
+
     /// Bytes that one range instruction covers at most: 8 GiB with 4 KiB pages, 32 GiB with
     /// 16 KiB, 128 GiB with 64 KiB.
     #[inline]
@@ -68,7 +84,7 @@ impl Geometry {
         self.page_bytes() << MOST_PAGES_BITS
     }
 
-    #[inline]
+    #[inline(always)]
     const fn range_op(self, operation: Operation) -> Tlbi {
         use Reach::{AllLevels, LastLevel};
         use Scope::{EveryCpu, ThisCpu};
@@ -109,15 +125,14 @@ pub struct RangeInvalidations {
 
 impl RangeInvalidations {
     /// One instruction for `pages` pages, at least two, from `page` on.
+    #[inline(always)]
     fn instruction(&self, pages: u64) -> Invalidate {
         let geometry = self.geometry;
         let page_bits = geometry.granule().page_bits();
-        let mut scale = 0;
-        while pages > 1 << (5 * scale + 6) {
-            scale += 1;
-        }
+        // The lowest whose thirty-two units, 2^(5 × scale + 6) pages, are enough.
+        let scale = u64::from((pages - 1).max(2).ilog2() - 1) / 5;
         let unit_bits = 5 * scale + 1;
-        let units = pages.div_ceil(1 << unit_bits);
+        let units = (pages - 1 >> unit_bits) + 1;
 
         // Every half is a power of two of units, so what reaches past its end has room below.
         let (_, highest) = geometry.inputs();
@@ -147,7 +162,7 @@ impl Iterator for RangeInvalidations {
 
     #[inline]
     fn next(&mut self) -> Option<Invalidate> {
-        let pages = min(self.pages, 1 << MOST_PAGES_BITS);
+        let pages = min(self.pages, MOST_PAGES);
         let instruction = match pages {
             0 => return None,
             // No range form covers a single page.

@@ -102,6 +102,24 @@ fn the_fields_of_a_by_address_operand_are_disjoint() {
 }
 
 #[test]
+fn what_one_range_instruction_is_enough_for_takes_that_one() {
+    let kernel = Geometry::KERNEL_4K_48;
+    let limit = kernel.range_invalidation_limit() / kernel.page_bytes();
+    let by = |pages: u64| {
+        let start = VirtAddr::new(0xffff_0010_0000_3000);
+        let range = VirtRange::new(start, pages * kernel.page_bytes()).unwrap();
+        let all: Vec<_> = kernel.invalidate_range(range, Reach::LastLevel).collect();
+        (kernel.invalidate_range_by_one(range, Reach::LastLevel), all)
+    };
+    let few = (2..200).chain((8..21).flat_map(|bit| (1 << bit) - 1..(1 << bit) + 2));
+    for pages in few.chain([limit]) {
+        let (one, all) = by(pages);
+        assert_eq!(one.as_slice(), all, "{pages} pages");
+    }
+    assert_eq!([1, limit + 1].map(|pages| by(pages).0), [None, None]);
+}
+
+#[test]
 fn operands_of_the_kernel_map_are_as_worked_out_by_hand() {
     let kernel = Geometry::KERNEL_4K_48;
     let address = VirtAddr::new(0xffff_0001_5555_5000);
