@@ -287,6 +287,7 @@ impl<'a> Frames<'a> {
     /// The lowest frame that `range` touches and that is in `state`.
     ///
     /// It reads a word for each 128 MiB of `range`, and of those that were split the words below.
+    #[inline(always)]
     #[must_use]
     pub fn first_in(&self, state: State, range: PhysRange) -> Option<PhysAddr> {
         let frames = Numbers::touched(range);
@@ -294,6 +295,16 @@ impl<'a> Frames<'a> {
             let part = self.banks.part_of(frames.first)?;
             return (self.state_in(part) == state).then(|| address(frames.first));
         }
+        match self.banks.part_with(frames) {
+            Some(part) if self.is_none_by_top(part, state) => None,
+            Some(part) => self.first_of(part, state).map(address),
+            None => self.first_of_any(frames, state),
+        }
+    }
+
+    /// The same, of frames that are not all in one chunk.
+    #[inline(never)]
+    fn first_of_any(&self, frames: Numbers, state: State) -> Option<PhysAddr> {
         if self.tops(frames).is_some_and(|tops| tops.iter().all(|top| is_none_in(top, state))) {
             return None;
         }

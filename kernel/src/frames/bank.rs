@@ -151,6 +151,13 @@ impl Banks {
         Some(Part { chunk, memory, frames: Numbers { first: number, last: number } })
     }
 
+    /// `frames`, if one chunk has all of them.
+    #[inline]
+    pub(super) fn part_with(&self, frames: Numbers) -> Option<Part> {
+        let part = self.part_of(frames.first).filter(|part| frames.last <= part.memory.last)?;
+        Some(Part { frames, ..part })
+    }
+
     /// The numbers of the first and last of neighbouring chunks whose frames are `frames`, if these
     /// are all of them.
     #[inline]

@@ -60,6 +60,15 @@ impl Frames<'_> {
         lines.get(usize::try_from(first).ok()?..=usize::try_from(last).ok()?)
     }
 
+    /// Whether the topmost word tells that no frame of `part` is in `state`.
+    #[inline]
+    pub(super) fn is_none_by_top(&self, part: Part, state: State) -> bool {
+        let Numbers { first, last } = part.frames;
+        let (first, last) = (Tier::Lines.lane(first), Tier::Lines.lane(last));
+        let lanes = Lanes { first, count: last - first + 1 };
+        self.word(part, Tier::Lines).is_some_and(|top| lanes_with(top, state) & lanes.mask() == 0)
+    }
+
     /// The word of frames that has a lane for the first frame of `part`, if the lanes above are
     /// split.
     #[inline]
@@ -121,6 +130,7 @@ impl Frames<'_> {
     }
 
     /// The lowest frame of `part` that is in `state`.
+    #[inline(never)]
     pub(super) fn first_of(&self, part: Part, state: State) -> Option<u64> {
         let mut rest = Some(part);
         while let Some(part) = rest {
@@ -329,9 +339,15 @@ impl Frames<'_> {
 /// Whether a topmost word tells that no frame of its chunk is in `state`.
 #[inline]
 pub(super) fn is_none_in(top: &AtomicU64, state: State) -> bool {
+    lanes_with(top, state) == 0
+}
+
+/// The low bits of the lanes of a topmost word of whose frames some may be in `state`.
+#[inline]
+fn lanes_with(top: &AtomicU64, state: State) -> u64 {
     let found = top.load(Ordering::Acquire);
     let wanted = if Tier::Lines.can_say(state) { lanes_in(found, state) } else { 0 };
-    wanted | lanes_in(found, SPLIT) == 0
+    wanted | lanes_in(found, SPLIT)
 }
 
 /// A word of `tier` of whose frames all that are memory are in `state`: those of the word that has a

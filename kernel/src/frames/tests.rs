@@ -282,6 +282,29 @@ proptest! {
 }
 
 #[test]
+fn the_first_frame_in_a_state_is_found_whatever_words_say_it() {
+    let banks = [range(0x4000_1000, 20 * MIB)];
+    let words = storage(&banks);
+    let frames = Frames::new(&words, &banks).unwrap();
+    for order in [10, 5, 0] {
+        assert!(frames.allocate_block(Purpose::Data, order).is_some());
+        assert!(frames.allocate_block(Purpose::Table, 0).is_some());
+    }
+    frames.reserve(range(0x4110_0000, 0x2000)).unwrap();
+    let frame = |number: u64| PhysAddr::new(0x4000_0000 + number * FRAME_BYTES);
+    for first in (0..=20 * MIB / FRAME_BYTES).step_by(97) {
+        for count in [1, 2, 31, 32, 500, 1024, 3000] {
+            let looked_at = range(frame(first).value(), count * FRAME_BYTES);
+            for state in State::ALL {
+                let mut each = (first..first + count).map(frame);
+                let found = each.find(|frame| frames.state(*frame) == Some(state));
+                assert_eq!(frames.first_in(state, looked_at), found, "{state:?}: {looked_at}");
+            }
+        }
+    }
+}
+
+#[test]
 fn free_frames_are_claimed_around_those_that_have_an_owner() {
     let banks = [range(0x4000_0000, 64 * MIB)];
     let words = storage(&banks);

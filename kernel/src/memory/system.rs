@@ -282,7 +282,7 @@ impl<'a> System<'a> {
     }
 
     /// Whether the kernel itself runs on some of `memory`, and the caller is not who changes its view.
-    #[cold]
+    #[inline]
     fn is_own(&self, memory: PhysRange) -> bool {
         self.own.iter().any(|own| own.overlaps(memory)) && !alias::is_changed_here()
     }
