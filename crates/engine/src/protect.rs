@@ -273,7 +273,7 @@ impl<P: Platform> Space<'_, P> {
     }
 
     #[inline]
-    fn update(&self, span: Span, masks: Masks) {
+    pub(crate) fn update(&self, span: Span, masks: Masks) {
         self.machine().perform(Event::Update { span, clear: masks.clear, set: masks.set });
     }
 }

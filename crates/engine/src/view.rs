@@ -204,10 +204,18 @@ impl<P: Platform> Space<'_, P> {
         self.check(range).map_err(ProtectError::from)?;
         let viewing = Viewing { range, view, change };
         match self.change_leaf(viewing, may_park)? {
-            Tried::Made => return Ok(()),
-            Tried::Not if self.change_uncut(viewing, may_park) => return Ok(()),
-            Tried::Not => {}
+            Tried::Made => Ok(()),
+            Tried::Not => self.change_leaves(viewing, may_park),
         }
+    }
+
+    /// As [`Space::change_views`], of more than one leaf and one alias.
+    #[inline(never)]
+    fn change_leaves(&self, viewing: Viewing, may_park: &P::MayPark) -> Result<(), ViewError> {
+        if self.change_uncut(viewing, may_park) {
+            return Ok(());
+        }
+        let Viewing { range, view, change } = viewing;
         Ok(self.carry_out(|| self.plan_change_views((range, view), change, may_park))??)
     }
 

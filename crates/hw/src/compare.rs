@@ -12,7 +12,11 @@ use crate::entries::{ENTRY_BYTES, load};
 #[inline]
 pub(crate) unsafe fn climb(mut entry: u64, first: u64, step: u64, count: u16) -> u16 {
     let (mut wanted, mut left) = (first, count);
-    while left >= 8 {
+    // SAFETY: the caller vouches for `count` entries, of which at least eight are looked at.
+    let eighth = |entry: u64| unsafe { load(entry.wrapping_add(7 * ENTRY_BYTES)) };
+    // Where there are few that is seen by the eighth.
+    let is_long = count >= 8 && eighth(entry) == first.wrapping_add(step.wrapping_mul(7));
+    while is_long && left >= 8 {
         // SAFETY: the caller vouches for `count` entries, of which at least eight are left.
         let (differing, next) = unsafe { climb_eight(entry, wanted, step) };
         if differing != 0 {

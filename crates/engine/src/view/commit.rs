@@ -5,7 +5,7 @@ use blockmap_machine::{Machine, Pattern, VirtRange};
 use blockmap_vmsa::{Change, Masks, bits};
 
 use super::piece::Piece;
-use super::uncut::Aliases;
+use super::uncut::{Alias, Aliases};
 use super::{ViewChange, Viewing};
 use crate::cut::PendingCuts;
 use crate::plan::Permit;
@@ -72,7 +72,8 @@ impl<P: Platform> Space<'_, P> {
         left: &mut u32,
     ) -> Result<(), NotParked> {
         let aliases = viewing.change.of_aliases().map(|_| self.aliases(viewing));
-        let parts = core::iter::once(viewing.range).chain(aliases.into_iter().flatten());
+        let parts = core::iter::once(viewing.range)
+            .chain(aliases.into_iter().flatten().map(|alias| alias.range));
         match permit.terms.strategy {
             Strategy::Live | Strategy::Pages => {}
             Strategy::Quiesce => {
@@ -107,7 +108,7 @@ impl<P: Platform> Space<'_, P> {
         }
     }
 
-    fn commit_to<A: Iterator<Item = VirtRange>>(
+    fn commit_to<A: Iterator<Item = Alias>>(
         &self,
         (viewing, phase): (Viewing, Phase),
         all: impl Fn() -> A,
@@ -117,7 +118,7 @@ impl<P: Platform> Space<'_, P> {
         let of_aliases = aliases.map(|change| held_by_owner(change, self.masks(change)));
         // Of code that was read-only before, nothing has to be narrowed.
         if let (None, Some(masks)) = (range, of_aliases)
-            && all().all(|alias| self.all_of(alias, masks))
+            && all().all(|alias| self.all_of(alias.range, masks))
         {
             return;
         }
@@ -128,11 +129,19 @@ impl<P: Platform> Space<'_, P> {
             self.update_range(viewing.range, self.masks(change));
         }
         if let Some(masks) = of_aliases {
-            all().for_each(|alias| self.update_range(alias, masks));
+            for Alias { range, entries } in all() {
+                match entries {
+                    Some(entries) => self.update(entries, masks),
+                    None => self.update_range(range, masks),
+                }
+            }
         }
         let parts = || {
             let most = if aliases.is_some() { usize::MAX } else { 0 };
-            range.map(|_| viewing.range).into_iter().chain(all().take(most))
+            range
+                .map(|_| viewing.range)
+                .into_iter()
+                .chain(all().take(most).map(|alias| alias.range))
         };
         match range.or(aliases) {
             None => {}
@@ -170,9 +179,12 @@ impl<P: Platform> Space<'_, P> {
     }
 
     /// The aliases of the range's pieces.
-    pub(super) fn aliases(&self, viewing: Viewing) -> impl Iterator<Item = VirtRange> {
+    pub(super) fn aliases(&self, viewing: Viewing) -> impl Iterator<Item = Alias> {
         // INVARIANT: the plan has seen that every piece has one.
-        let alias = move |piece: Piece| viewing.view.range_of(piece.memory);
+        let alias = move |piece: Piece| {
+            let range = viewing.view.range_of(piece.memory)?;
+            Some(Alias { range, entries: None })
+        };
         self.pieces(viewing.range).flatten().filter_map(alias)
     }
 }

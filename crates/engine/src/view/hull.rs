@@ -27,7 +27,7 @@ impl<P: Platform> Space<'_, P> {
             let hold = Hold::of_both(self, ranges, Root::Untouched, parking);
             aliases.clear();
             list(aliases)?;
-            let found = self.slots_of(aliases.whole());
+            let found = self.slots_of(aliases.whole().unwrap_or(viewing.range));
             if wanted.covers(found) {
                 return Ok(hold);
             }
@@ -76,7 +76,7 @@ impl<P: Platform> Space<'_, P> {
 }
 
 /// From the start of the lower to the end of the higher.
-pub(super) fn hull(one: VirtRange, other: VirtRange) -> VirtRange {
+fn hull(one: VirtRange, other: VirtRange) -> VirtRange {
     let start = one.start().min(other.start());
     VirtRange::inclusive(start, one.last().max(other.last())).unwrap_or(one)
 }

@@ -1,9 +1,13 @@
 //! A range, in pieces that are contiguous in memory too.
+#![expect(
+    clippy::inline_always,
+    reason = "of a level that is constant nothing is left but a shift or a mask"
+)]
 
 use core::ops::ControlFlow;
 
-use blockmap_machine::{Machine, PhysAddr, PhysRange, VirtAddr, VirtRange};
-use blockmap_vmsa::{Change, Kind};
+use blockmap_machine::{Entry, Machine, Pattern, PhysAddr, PhysRange, VirtAddr, VirtRange};
+use blockmap_vmsa::{Change, Kind, Level};
 
 use crate::protect::Asker;
 use crate::space::Place;
@@ -16,27 +20,37 @@ pub(super) struct Piece {
     pub(super) memory: PhysRange,
 }
 
+/// A leaf, or what else a walk ended at.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    /// The first address of it that belongs to the range.
+    at: VirtAddr,
+    table: PhysAddr,
+    word: u64,
+    level: Level,
+    kind: Kind,
+}
+
 /// The pieces of a range from its start up, each as long as can be: valid leaves, and those marked
 /// present. Where nothing is mapped it is that address, and the end.
 #[derive(Debug)]
 pub(super) struct Pieces<'s, 'p, P: Platform> {
     space: &'s Space<'p, P>,
     last: VirtAddr,
-    next: Option<(VirtAddr, Place)>,
+    /// What comes next, if anything does.
+    next: Seen,
+    is_over: bool,
     asked: Option<(Change, Asker)>,
+    /// The leaves that were found to allow it.
+    allowed: Option<(Level, Pattern)>,
     all_allow: bool,
 }
 
 impl<'s, 'p, P: Platform> Pieces<'s, 'p, P> {
     pub(super) fn new(space: &'s Space<'p, P>, range: VirtRange) -> Self {
-        let start = range.start();
-        Self {
-            space,
-            last: range.last(),
-            next: Some((start, space.find(start))),
-            asked: None,
-            all_allow: true,
-        }
+        let next = Seen::new(range.start(), space.find(range.start()));
+        let last = range.last();
+        Self { space, last, next, is_over: false, asked: None, allowed: None, all_allow: true }
     }
 
     /// From now on looks whether the leaves allow a change, too.
@@ -49,23 +63,113 @@ impl<'s, 'p, P: Platform> Pieces<'s, 'p, P> {
         self.all_allow
     }
 
-    /// How many leaves from `place` on, which translates `at`, are alike and show memory without a gap.
-    fn followers(&self, place: Place, at: VirtAddr) -> u16 {
-        let span = self.space.span_up_to(place.table(), at, self.last);
+    /// Sees whether a leaf allows what was asked for. Those like one that was found to allow it do.
+    #[inline(always)]
+    fn ask_leaf(&mut self, leaf: Seen) {
+        let is_like =
+            |(level, like): (Level, Pattern)| level == leaf.level && like.matches(leaf.word);
+        if self.asked.is_some() && !self.allowed.is_some_and(is_like) {
+            self.ask_first_of(leaf);
+        }
+    }
+
+    #[inline(never)]
+    fn ask_first_of(&mut self, leaf: Seen) {
+        let Seen { at, table, word, level, kind } = leaf;
+        let entry = Entry { table, index: self.space.geometry().index(level, at) };
+        let place = Place { level, entry, word, kind };
+        let pattern = self.asked.and_then(|asked| self.space.allowed_as((&place, at), asked));
+        self.allowed = pattern.map(|pattern| (level, pattern));
+        self.all_allow &= pattern.is_some();
+    }
+
+    /// How many leaves from this one on are alike and show memory without a gap.
+    #[inline(always)]
+    fn followers(&self, leaf: Seen) -> u16 {
+        let span = self.space.span_up_to((leaf.level, leaf.table), leaf.at, self.last);
         if span.count == 1 {
             return 1;
         }
-        let step = self.space.geometry().span_bytes(place.level);
+        let step = self.space.geometry().span_bytes(leaf.level);
         // Without a lock the entry may be another by now.
-        self.space.machine().climb(span, place.word, step).max(1)
+        self.space.machine().climb(span, leaf.word, step).max(1)
     }
 
-    /// The leaf of the first address above that of `place`.
-    fn after(&self, place: Place, at: VirtAddr) -> Place {
-        match self.space.geometry().index(place.level, at) {
+    /// What is at `at`, the first address above leaves in a table of `level`.
+    #[inline(always)]
+    fn after(&self, (level, table): (Level, PhysAddr), at: VirtAddr) -> Seen {
+        let place = match self.space.geometry().index(level, at) {
             0 => self.space.find(at),
-            _ => self.space.find_below(place.level, place.entry.table, at),
+            _ => self.space.find_below(level, table, at),
+        };
+        Seen::new(at, place)
+    }
+
+    /// Goes on from the next leaf, of `level`, in the piece that shows memory so far above addresses: as
+    /// far as leaves are of this level. Where the piece ends, its last address.
+    #[inline(always)]
+    fn extend(&mut self, level: Level, above: u64) -> Option<VirtAddr> {
+        let mut leaf = Seen { level, ..self.next };
+        loop {
+            // Those that follow it differ in what they lead to, and in nothing else.
+            self.ask_leaf(leaf);
+            let span = self.space.geometry().span_bytes(level);
+            let count = u64::from(self.followers(leaf));
+            let last = leaf.at.align_down(span).wrapping_add(span * count - 1);
+            if last >= self.last {
+                self.is_over = true;
+                return Some(self.last);
+            }
+            let next = self.after((level, leaf.table), last.wrapping_add(1));
+            let follows = PhysAddr::new(next.at.value().wrapping_add(above));
+            if self.space.output_of((next.level, next.kind, next.word), next.at) != Some(follows) {
+                self.next = next;
+                return Some(last);
+            }
+            if next.level != level {
+                self.next = next;
+                return None;
+            }
+            leaf = Seen { level, ..next };
         }
+    }
+}
+
+impl Seen {
+    #[inline(always)]
+    const fn new(at: VirtAddr, place: Place) -> Self {
+        let Place { level, entry, word, kind } = place;
+        Self { at, table: entry.table, word, level, kind }
+    }
+}
+
+impl<P: Platform> Pieces<'_, '_, P> {
+    /// The next piece, or the address where nothing is mapped.
+    #[inline(always)]
+    pub(super) fn advance(&mut self) -> Option<Result<Piece, VirtAddr>> {
+        if self.is_over {
+            return None;
+        }
+        let Seen { at: start, word, level, kind, .. } = self.next;
+        let Some(output) = self.space.output_of((level, kind, word), start) else {
+            self.is_over = true;
+            return Some(Err(start));
+        };
+        let above = output.value().wrapping_sub(start.value());
+        let last = loop {
+            // Of a level that is constant little is left of what is done with each leaf.
+            let end = match self.next.level {
+                Level::L3 => self.extend(Level::L3, above),
+                Level::L2 => self.extend(Level::L2, above),
+                upper @ (Level::Minus1 | Level::L0 | Level::L1) => self.extend(upper, above),
+            };
+            if let Some(last) = end {
+                break last;
+            }
+        };
+        let range = VirtRange::inclusive(start, last)?;
+        let memory = PhysRange::new(output, range.bytes())?;
+        Some(Ok(Piece { range, memory }))
     }
 }
 
@@ -73,32 +177,7 @@ impl<P: Platform> Iterator for Pieces<'_, '_, P> {
     type Item = Result<Piece, VirtAddr>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (start, mut place) = self.next.take()?;
-        let Some(output) = self.space.output(&place, start) else { return Some(Err(start)) };
-        let mut at = start;
-        let last = loop {
-            // Those that follow it differ in what they lead to, and in nothing else.
-            if let Some(asked) = self.asked {
-                self.all_allow &= self.space.entry_allows((&place, at), asked);
-            }
-            let span = self.space.geometry().span_bytes(place.level);
-            let count = u64::from(self.followers(place, at));
-            let last = at.align_down(span).wrapping_add(span * count - 1);
-            if last >= self.last {
-                break self.last;
-            }
-            at = last.wrapping_add(1);
-            let next = self.after(place, at);
-            let follows = output.wrapping_add(at.value().wrapping_sub(start.value()));
-            if self.space.output(&next, at) != Some(follows) {
-                self.next = Some((at, next));
-                break last;
-            }
-            place = next;
-        };
-        let range = VirtRange::inclusive(start, last)?;
-        let memory = PhysRange::new(output, range.bytes())?;
-        Some(Ok(Piece { range, memory }))
+        self.advance()
     }
 }
 
@@ -135,11 +214,16 @@ impl<P: Platform> Space<'_, P> {
 
     /// What the leaf at `place` translates `at` to, valid or marked present.
     pub(super) fn output(&self, place: &Place, at: VirtAddr) -> Option<PhysAddr> {
+        self.output_of((place.level, place.kind, place.word), at)
+    }
+
+    #[inline(always)]
+    fn output_of(&self, (level, kind, word): (Level, Kind, u64), at: VirtAddr) -> Option<PhysAddr> {
         let geometry = self.geometry();
-        let within = at.value() & (geometry.span_bytes(place.level) - 1);
-        match place.kind {
+        let within = at.value() & (geometry.span_bytes(level) - 1);
+        match kind {
             Kind::Leaf | Kind::PresentInvalid => {
-                Some(geometry.leaf_output(place.level, place.word).wrapping_add(within))
+                Some(geometry.leaf_output(level, word).wrapping_add(within))
             }
             Kind::Invalid | Kind::Table | Kind::Reserved => None,
         }

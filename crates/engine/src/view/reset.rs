@@ -19,7 +19,7 @@
 use blockmap_machine::{Event, Machine, Pattern, VirtRange};
 use blockmap_vmsa::{Change, Masks, bits};
 
-use super::uncut::Aliases;
+use super::uncut::{Alias, Aliases};
 use super::{View, ViewChange, ViewError, Viewing};
 use crate::plan::Parking;
 use crate::{Platform, ProtectError, Space, Terms};
@@ -44,7 +44,7 @@ impl<P: Platform> Space<'_, P> {
         let mut aliases = Aliases::of(range);
         let list = |aliases: &mut Aliases| -> Result<(), ViewError> {
             for piece in self.pieces(range) {
-                aliases.add(self.alias(view, piece)?);
+                aliases.add(Alias { range: self.alias(view, piece)?, entries: None });
             }
             Ok(())
         };
@@ -62,9 +62,9 @@ impl<P: Platform> Space<'_, P> {
             is_changed
         };
         if aliases.are_all() {
-            self.widen(|| aliases.listed().iter().copied(), widen, terms);
+            self.widen(|| aliases.listed().iter().map(|alias| alias.range), widen, terms);
         } else {
-            self.widen(|| self.aliases(viewing), widen, terms);
+            self.widen(|| self.aliases(viewing).map(|alias| alias.range), widen, terms);
         }
         Ok(())
     }

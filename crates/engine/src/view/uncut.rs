@@ -1,11 +1,10 @@
 //! Changing views where nothing has to be cut: no table is needed, and nobody is parked.
 
-use blockmap_machine::{Machine, VirtAddr, VirtRange};
-use blockmap_vmsa::{Change, Kind};
+use blockmap_machine::{Machine, Pattern, Span, VirtAddr, VirtRange};
+use blockmap_vmsa::{Change, Kind, bits};
 
 use super::Viewing;
 use super::commit::phases;
-use super::hull::hull;
 use crate::plan::Parking;
 use crate::protect::Asker;
 use crate::space::Place;
@@ -15,14 +14,24 @@ use crate::{Platform, Space};
 /// they are needed.
 const LISTED: usize = 20;
 
+/// An alias of a piece.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Alias {
+    pub(super) range: VirtRange,
+    /// Its entries, if it is known that they are leaves of one table, none of which reaches beyond it: as
+    /// long as the locks are held that they were found under.
+    pub(super) entries: Option<Span>,
+}
+
 /// The aliases of a range's pieces, in the order of the pieces.
 #[derive(Debug)]
 pub(super) struct Aliases {
-    listed: [VirtRange; LISTED],
+    listed: [Alias; LISTED],
     /// How many there are, listed or not.
     count: usize,
-    /// From the lowest to the highest; the range's own where it has none.
-    whole: VirtRange,
+    /// The lowest address of any, and the highest: that is below it where there is none.
+    lowest: VirtAddr,
+    highest: VirtAddr,
 }
 
 impl<P: Platform> Space<'_, P> {
@@ -39,9 +48,6 @@ impl<P: Platform> Space<'_, P> {
         let listed = is_uncut
             .then(|| self.hold_listed((viewing, &mut aliases), Parking::Allowed(may_park), list));
         let Some(Ok(hold)) = listed else { return false };
-        if !self.all_allow(viewing, &aliases) {
-            return false;
-        }
         for phase in phases(viewing.change) {
             self.commit_phase((viewing, &aliases), *phase, hold.permit);
         }
@@ -58,25 +64,55 @@ impl<P: Platform> Space<'_, P> {
     }
 
     /// Lists the aliases that change. Tells whether all are listed, neither they nor the range end within a
-    /// leaf, and every leaf of the range allows the first phase.
+    /// leaf, and the system and every leaf of both allow the change's first phase.
     fn find_uncut(&self, viewing: Viewing, aliases: &mut Aliases) -> bool {
         let Viewing { range, view, change } = viewing;
-        if !self.is_uncut(range) {
+        if !self.is_uncut(range) || self.platform().refusal(range).is_some() {
             return false;
         }
         let of_range = change.of_range().first();
-        if change.of_aliases().is_none() {
-            return of_range.is_none_or(|change| self.allows(range, *change, Asker::Anybody));
-        }
+        let Some(of_aliases) = change.of_aliases() else {
+            return of_range.is_none_or(|change| self.leaves_allow(range, *change, Asker::Anybody));
+        };
         let mut pieces = self.pieces(range);
         pieces.ask(of_range.map(|change| (*change, Asker::Anybody)));
-        for piece in pieces.by_ref() {
-            match self.alias(view, piece) {
-                Ok(alias) if self.is_uncut(alias) => aliases.add(alias),
-                Ok(_) | Err(_) => return false,
+        while let Some(piece) = pieces.advance() {
+            let alias = self.alias(view, piece).ok();
+            match alias.and_then(|alias| self.uncut_alias(alias, of_aliases)) {
+                Some(alias) if !aliases.are_full() => aliases.add(alias),
+                Some(_) | None => return false,
             }
         }
-        pieces.all_allow() && aliases.are_all()
+        pieces.all_allow()
+    }
+
+    /// An alias that does not end within a leaf, if the system and every leaf of it allow a change.
+    fn uncut_alias(&self, range: VirtRange, change: Change) -> Option<Alias> {
+        if self.platform().refusal(range).is_some() {
+            return None;
+        }
+        let first = self.find(range.start());
+        let allowed = self.allowed_as((&first, range.start()), (change, Asker::Owner))?;
+        let entries = self.alike((&first, allowed), range);
+        let is_possible = entries.is_some()
+            || self.is_uncut(range) && self.leaves_allow(range, change, Asker::Owner);
+        is_possible.then_some(Alias { range, entries })
+    }
+
+    /// The entries of `range`, whose start was found at `first`, if all are in its table and match `allowed`
+    /// as it does, and no leaf or run of them reaches beyond the range.
+    #[inline]
+    fn alike(&self, (first, allowed): (&Place, Pattern), range: VirtRange) -> Option<Span> {
+        let unit = self.unit_bytes(first);
+        if !range.start().is_aligned(unit) || range.bytes() & (unit - 1) != 0 {
+            return None;
+        }
+        let count = range.bytes() >> self.geometry().span_bits(first.level);
+        let left = self.geometry().entries(first.level) - first.entry.index;
+        let span = first.entry.span(u16::try_from(count).ok().filter(|count| *count <= left)?);
+        let mask = allowed.mask | bits::CONTIGUOUS;
+        let value = allowed.value | first.word & bits::CONTIGUOUS;
+        (self.machine().scan(span, Pattern { mask, value }) == span.count).then_some(span)
     }
 
     /// Whether leaves, and runs of them, are covered whole by `range` at its ends.
@@ -89,40 +125,32 @@ impl<P: Platform> Space<'_, P> {
         range.bytes() == unit || range.end().is_aligned(self.unit_bytes(&self.find(range.last())))
     }
 
-    /// Whether the system lets the range change, and the first phase is possible for every leaf of the
-    /// aliases.
-    fn all_allow(&self, viewing: Viewing, aliases: &Aliases) -> bool {
-        let is_let = self.platform().refusal(viewing.range).is_none();
-        is_let
-            && viewing.change.of_aliases().is_none_or(|change| {
-                let mut all = aliases.listed().iter();
-                all.all(|alias| self.allows(*alias, change, Asker::Owner))
-            })
-    }
-
     /// Whether a change is possible for the leaf at `place`, which translates `at`.
     pub(super) fn entry_allows(
         &self,
         (place, at): (&Place, VirtAddr),
         (change, asker): (Change, Asker),
     ) -> bool {
+        self.allowed_as((place, at), (change, asker)).is_some()
+    }
+
+    /// The entries that a change is possible for as it is for the leaf at `place`, which translates `at`.
+    #[inline]
+    pub(super) fn allowed_as(
+        &self,
+        (place, at): (&Place, VirtAddr),
+        (change, asker): (Change, Asker),
+    ) -> Option<Pattern> {
         let is_fit = place.kind == Kind::Leaf || matches!(change, Change::Valid | Change::Invalid);
-        is_fit && self.changeable(place, at, (change, asker)).is_ok()
+        if is_fit { self.changeable(place, at, (change, asker)).ok() } else { None }
     }
 
     /// Whether a change is possible for every leaf of `part`.
-    fn allows(&self, part: VirtRange, change: Change, asker: Asker) -> bool {
-        if self.platform().refusal(part).is_some() {
-            return false;
-        }
-        let takes_invalid = matches!(change, Change::Valid | Change::Invalid);
+    fn leaves_allow(&self, part: VirtRange, change: Change, asker: Asker) -> bool {
         let mut next = Some(part.start());
         while let Some(at) = next {
             let place = self.find(at);
-            let is_fit = takes_invalid || place.kind == Kind::Leaf;
-            let Some(pattern) =
-                self.changeable(&place, at, (change, asker)).ok().filter(|_| is_fit)
-            else {
+            let Some(pattern) = self.allowed_as((&place, at), (change, asker)) else {
                 return false;
             };
             let span = self.span_up_to(place.table(), at, part.last());
@@ -134,8 +162,11 @@ impl<P: Platform> Space<'_, P> {
 }
 
 impl Aliases {
+    /// The lowest and the highest address of none.
+    const NOWHERE: (VirtAddr, VirtAddr) = (VirtAddr::new(u64::MAX), VirtAddr::new(0));
+
     /// Those that are listed.
-    pub(super) fn listed(&self) -> &[VirtRange] {
+    pub(super) fn listed(&self) -> &[Alias] {
         self.listed.get(..self.count.min(LISTED)).unwrap_or_default()
     }
 
@@ -146,25 +177,36 @@ impl Aliases {
 
     /// None yet.
     pub(super) const fn of(range: VirtRange) -> Self {
-        Self { listed: [range; LISTED], count: 0, whole: range }
+        Self {
+            listed: [Alias { range, entries: None }; LISTED],
+            count: 0,
+            lowest: Self::NOWHERE.0,
+            highest: Self::NOWHERE.1,
+        }
     }
 
-    /// From the start of the lowest to the end of the highest; the range that they are aliases of where
-    /// there is none.
-    pub(super) const fn whole(&self) -> VirtRange {
-        self.whole
+    /// From the start of the lowest to the end of the highest, if there are any.
+    pub(super) fn whole(&self) -> Option<VirtRange> {
+        VirtRange::inclusive(self.lowest, self.highest)
     }
 
     /// None any more.
     pub(super) const fn clear(&mut self) {
         self.count = 0;
+        (self.lowest, self.highest) = Self::NOWHERE;
     }
 
-    pub(super) fn add(&mut self, alias: VirtRange) {
+    /// Whether no more can be listed.
+    const fn are_full(&self) -> bool {
+        self.count >= LISTED
+    }
+
+    pub(super) fn add(&mut self, alias: Alias) {
         if let Some(place) = self.listed.get_mut(self.count) {
             *place = alias;
         }
-        self.whole = if self.count == 0 { alias } else { hull(self.whole, alias) };
+        self.lowest = self.lowest.min(alias.range.start());
+        self.highest = self.highest.max(alias.range.last());
         self.count += 1;
     }
 }
