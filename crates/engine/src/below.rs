@@ -1,9 +1,12 @@
 //! The tables below an entry.
 
-use blockmap_machine::{Entry, Machine, PhysAddr};
-use blockmap_vmsa::{Kind, Level};
+use blockmap_machine::{Entry, Machine, Pattern, PhysAddr};
+use blockmap_vmsa::{Kind, Level, bits};
 
 use crate::{Platform, Space};
+
+/// Above the pages: an entry that is a block, or nothing.
+const NO_TABLE: Pattern = Pattern { mask: bits::TABLE_OR_PAGE, value: 0 };
 
 impl<P: Platform> Space<'_, P> {
     /// Calls `each` with `table`, of `level`, and all tables below it: from the pages up, and as deep
@@ -36,10 +39,17 @@ impl<P: Platform> Space<'_, P> {
         (table, beside): (PhysAddr, Option<PhysAddr>),
         each: &impl Fn(PhysAddr),
     ) {
-        if level != Level::L3 {
-            for index in 0..self.geometry().entries(level) {
+        let entries = if level == Level::L3 { 0 } else { self.geometry().entries(level) };
+        let mut index = 0;
+        while index < entries {
+            let entry = Entry { table, index };
+            if beside.is_none() {
+                index += self.machine().scan(entry.span(entries - index), NO_TABLE);
+            }
+            if index < entries {
                 let word = |table| self.machine().load(Entry { table, index });
                 self.only_below(level, (word(table), beside.map_or(0, word)), each);
+                index += 1;
             }
         }
         each(table);

@@ -96,6 +96,7 @@ mod collapse;
 mod complete;
 mod cut;
 mod fill;
+mod grants;
 pub mod host;
 mod map;
 mod non_global;

@@ -272,6 +272,36 @@ fn an_area_that_was_never_narrowed_is_given_back_by_one_invalidation() {
 }
 
 #[test]
+fn what_is_writable_is_told_and_where_something_is_held_first() {
+    on_space(RANGED, 64, |space| {
+        let area = map_area(space, &[(62 * MIB, 4 * MIB), (70 * MIB, 3 * PAGE)]);
+        let alias = |at: u64, bytes| range(LINEAR + at, bytes);
+        let gib = alias(0, 1 << 30);
+        assert!(space.is_writable(gib) && space.is_writable(area));
+        assert_eq!(space.first_held(gib), None);
+        assert!(!space.is_writable(range(AREA, area.bytes() + PAGE)), "its end is not mapped");
+        let change = |at: u64, pages: u64, what| {
+            let part = range(AREA + at * PAGE, pages * PAGE);
+            space.change_views((part, LINEAR_VIEW), what, &MAY_PARK).unwrap();
+        };
+        change(1026, 1, ViewChange::ReadOnly);
+        assert_eq!(space.first_held(gib), Some(alias(70 * MIB + 2 * PAGE, PAGE).start()));
+        assert!(!space.is_writable(gib) && !space.is_writable(area));
+        assert!(space.is_writable(alias(0, 70 * MIB + 2 * PAGE)));
+        change(512, 512, ViewChange::Invalid);
+        assert!(!space.is_writable(alias(64 * MIB, PAGE)), "what is invalid is not");
+        assert_eq!(space.first_held(gib), Some(alias(64 * MIB, PAGE).start()));
+        assert_eq!(space.first_held(alias(62 * MIB, 2 * MIB)), None);
+        change(512, 512, ViewChange::Valid);
+        change(512, 512, ViewChange::ReadWrite);
+        assert_eq!(space.first_held(alias(62 * MIB, 8 * MIB)), None);
+        assert_eq!(space.first_held(area), None);
+        let below = VirtRange::new(VirtAddr::new(0x1000), PAGE).unwrap();
+        assert!(!space.is_writable(below) && space.first_held(below).is_none());
+    });
+}
+
+#[test]
 fn what_a_range_shows_is_told_in_pieces_and_what_it_does_not_show_is_left_out() {
     on_space(RANGED, 64, |space| {
         let pieces = [(64 * MIB, 2 * MIB), (66 * MIB, PAGE), (66 * MIB + 2 * PAGE, 3 * PAGE)];
@@ -467,7 +497,11 @@ proptest! {
                     space.platform().limit_tables(u32::MAX);
                     assert_eq!(short.is_err(), is_refused, "{change:?}: {short:?}");
                 }
-                assert_eq!(rights(space), if is_refused { before } else { after }, "{change:?}");
+                let now = rights(space);
+                let is_writable = |page: u64| now[&(AREA + page * PAGE)][..2] == [true, true];
+                let all_writable = (first..first + count).all(is_writable);
+                assert_eq!(space.is_writable(part), all_writable, "{part}");
+                assert_eq!(now, if is_refused { before } else { after }, "{change:?}");
                 let now = rights(space);
                 for page in 0..pages {
                     let area = now[&(AREA + page * PAGE)];

@@ -3,7 +3,6 @@
 
 use core::ops::ControlFlow;
 
-use blockmap::dump::{Mapped, Tree};
 use blockmap::machine::{PhysRange, VirtAddr, VirtRange};
 use blockmap::vmsa::{Access, Attributes, Leaves, Mair, Shareability};
 use blockmap::{MapError, Mapping, Platform, UnmapError, ViewError};
@@ -239,14 +238,6 @@ impl System<'_> {
 
     /// Whether the linear map shows all of `memory` as readable and writable.
     fn is_plain(&self, memory: PhysRange) -> bool {
-        let Some(range) = self.linear_range(memory) else {
-            return false;
-        };
-        let space = self.space();
-        let reader = space.reader();
-        let tree = Tree::new(space.geometry(), space.root(), &reader).within(range);
-        let is_plain =
-            |mapped: Mapped| mapped.is_valid() && mapped.rights(space.geometry()).privileged.writes;
-        tree.runs().all(|run| run.mapped().is_some_and(is_plain))
+        self.linear_range(memory).is_some_and(|range| self.space().is_writable(range))
     }
 }

@@ -4,9 +4,8 @@
 
 use core::ops::ControlFlow;
 
-use blockmap::dump::Mapped;
 use blockmap::machine::{VirtAddr, VirtRange};
-use blockmap::vmsa::{Change, bits};
+use blockmap::vmsa::Change;
 use blockmap::{View, ViewChange, ViewError};
 use blockmap_kernel::areas::UseError;
 use thiserror::Error;
@@ -109,11 +108,7 @@ impl System<'_> {
     pub(super) fn first_narrowed(&self, area: VirtRange) -> Option<VirtAddr> {
         let mut found = None;
         self.each_alias(area, |alias| {
-            let reader = self.space().reader();
-            let is_held = |mapped: Mapped| mapped.meaning & bits::HELD != 0;
-            let mut runs = self.tree(&reader).within(alias).runs();
-            let held = runs.find(|run| run.mapped().is_some_and(is_held));
-            found = found.or(held.map(|run| run.range.start().max(alias.start())));
+            found = found.or_else(|| self.space().first_held(alias));
         });
         found
     }
