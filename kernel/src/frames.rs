@@ -287,6 +287,7 @@ impl<'a> Frames<'a> {
     /// The lowest frame that `range` touches and that is in `state`.
     ///
     /// It reads a word for each 128 MiB of `range`, and of those that were split the words below.
+    #[expect(clippy::inline_always, reason = "it is a part of what asks before every change")]
     #[inline(always)]
     #[must_use]
     pub fn first_in(&self, state: State, range: PhysRange) -> Option<PhysAddr> {

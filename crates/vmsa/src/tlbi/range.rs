@@ -132,7 +132,7 @@ impl RangeInvalidations {
         // The lowest whose thirty-two units, 2^(5 × scale + 6) pages, are enough.
         let scale = u64::from((pages - 1).max(2).ilog2() - 1) / 5;
         let unit_bits = 5 * scale + 1;
-        let units = (pages - 1 >> unit_bits) + 1;
+        let units = ((pages - 1) >> unit_bits) + 1;
 
         // Every half is a power of two of units, so what reaches past its end has room below.
         let (_, highest) = geometry.inputs();
