@@ -182,21 +182,19 @@ impl<P: Platform> Space<'_, P> {
         let meaning = geometry.leaf_meaning(leaf.word);
         let entries = geometry.granule().entries();
         let index = geometry.index(level, at);
-        let (plain_first, plain_end, contiguous) = match used_run(geometry, level) {
-            None => (0, entries, 0),
-            Some(run) if at.is_aligned(run.bytes()) => (0, 0, bits::CONTIGUOUS),
-            Some(run) => {
-                let first = index - index % run.entries();
-                (first, first + run.entries(), bits::CONTIGUOUS)
-            }
-        };
         let leaves = Progression { table, level, output };
-        self.fill_leaves(leaves, (0, plain_first), meaning | contiguous);
-        self.fill_leaves(leaves, (plain_first, plain_end), meaning);
-        self.fill_leaves(leaves, (plain_end, entries), meaning | contiguous);
-        let is_plain = (plain_first..plain_end).contains(&index);
+        let run = used_run(geometry, level);
+        let contiguous = if run.is_some() { bits::CONTIGUOUS } else { 0 };
+        self.fill_leaves(leaves, (0, entries), meaning | contiguous);
+        let cut = run.filter(|run| !at.is_aligned(run.bytes()));
+        if let Some(run) = cut {
+            // Nothing points here yet: the run is filled twice, which is less work than to fill what is
+            // before it, the run, and what is behind it.
+            let first = index - index % run.entries();
+            self.fill_leaves(leaves, (first, first + run.entries()), meaning);
+        }
         let bytes = geometry.span_bytes(level) * u64::from(index);
         let word = geometry.leaf_word(level, output.wrapping_add(bytes), meaning);
-        if is_plain { word } else { word | contiguous }
+        if cut.is_some() { word } else { word | contiguous }
     }
 }

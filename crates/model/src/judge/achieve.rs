@@ -37,6 +37,7 @@ impl Judge<'_> {
             }
             self.check_tables(cpu, open.range);
             self.check_stale(cpu, open.range);
+            self.check_runs(open.range);
             if open.is_new {
                 self.mapped.push((open.range, self.cpus[cpu].published));
             }

@@ -183,9 +183,42 @@ impl Judge<'_> {
             self.find(rule, self.holder(), at, &to.to_string());
             return;
         }
-        let caches = |cpu: &crate::program::Cpu| cpu.profile.runs == Runs::Cached;
-        if leaf.is_contiguous && self.program.cpus.iter().any(caches) {
+        if leaf.is_contiguous && self.caches_runs() {
             self.admit_run((range, height), to);
+        }
+    }
+
+    fn caches_runs(&self) -> bool {
+        self.program.cpus.iter().any(|cpu| cpu.profile.runs == Runs::Cached)
+    }
+
+    /// Checks what members of runs say of a range that they are not in themselves: a walker can meet
+    /// them after the range has lost what it meant.
+    pub(super) fn check_runs(&mut self, range: VirtRange) {
+        let shape = self.program.shape;
+        if !self.caches_runs() {
+            return;
+        }
+        for height in (0..=shape.top()).filter(|height| shape.run_entries(*height) > 1) {
+            // Runs that the range covers have no other members.
+            for edge in [range.start(), range.last()] {
+                self.check_run(height, edge.align_down(shape.run_span(height)));
+            }
+        }
+    }
+
+    /// Checks what each member of the run from `first` on says of all of it.
+    fn check_run(&mut self, height: u32, first: VirtAddr) {
+        let shape = self.program.shape;
+        let bytes = shape.span(height);
+        let members = (0..shape.run_entries(height)).map(|index| first.wrapping_add(index * bytes));
+        for at in members.filter(|at| shape.inputs().contains(*at)) {
+            let (_, own, leaf) = self.walk(at);
+            let leaf = leaf.filter(|(leaf, _)| own == height && leaf.is_contiguous);
+            if let (Some((leaf, rights)), Some(member)) = (leaf, VirtRange::new(at, bytes)) {
+                let to = Translation { output: leaf.output, rights, memory: leaf.memory };
+                self.admit_run((member, height), to);
+            }
         }
     }
 

@@ -57,3 +57,31 @@ fn what_another_writer_invalidates_counts_if_a_lock_says_so() {
     // It may not be complete.
     assert_ne!(two_writers(["lock a 0", "unlock a\nachieved"]), []);
 }
+
+#[test]
+fn what_is_left_of_a_run_still_speaks_for_all_of_it() {
+    for (word, is_run) in [("0x70000400000701", true), ("0x60000400000701", false)] {
+        for gone in [0, 5, 15] {
+            let bytes = 0x4000_0000_u64;
+            let start = 0xffff_0000_0000_0000 + gone * bytes;
+            let text = format!(
+                "root 0x40000000\ncpus 2\n\
+                initially fill 0x40000000[0..512] 0x0 step 0x0\n\
+                initially store 0x40000000[0] 0x40001003\n\
+                initially fill 0x40001000[0..512] 0x0 step 0x0\n\
+                initially fill 0x40001000[0..16] {word} step 0x40000000\n\
+                cpu 0:\nintend {start:#x}+{bytes:#x} unmapped\n\
+                update 0x40001000[{gone}..{}] clear 0x1 set 0x800\n\
+                dsb ishst\ntlbi vaale1is {:#x}\ndsb ish\nisb\nachieved\n",
+                gone + 1,
+                start >> 12 & 0xfff_ffff_ffff
+            );
+            let program = read(&text).unwrap();
+            let options = crate::explore::Options::QUICK;
+            let explored = crate::explore::explore(&program, options).unwrap().verdicts;
+            let judged = judge(&program).verdicts;
+            assert_eq!(!explored.is_empty(), is_run, "{text}: {explored:?}");
+            assert_eq!(!judged.is_empty(), is_run, "{text}: {judged:?}");
+        }
+    }
+}
