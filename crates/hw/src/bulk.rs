@@ -71,8 +71,29 @@ pub(crate) unsafe fn update(
         entry = entry.wrapping_add(u64::from(count - rest) * ENTRY_BYTES);
         count = rest;
     }
-    // SAFETY: the caller vouches for these entries, which are the rest.
-    unsafe { update_in_pairs(entry, clear, set, count) };
+    if count >= EIGHT {
+        // SAFETY: the caller vouches for these entries, which are the rest.
+        unsafe { update_in_pairs(entry, clear, set, count) };
+    } else {
+        // SAFETY: as above.
+        unsafe { update_few(entry, clear, set, count.into()) };
+    }
+}
+
+/// The same one by one.
+///
+/// # Safety
+/// As [`update`].
+#[inline(never)]
+unsafe fn update_few(mut entry: u64, clear: u64, set: u64, mut left: u64) {
+    while let Some(less) = left.checked_sub(1) {
+        // SAFETY: the caller vouches for so many entries, of which at least one is left.
+        let old = unsafe { load(entry) };
+        // SAFETY: as above.
+        unsafe { store(entry, old & !clear | set) };
+        entry = entry.wrapping_add(ENTRY_BYTES);
+        left = less;
+    }
 }
 
 /// The same through general registers.
@@ -114,14 +135,8 @@ unsafe fn update_in_pairs(mut entry: u64, clear: u64, set: u64, mut count: u16) 
         }
         count = left;
     }
-    while let Some(left) = count.checked_sub(1) {
-        // SAFETY: the caller vouches for `count` entries, of which at least one is left.
-        let old = unsafe { load(entry) };
-        // SAFETY: as above.
-        unsafe { store(entry, old & !clear | set) };
-        entry = entry.wrapping_add(ENTRY_BYTES);
-        count = left;
-    }
+    // SAFETY: the caller vouches for these entries, which are the rest.
+    unsafe { update_few(entry, clear, set, count.into()) };
 }
 
 /// What eight entries at `$entry` and those after them, `$turns` times, have in common: `$gather`
@@ -191,7 +206,7 @@ unsafe fn all_match(entry: u64, pattern: Pattern) -> bool {
 /// # Safety
 /// As [`load`], for each of them; for vector registers as
 /// [`Cpu::with_bulk_through`](crate::Cpu::with_bulk_through).
-#[inline]
+#[inline(always)]
 pub(crate) unsafe fn scan(
     (entry, count): (u64, u16),
     pattern: Pattern,
@@ -199,8 +214,19 @@ pub(crate) unsafe fn scan(
 ) -> u16 {
     if count < MOST {
         // SAFETY: the caller vouches for `count` entries.
-        return unsafe { scan_rest(entry, pattern, count) };
+        unsafe { scan_rest(entry, pattern, count) }
+    } else {
+        // SAFETY: the caller vouches for the same.
+        unsafe { scan_most((entry, count), pattern, through) }
     }
+}
+
+/// As [`scan`], [`MOST`] at a time and then the rest.
+///
+/// # Safety
+/// As [`scan`].
+#[inline(never)]
+unsafe fn scan_most((entry, count): (u64, u16), pattern: Pattern, through: BulkRegisters) -> u16 {
     let turns = count / MOST;
     let matching = if through == BulkRegisters::Vector && permits_vectors() {
         // SAFETY: the caller vouches for `count` entries; the CPU permits the registers.
@@ -238,9 +264,9 @@ unsafe fn turns_that_match(mut entry: u64, pattern: Pattern, turns: u16) -> u16 
 /// As [`load`], for each of them.
 #[inline(never)]
 unsafe fn scan_rest(mut entry: u64, pattern: Pattern, count: u16) -> u16 {
-    let mut left = count;
+    let mut left = u64::from(count);
     let Pattern { mask, value } = pattern;
-    while left >= EIGHT {
+    while left >= u64::from(EIGHT) {
         let (any, all): (u64, u64);
         // SAFETY: the caller vouches for `count` entries, of which at least eight are left.
         unsafe {
@@ -256,7 +282,7 @@ unsafe fn scan_rest(mut entry: u64, pattern: Pattern, count: u16) -> u16 {
             break;
         }
         entry = entry.wrapping_add(8 * ENTRY_BYTES);
-        left = left.wrapping_sub(EIGHT);
+        left = left.wrapping_sub(u64::from(EIGHT));
     }
     while left > 0 {
         // SAFETY: the caller vouches for `count` entries, of which at least one is left.
@@ -266,7 +292,8 @@ unsafe fn scan_rest(mut entry: u64, pattern: Pattern, count: u16) -> u16 {
         entry = entry.wrapping_add(ENTRY_BYTES);
         left = left.wrapping_sub(1);
     }
-    count.wrapping_sub(left)
+    // INVARIANT: no more are left than there were.
+    count.wrapping_sub(u16::try_from(left).unwrap_or(count))
 }
 
 #[cfg(test)]

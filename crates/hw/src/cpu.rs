@@ -142,7 +142,7 @@ impl Machine for Cpu {
         unsafe { entries::read(self.entry(first.table, first.index), words) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn scan(&self, span: Span, pattern: Pattern) -> u16 {
         // SAFETY: as for `load`.
         unsafe {
