@@ -2,10 +2,10 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use blockmap::machine::VirtRange;
+use blockmap::machine::{VirtAddr, VirtRange};
 use blockmap::{CollapseError, Collapsed};
 use blockmap_hw::{frequency_hz, ticks};
-use blockmap_kernel::heal::{Queue, Which};
+use blockmap_kernel::heal::{Queue, SLOT_BYTES, Which};
 
 use super::address_map::LINEAR;
 use super::system::System;
@@ -65,6 +65,19 @@ impl System<'_> {
         if let Some(view) = range.intersection(LINEAR).filter(|_| !self.unmaps_free_pages()) {
             self.healing.with(|queue| queue.add(view));
         }
+    }
+
+    /// As [`System::heal_later`], of ranges that may be neighbours: each slot is remembered once.
+    pub(super) fn heal_all_later(&self, each: impl FnOnce(&mut dyn FnMut(VirtRange))) {
+        let mut last = None;
+        each(&mut |range: VirtRange| {
+            let slot = |address: VirtAddr| address.align_down(SLOT_BYTES);
+            let only = Some(slot(range.start())).filter(|only| *only == slot(range.last()));
+            if only.is_none() || only != last {
+                self.heal_later(range);
+            }
+            last = only;
+        });
     }
 
     /// Makes leaves large again wherever that was put off, a slot at a time; between two slots it

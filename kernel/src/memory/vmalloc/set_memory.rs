@@ -44,10 +44,15 @@ impl System<'_> {
             self.space().change_views((part, self.linear_view()), change, &Self::may_park());
         self.recording().ended(&changed);
         if changed.is_ok() && change == ViewChange::ReadWrite {
-            self.each_alias(part, |alias| self.heal_later(alias));
+            self.heal_aliases_later(part);
         }
         self.areas().lock().settle(area.start());
         Ok(changed?)
+    }
+
+    #[inline(never)]
+    fn heal_aliases_later(&self, part: VirtRange) {
+        self.heal_all_later(|heal_later| self.each_alias(part, heal_later));
     }
 
     /// Makes an area that the caller took invalid, and gives its aliases all their rights back.
