@@ -129,12 +129,10 @@ impl<P: Platform> Space<'_, P> {
             self.update_range(viewing.range, self.masks(change));
         }
         if let Some(masks) = of_aliases {
-            for Alias { range, entries } in all() {
-                match entries {
-                    Some(entries) => self.update(entries, masks),
-                    None => self.update_range(range, masks),
-                }
-            }
+            all().for_each(|Alias { range, entries }| match entries {
+                Some(entries) => self.update(entries, masks),
+                None => self.update_range(range, masks),
+            });
         }
         let parts = || {
             let most = if aliases.is_some() { usize::MAX } else { 0 };

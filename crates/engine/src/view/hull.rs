@@ -8,20 +8,28 @@ use crate::plan::{Hold, Parking, slot_level};
 use crate::space::Place;
 use crate::{Platform, Root, Space};
 
+/// What a look at a few entries of a range tells, without a lock.
+pub(super) struct Guess {
+    /// The slots that its aliases are in, and those between.
+    pub(super) slots: VirtRange,
+    /// Whether no leaf of it seems to reach beyond the range.
+    pub(super) is_uncut: bool,
+}
+
 impl<P: Platform> Space<'_, P> {
     /// Takes the locks of a range and of its aliases, where no leaf changes its size, and has `list` make
-    /// the list of these under them. Where they are is guessed before; where that was wrong, it is
-    /// made again from what was listed.
+    /// the list of these under them. They are taken to be `wanted`; where that was wrong, the list is
+    /// made again with the locks of what was listed.
     ///
     /// # Errors
     /// Those of `list`; nothing is locked.
     pub(super) fn hold_listed<'s, E>(
         &'s self,
         (viewing, aliases): (Viewing, &mut Aliases),
+        mut wanted: VirtRange,
         parking: Parking<'s, P>,
         list: impl Fn(&mut Aliases) -> Result<(), E>,
     ) -> Result<Hold<'s, P>, E> {
-        let mut wanted = self.guess_aliases(viewing);
         loop {
             let ranges = (viewing.range, wanted);
             let hold = Hold::of_both(self, ranges, Root::Untouched, parking);
@@ -37,9 +45,9 @@ impl<P: Platform> Space<'_, P> {
 
     /// The slots from the lowest to the highest that aliases are likely to be in: those of the first and
     /// the last entry of every table. The range's own where it has no aliases.
-    fn guess_aliases(&self, viewing: Viewing) -> VirtRange {
+    pub(super) fn guess_aliases(&self, viewing: Viewing) -> Guess {
         let Viewing { range, view, change } = viewing;
-        let mut guess = None;
+        let (mut guess, mut is_uncut) = (None, true);
         let _reader = self.reader();
         let mut next = Some(range.start()).filter(|_| change.of_aliases().is_some());
         while let Some(at) = next {
@@ -48,6 +56,12 @@ impl<P: Platform> Space<'_, P> {
             next = self.after((first.level, at), span.count, range.last());
             let highest = next.map_or(range.last(), |above| above.wrapping_add(u64::MAX));
             let last = self.look(first.level, first.entry.table, highest);
+            if at == range.start() {
+                is_uncut &= at.is_aligned(self.unit_bytes(&first));
+            }
+            if next.is_none() {
+                is_uncut &= range.end().is_aligned(self.unit_bytes(&last));
+            }
             for page in [(&first, at), (&last, highest)] {
                 let alias = self.alias_of_page(view, page);
                 guess = match (guess, alias) {
@@ -56,7 +70,7 @@ impl<P: Platform> Space<'_, P> {
                 };
             }
         }
-        self.slots_of(guess.unwrap_or(range))
+        Guess { slots: self.slots_of(guess.unwrap_or(range)), is_uncut }
     }
 
     /// The alias of the page that the leaf at `place` translates `at` in.

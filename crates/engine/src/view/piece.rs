@@ -28,7 +28,8 @@ struct Seen {
     table: PhysAddr,
     word: u64,
     level: Level,
-    kind: Kind,
+    /// What it translates that address to, valid or marked present.
+    output: Option<PhysAddr>,
 }
 
 /// The pieces of a range from its start up, each as long as can be: valid leaves, and those marked
@@ -48,7 +49,7 @@ pub(super) struct Pieces<'s, 'p, P: Platform> {
 
 impl<'s, 'p, P: Platform> Pieces<'s, 'p, P> {
     pub(super) fn new(space: &'s Space<'p, P>, range: VirtRange) -> Self {
-        let next = Seen::new(range.start(), space.find(range.start()));
+        let next = space.seen(range.start(), space.find(range.start()));
         let last = range.last();
         Self { space, last, next, is_over: false, asked: None, allowed: None, all_allow: true }
     }
@@ -69,15 +70,15 @@ impl<'s, 'p, P: Platform> Pieces<'s, 'p, P> {
         let is_like =
             |(level, like): (Level, Pattern)| level == leaf.level && like.matches(leaf.word);
         if self.asked.is_some() && !self.allowed.is_some_and(is_like) {
-            self.ask_first_of(leaf);
+            self.ask_first_of(leaf.level, (leaf.at, leaf.table), leaf.word);
         }
     }
 
     #[inline(never)]
-    fn ask_first_of(&mut self, leaf: Seen) {
-        let Seen { at, table, word, level, kind } = leaf;
-        let entry = Entry { table, index: self.space.geometry().index(level, at) };
-        let place = Place { level, entry, word, kind };
+    fn ask_first_of(&mut self, level: Level, (at, table): (VirtAddr, PhysAddr), word: u64) {
+        let geometry = self.space.geometry();
+        let entry = Entry { table, index: geometry.index(level, at) };
+        let place = Place { level, entry, word, kind: geometry.kind(level, word) };
         let pattern = self.asked.and_then(|asked| self.space.allowed_as((&place, at), asked));
         self.allowed = pattern.map(|pattern| (level, pattern));
         self.all_allow &= pattern.is_some();
@@ -102,7 +103,7 @@ impl<'s, 'p, P: Platform> Pieces<'s, 'p, P> {
             0 => self.space.find(at),
             _ => self.space.find_below(level, table, at),
         };
-        Seen::new(at, place)
+        self.space.seen(at, place)
     }
 
     /// Goes on from the next leaf, of `level`, in the piece that shows memory so far above addresses: as
@@ -122,7 +123,7 @@ impl<'s, 'p, P: Platform> Pieces<'s, 'p, P> {
             }
             let next = self.after((level, leaf.table), last.wrapping_add(1));
             let follows = PhysAddr::new(next.at.value().wrapping_add(above));
-            if self.space.output_of((next.level, next.kind, next.word), next.at) != Some(follows) {
+            if next.output != Some(follows) {
                 self.next = next;
                 return Some(last);
             }
@@ -135,14 +136,6 @@ impl<'s, 'p, P: Platform> Pieces<'s, 'p, P> {
     }
 }
 
-impl Seen {
-    #[inline(always)]
-    const fn new(at: VirtAddr, place: Place) -> Self {
-        let Place { level, entry, word, kind } = place;
-        Self { at, table: entry.table, word, level, kind }
-    }
-}
-
 impl<P: Platform> Pieces<'_, '_, P> {
     /// The next piece, or the address where nothing is mapped.
     #[inline(always)]
@@ -150,8 +143,8 @@ impl<P: Platform> Pieces<'_, '_, P> {
         if self.is_over {
             return None;
         }
-        let Seen { at: start, word, level, kind, .. } = self.next;
-        let Some(output) = self.space.output_of((level, kind, word), start) else {
+        let start = self.next.at;
+        let Some(output) = self.next.output else {
             self.is_over = true;
             return Some(Err(start));
         };
@@ -212,18 +205,21 @@ impl<P: Platform> Space<'_, P> {
         }
     }
 
-    /// What the leaf at `place` translates `at` to, valid or marked present.
-    pub(super) fn output(&self, place: &Place, at: VirtAddr) -> Option<PhysAddr> {
-        self.output_of((place.level, place.kind, place.word), at)
+    /// What a walk of `at` ended at.
+    #[inline(always)]
+    fn seen(&self, at: VirtAddr, place: Place) -> Seen {
+        let Place { level, entry, word, .. } = place;
+        Seen { at, table: entry.table, word, level, output: self.output(&place, at) }
     }
 
+    /// What the leaf at `place` translates `at` to, valid or marked present.
     #[inline(always)]
-    fn output_of(&self, (level, kind, word): (Level, Kind, u64), at: VirtAddr) -> Option<PhysAddr> {
+    pub(super) fn output(&self, place: &Place, at: VirtAddr) -> Option<PhysAddr> {
         let geometry = self.geometry();
-        let within = at.value() & (geometry.span_bytes(level) - 1);
-        match kind {
+        let within = at.value() & (geometry.span_bytes(place.level) - 1);
+        match place.kind {
             Kind::Leaf | Kind::PresentInvalid => {
-                Some(geometry.leaf_output(level, word).wrapping_add(within))
+                Some(geometry.leaf_output(place.level, place.word).wrapping_add(within))
             }
             Kind::Invalid | Kind::Table | Kind::Reserved => None,
         }

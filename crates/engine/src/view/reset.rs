@@ -48,7 +48,8 @@ impl<P: Platform> Space<'_, P> {
             }
             Ok(())
         };
-        let hold = self.hold_listed((viewing, &mut aliases), Parking::Never, list)?;
+        let wanted = self.guess_aliases(viewing).slots;
+        let hold = self.hold_listed((viewing, &mut aliases), wanted, Parking::Never, list)?;
         let terms = hold.permit.terms;
         self.update_range(range, self.masks(Change::Invalid));
         self.complete_each(|| core::iter::once(range), terms);

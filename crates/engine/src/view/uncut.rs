@@ -1,6 +1,10 @@
 //! Changing views where nothing has to be cut: no table is needed, and nobody is parked.
+#![expect(
+    clippy::inline_always,
+    reason = "what is asked of every alias is a part of the loop over them"
+)]
 
-use blockmap_machine::{Machine, Pattern, Span, VirtAddr, VirtRange};
+use blockmap_machine::{Entry, Machine, Pattern, PhysAddr, Span, VirtAddr, VirtRange};
 use blockmap_vmsa::{Change, Kind, bits};
 
 use super::Viewing;
@@ -23,6 +27,22 @@ pub(super) struct Alias {
     pub(super) entries: Option<Span>,
 }
 
+/// A table that an alias is in, and leaves of it that a change is known to be possible for.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    table: PhysAddr,
+    /// The first address that it translates.
+    start: VirtAddr,
+    /// How many it translates.
+    bytes: u64,
+    /// Log2 of the bytes of a leaf.
+    leaf_bits: u32,
+    /// Bytes of a leaf, or of a run of them.
+    unit: u64,
+    /// What the leaves match.
+    like: Pattern,
+}
+
 /// The aliases of a range's pieces, in the order of the pieces.
 #[derive(Debug)]
 pub(super) struct Aliases {
@@ -38,16 +58,17 @@ impl<P: Platform> Space<'_, P> {
     /// Makes a change of views at once, if every leaf that changes is covered whole and allows it; tells
     /// whether it did. What stands in the way is found by the plan that is made then.
     pub(super) fn change_uncut(&self, viewing: Viewing, may_park: &P::MayPark) -> bool {
-        let is_uncut = {
-            let _reader = self.reader();
-            self.is_uncut(viewing.range)
-        };
+        let guess = self.guess_aliases(viewing);
+        if !guess.is_uncut {
+            return false;
+        }
         let mut aliases = Aliases::of(viewing.range);
         let list =
             |aliases: &mut Aliases| self.find_uncut(viewing, aliases).then_some(()).ok_or(());
-        let listed = is_uncut
-            .then(|| self.hold_listed((viewing, &mut aliases), Parking::Allowed(may_park), list));
-        let Some(Ok(hold)) = listed else { return false };
+        let parking = Parking::Allowed(may_park);
+        let Ok(hold) = self.hold_listed((viewing, &mut aliases), guess.slots, parking, list) else {
+            return false;
+        };
         for phase in phases(viewing.change) {
             self.commit_phase((viewing, &aliases), *phase, hold.permit);
         }
@@ -76,9 +97,10 @@ impl<P: Platform> Space<'_, P> {
         };
         let mut pieces = self.pieces(range);
         pieces.ask(of_range.map(|change| (*change, Asker::Anybody)));
+        let mut known = None;
         while let Some(piece) = pieces.advance() {
             let alias = self.alias(view, piece).ok();
-            match alias.and_then(|alias| self.uncut_alias(alias, of_aliases)) {
+            match alias.and_then(|alias| self.uncut_alias(alias, of_aliases, &mut known)) {
                 Some(alias) if !aliases.are_full() => aliases.add(alias),
                 Some(_) | None => return false,
             }
@@ -86,33 +108,62 @@ impl<P: Platform> Space<'_, P> {
         pieces.all_allow()
     }
 
-    /// An alias that does not end within a leaf, if the system and every leaf of it allow a change.
-    fn uncut_alias(&self, range: VirtRange, change: Change) -> Option<Alias> {
+    /// An alias that does not end within a leaf, if the system and every leaf of it allow a change: those
+    /// in the table that is known, or else those where it is, which is known then.
+    #[inline(always)]
+    fn uncut_alias(
+        &self,
+        range: VirtRange,
+        change: Change,
+        known: &mut Option<Known>,
+    ) -> Option<Alias> {
         if self.platform().refusal(range).is_some() {
             return None;
         }
-        let first = self.find(range.start());
-        let allowed = self.allowed_as((&first, range.start()), (change, Asker::Owner))?;
-        let entries = self.alike((&first, allowed), range);
+        let mut entries = known.and_then(|known| self.known_leaves(known, range));
+        if entries.is_none() {
+            let first = self.find(range.start());
+            let allowed = self.allowed_as((&first, range.start()), (change, Asker::Owner))?;
+            let here = self.known_from(&first, allowed, range.start());
+            entries = self.known_leaves(here, range);
+            *known = Some(here);
+        }
         let is_possible = entries.is_some()
             || self.is_uncut(range) && self.leaves_allow(range, change, Asker::Owner);
         is_possible.then_some(Alias { range, entries })
     }
 
-    /// The entries of `range`, whose start was found at `first`, if all are in its table and match `allowed`
-    /// as it does, and no leaf or run of them reaches beyond the range.
-    #[inline]
-    fn alike(&self, (first, allowed): (&Place, Pattern), range: VirtRange) -> Option<Span> {
-        let unit = self.unit_bytes(first);
-        if !range.start().is_aligned(unit) || range.bytes() & (unit - 1) != 0 {
+    /// The table of a leaf that translates `at`, and the leaves in it that are like that one.
+    fn known_from(&self, first: &Place, allowed: Pattern, at: VirtAddr) -> Known {
+        let (geometry, level) = (self.geometry(), first.level);
+        let bytes = geometry.span_bytes(level) * u64::from(geometry.entries(level));
+        Known {
+            table: first.entry.table,
+            start: at.align_down(bytes),
+            bytes,
+            leaf_bits: geometry.span_bits(level),
+            unit: self.unit_bytes(first),
+            like: Pattern {
+                mask: allowed.mask | bits::CONTIGUOUS,
+                value: allowed.value | first.word & bits::CONTIGUOUS,
+            },
+        }
+    }
+
+    /// The entries of `range`, if all are in the table that is known and like the leaves that are, and no
+    /// leaf or run of them reaches beyond the range.
+    #[inline(always)]
+    fn known_leaves(&self, known: Known, range: VirtRange) -> Option<Span> {
+        let offset = range.start().offset_from(known.start)?;
+        let is_inside = offset < known.bytes && range.bytes() <= known.bytes - offset;
+        if !is_inside || (offset | range.bytes()) & (known.unit - 1) != 0 {
             return None;
         }
-        let count = range.bytes() >> self.geometry().span_bits(first.level);
-        let left = self.geometry().entries(first.level) - first.entry.index;
-        let span = first.entry.span(u16::try_from(count).ok().filter(|count| *count <= left)?);
-        let mask = allowed.mask | bits::CONTIGUOUS;
-        let value = allowed.value | first.word & bits::CONTIGUOUS;
-        (self.machine().scan(span, Pattern { mask, value }) == span.count).then_some(span)
+        // INVARIANT: a table has at most 8192 entries.
+        let number = |bytes: u64| u16::try_from(bytes >> known.leaf_bits).ok();
+        let entry = Entry { table: known.table, index: number(offset)? };
+        let span = entry.span(number(range.bytes())?);
+        (self.machine().scan(span, known.like) == span.count).then_some(span)
     }
 
     /// Whether leaves, and runs of them, are covered whole by `range` at its ends.

@@ -130,7 +130,8 @@ impl RangeInvalidations {
         let geometry = self.geometry;
         let page_bits = geometry.granule().page_bits();
         // The lowest whose thirty-two units, 2^(5 × scale + 6) pages, are enough.
-        let scale = u64::from((pages - 1).max(2).ilog2() - 1) / 5;
+        let above = |bits: u32| u64::from(pages > 1 << bits);
+        let scale = above(6) + above(11) + above(16);
         let unit_bits = 5 * scale + 1;
         let units = ((pages - 1) >> unit_bits) + 1;
 
