@@ -22,6 +22,7 @@ pub mod module;
 pub mod monitor;
 mod number;
 pub mod out_of_line;
+pub mod own;
 pub mod pages;
 pub mod parking;
 pub mod registers;

@@ -9,6 +9,7 @@ use blockmap_hw::{Cpu, Window, ticks};
 use blockmap_kernel::devicetree::Gic;
 use blockmap_kernel::frames::{FRAME_BYTES, Frames, Purpose};
 use blockmap_kernel::identity::Needs;
+use blockmap_kernel::own::Own;
 use blockmap_kernel::trace::Recording;
 
 use super::address_map::{FRAME_STATES, TRACE};
@@ -157,7 +158,7 @@ pub(crate) fn start(
         cpu,
         origin: facts.origin(root, boot.load),
         frames,
-        own: [image::memory(boot.load), survey.device_tree, aside.zone()],
+        own: Own::new([image::memory(boot.load), survey.device_tree, aside.zone()], memory.banks()),
         fail_tables: facts.fail_tables,
         needs: Needs { output_bits: highest_bits(&memory), mte: facts.mte },
         policy: facts.policy,

@@ -17,6 +17,7 @@ use blockmap_kernel::areas::Areas;
 use blockmap_kernel::entrance::Entrance;
 use blockmap_kernel::frames::{Counts, Frames, State};
 use blockmap_kernel::identity::Needs;
+use blockmap_kernel::own::Own;
 use blockmap_kernel::trace::{BeginError, Origin, Recording, TraceText};
 
 use super::address_map::{IMAGE_SIDE, VMALLOC_RANGE};
@@ -42,9 +43,7 @@ pub(crate) struct System<'a> {
     /// What of it was freed, and is not purged.
     waiting: Waiting,
     /// The memory that the kernel itself runs on: the image, and what the zone maps.
-    own: [PhysRange; 3],
-    /// All of it, and what lies between.
-    own_hull: PhysRange,
+    own: Own,
     /// Who works on the tables, and what all admitted CPUs agree on.
     entrance: WitnessedEntrance,
     reserve: Reserve,
@@ -66,19 +65,11 @@ pub(super) struct Parts<'a> {
     /// What there is besides: root, terms, CPU.
     pub(super) origin: Origin,
     pub(super) frames: Frames<'a>,
-    pub(super) own: [PhysRange; 3],
+    pub(super) own: Own,
     pub(super) fail_tables: Option<u32>,
     pub(super) needs: Needs,
     pub(super) policy: Policy,
     pub(super) window_table: PhysAddr,
-}
-
-/// What holds all of these, and what lies between.
-fn hull_of([first, rest @ ..]: [PhysRange; 3]) -> PhysRange {
-    rest.iter().fold(first, |hull, next| {
-        let (start, last) = (hull.start().min(next.start()), hull.last().max(next.last()));
-        PhysRange::inclusive(start, last).unwrap_or(hull)
-    })
 }
 
 impl<'a> System<'a> {
@@ -92,7 +83,6 @@ impl<'a> System<'a> {
             areas: Lock::new(Areas::new(VMALLOC_RANGE)),
             waiting: Waiting::new(),
             own: parts.own,
-            own_hull: hull_of(parts.own),
             entrance: WitnessedEntrance::new(parts.origin.terms),
             reserve: Reserve::new(),
             allowance: AtomicU32::new(parts.fail_tables.unwrap_or(u32::MAX)),
@@ -175,7 +165,7 @@ impl<'a> System<'a> {
 
     /// The linear map's view of the kernel's image.
     pub(super) fn image_alias(&self) -> Option<VirtRange> {
-        self.linear_range(self.own[0])
+        self.linear_range(self.own.image())
     }
 
     /// The states of all frames.
@@ -274,9 +264,7 @@ impl<'a> System<'a> {
         match self.memory_of(range) {
             None if range.overlaps(IMAGE_SIDE) => Err(Refusal::ImageZone),
             None => Ok(None),
-            Some(memory) if self.own_hull.overlaps(memory) && self.is_own(memory) => {
-                Err(Refusal::ImageAlias)
-            }
+            Some(memory) if self.is_own(memory) => Err(Refusal::ImageAlias),
             Some(memory) => Ok(Some(memory)),
         }
     }
@@ -284,7 +272,7 @@ impl<'a> System<'a> {
     /// Whether the kernel itself runs on some of `memory`, and the caller is not who changes its view.
     #[inline]
     fn is_own(&self, memory: PhysRange) -> bool {
-        self.own.iter().any(|own| own.overlaps(memory)) && !alias::is_changed_here()
+        self.own.overlaps(memory) && !alias::is_changed_here()
     }
 
     /// Refuses where `memory` holds tables now.
