@@ -33,21 +33,50 @@ cycles when tables are in caches, and an operation that every CPU has to answer 
 
 /// After the tables.
 pub(super) const MISSED: &str = "
+## Where the instructions go
+
+Two of the rows that kernels will use most, by what an instruction is for, rounded.
+
+| a page of the linear map, already a page, invalid | |
+|---|---|
+| the frame allocator takes the page, if it is free, from what it may hand out, and tells whether it is a table | 130 |
+| may the kernel change it: who asks, with which locks, is it the image, a table, the zone | 75 |
+| the lock of its slot, a reader's place in the tables, the terms in force: one atomic word, taken and given back | 75 |
+| the walk, and what the leaf is | 60 |
+| does the leaf allow the change: mapped, nobody's carve, of the ASIDs in force | 40 |
+| the store, the invalidation, the barriers, and whether each is to be recorded | 45 |
+| entry and exit of the call and of what it is made of | 60 |
+
+| a page of an area, its alias out of a block of 1 GiB, read-only | |
+|---|---|
+| two tables of 512 entries: five instructions for eight, and what was in the vector registers kept | 770 |
+| building and linking them: which leaves, which run comes apart, each step told to the machine | 280 |
+| which leaves the two ends of the page cut, which slots and how many tables that takes | 230 |
+| two tables set aside and taken from those that are ready | 160 |
+| the area: found, and kept from others meanwhile | 130 |
+| both views: where the alias is, walks of both, whether their leaves allow it | 380 |
+| locks of both slots, readers, terms | 120 |
+| may the kernel change it, and the frame allocator's answer | 250 |
+| stores, two invalidations, barriers | 100 |
+| entry and exit of calls, results handed on | 60 |
+
 ## What stands in the way
 
-- A page of the linear map: of some 700 instructions 200 are the allocator's, which is asked whether the
-  page holds a table, and told that it is not free; 135 are terms, locks and readers, three atomic words,
-  each taken and given back; 60 ask whether the range may change; and 250 are the checks of context, range
-  and leaf, and the command. Linux's figure is a store and an invalidation, with nothing kept from others.
-- A page out of a block: of some 4,800 instructions 1,700 fill two tables. Each entry takes an addition and
-  each two a store, 768 for a table: fewer would take vector registers, which this kernel leaves alone.
-  1,300 are the allocator's, which gives two frames and splits what it knew of 128 MiB down to the page;
-  280 are the reserve of tables, and 770 find the cut, build it and link it.
-- A range in pages: every entry is compared before the first is stored, so that nothing is changed where
-  something is refused, 2.5 instructions; then changed, 3.5, one by one, so that a hypervisor that traps
-  the stores knows what they say; of what becomes valid each is looked at again, whether it may be
-  executed, 1.5.
-- An area: where its aliases are is read from its own entries, as often as there are phases, and once
-  more to see that nothing moved before the locks were taken. No list is kept of an area's memory.
-- Painting and repainting: the fill of tables, which is a store for two entries, and their allocation.
+- A page of the linear map, already a page: the aim is a quarter of what is done. Linux's figure is a store and
+  an invalidation, with nothing kept from others: two CPUs that change the same leaf are the callers' to
+  keep apart, a page that is handed out meanwhile as well. Without the allocator's answer a free page that
+  was made invalid would be the next table. The same is in the way of a block of 1 GiB.
+- In pages the same row has the allocator part what it knew of 128 MiB, as for the first page that is taken
+  there. So do the rows of a page out of a block.
+- A page out of a block: the fill of its tables alone, as dear as it can be with registers of 128 bits, is two
+  fifths of the aim where there are two tables, and a third where there is one. Tables come ready, eight
+  at a time; the row that finds none ready is there as well. What is left is spread thinly: no part of it is
+  more than a tenth, and each is a check or a step of the protocol.
+- A page out of a run of 64 KiB with its alias: 16 entries leave the run, and nothing is filled: what is left is
+  what `already a page` has, and the cut. Its aim is less than what the checks of two views take.
+- 64 MiB again, in blocks: 16 pieces, 530 instructions each: 110 find where the piece ends, 110 ask whether its
+  memory may be changed, 90 store and invalidate, the rest is where its alias is and what is there. The
+  aim is 500 each.
+- 64 MiB for the first time, which has no aim: cuts are worked out for every alias once to see what they take
+  and once under the locks.
 ";
