@@ -170,18 +170,20 @@ impl Monitor<'_> {
     }
 
     fn split_keeping_vectors(&self, range: VirtRange) {
-        let (result, changed) =
-            wide::changed_by(|| self.system.space().split(range, &System::may_park()));
         // As many leaves as there are pages are compared, and changed, through vector registers too.
-        let (rights, also_changed) = wide::changed_by(|| {
-            self.system.protect(range, Change::Invalid)?;
-            self.system.protect(range, Change::Valid)
-        });
-        println!("vector registers that are not as they were: {}", changed + also_changed);
+        let work = || {
+            let split = self.system.space().split(range, &System::may_park());
+            let rights = self.system.protect(range, Change::Invalid);
+            (split, rights.and_then(|()| self.system.protect(range, Change::Valid)))
+        };
+        let Some(((split, rights), changed)) = wide::changed_by(work) else {
+            return println!("refused: this CPU permits no vector registers");
+        };
+        println!("vector registers that are not as they were: {changed}");
         if rights.is_err() {
             say(rights);
         }
-        say(result);
+        say(split);
     }
 
     fn peek(&self, address: VirtAddr) {

@@ -12,8 +12,9 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
 /// How many slots have a lock of their own: slot *n* shares that of slot *n* + 32.
 const SLOT_LOCKS: u32 = 32;
 const SLOTS: u64 = (1 << SLOT_LOCKS) - 1;
-/// The lock of the tables above the slots.
-const ROOT: u64 = 1 << 32;
+/// The number of the lock of the tables above the slots; those below it are of slots.
+pub const ROOT_LOCK: u32 = SLOT_LOCKS;
+const ROOT: u64 = 1 << ROOT_LOCK;
 /// Nobody comes to hold a lock any more.
 const CLOSED: u64 = 1 << 33;
 /// The phase that readers enter in: set, the odd one.

@@ -6,31 +6,6 @@ use blockmap_vmsa::{Kind, bits};
 use crate::{Platform, Space};
 
 impl<P: Platform> Space<'_, P> {
-    /// Whether a valid leaf of `range` lets the privileged level execute, as far as leaves say: what
-    /// table entries keep from it is not looked at.
-    #[must_use]
-    pub fn may_execute(&self, range: VirtRange) -> bool {
-        let _reader = self.reader();
-        let never = bits::privileged_execute_never(self.geometry().regime());
-        let never = Pattern { mask: never, value: never };
-        let mut next = Some(range.start()).filter(|_| self.geometry().translates(range));
-        while let Some(at) = next {
-            let place = self.find(at);
-            let count = if place.kind == Kind::Leaf {
-                let leaves =
-                    self.leaves_of(place.level, self.span_up_to(place.table(), at, range.last()));
-                if self.machine().scan(leaves, never) < leaves.count {
-                    return true;
-                }
-                leaves.count
-            } else {
-                1
-            };
-            next = self.after((place.level, at), count, range.last());
-        }
-        false
-    }
-
     /// Whether the privileged level may load and store everywhere in `range`, as far as leaves say.
     #[must_use]
     pub fn is_writable(&self, range: VirtRange) -> bool {

@@ -15,7 +15,7 @@ use crate::Switch;
 /// Every method takes `&self`; an operation calls them in this order, and lets go in reverse:
 ///
 /// 1. [`hold`](Platform::hold): the plan owns what it gives until it is committed or dropped;
-/// 2. [`reserve`](Platform::reserve): the last step that can fail, where nobody has to be parked;
+/// 2. [`reserve`](Platform::reserve): of a plan the last step that can fail, where nobody has to be parked;
 /// 3. [`take_table`](Platform::take_table) and the machine's effects: the commit;
 ///    [`quiesce`](Platform::quiesce) within it, where a size changes and CPUs must be parked.
 ///

@@ -18,8 +18,8 @@ pub enum BulkRegisters {
     /// General registers, in pairs: one and a half instructions to fill an entry, two and a half to
     /// compare one and three to change it.
     General,
-    /// Vector registers of 128 bits where the CPU permits them, general ones elsewhere: two thirds of an
-    /// instruction, or an eighth where all entries are to be the same; one and a quarter to compare,
+    /// Vector registers of 128 bits where the CPU permits them, general ones elsewhere: five eighths of
+    /// an instruction, or an eighth where all entries are to be the same; one and a quarter to compare,
     /// three quarters to change. What is in those that it uses is
     /// kept on the stack meanwhile, so it can interrupt whoever else uses them, and be interrupted.
     Vector,
@@ -66,7 +66,8 @@ pub(crate) unsafe fn fill(
 /// Whether this CPU lets its own exception level use vector registers: the lower bit of
 /// `CPACR_EL1.FPEN` says so.
 #[inline(always)]
-pub(crate) fn permits_vectors() -> bool {
+#[must_use]
+pub fn permits_vectors() -> bool {
     read_cpacr_el1().bits() & 1 << 20 != 0
 }
 

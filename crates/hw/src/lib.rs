@@ -44,7 +44,7 @@ pub use counter::{Counters, Reading, frequency_hz, ticks};
 #[cfg(target_arch = "aarch64")]
 pub use cpu::{Cpu, Window};
 #[cfg(target_arch = "aarch64")]
-pub use fill::BulkRegisters;
+pub use fill::{BulkRegisters, permits_vectors};
 #[cfg(target_arch = "aarch64")]
 pub use identity::Identity;
 pub use syndrome::{Abort, AccessKind, Class, FaultStatus, Syndrome};

@@ -161,6 +161,14 @@ fn what_is_refused_changes_nothing() {
         space.platform().refuse(range(LINEAR + 65 * MIB, PAGE), Refusal::Tables);
         let refused = one(area, ViewChange::ReadOnly);
         assert!(matches!(refused, ViewError::Protect(ProtectError::Refused { .. })), "{refused}");
+        // A page alone, which is refused itself, or whose alias is.
+        let page = range(AREA, PAGE);
+        for kept in [page, range(LINEAR + 0x1555_5000, PAGE)] {
+            space.platform().refuse(kept, Refusal::Tables);
+            let refused = one(page, ViewChange::ReadOnly);
+            let is_refused = matches!(refused, ViewError::Protect(ProtectError::Refused { .. }));
+            assert!(is_refused, "{refused}");
+        }
         assert!(one(range(AREA + 1, PAGE), ViewChange::ReadOnly).to_string().contains("multiple"));
     });
 }

@@ -3,6 +3,8 @@
 use core::arch::asm;
 use core::array::from_fn;
 
+use blockmap_hw::permits_vectors;
+
 /// How many there are.
 const COUNT: usize = 32;
 
@@ -24,8 +26,11 @@ macro_rules! each_register {
 }
 
 /// Does `work` with a pattern of its own in each vector register, and says in how many there is another
-/// one afterwards. The CPU has vector registers.
-pub(crate) fn changed_by<T>(work: impl FnOnce() -> T) -> (T, usize) {
+/// one afterwards. `None`, and nothing is done, where the CPU does not permit them.
+pub(crate) fn changed_by<T>(work: impl FnOnce() -> T) -> Option<(T, usize)> {
+    if !permits_vectors() {
+        return None;
+    }
     let patterns: [u128; COUNT] = from_fn(|number| {
         let number = u128::try_from(number).unwrap_or_default();
         (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
@@ -37,5 +42,5 @@ pub(crate) fn changed_by<T>(work: impl FnOnce() -> T) -> (T, usize) {
     // SAFETY: as above.
     unsafe { each_register!("str", after.as_mut_ptr()) };
     let changed = patterns.iter().zip(after).filter(|(before, after)| **before != *after).count();
-    (result, changed)
+    Some((result, changed))
 }

@@ -94,7 +94,7 @@ come from a list of free frames.
 A walk is asked how many bytes valid leaves map. Other libraries visit each leaf; the engine's reader gives
 runs of leaves that say the same and follow each other, and reads and compares their words many at a time.
 
-Three rows miss their aims. One page out of a block: a quarter of the instructions fill tables, two of 512
+Three rows miss their aims. One page out of a block: a third of the instructions fill tables, two of 512
 entries for the first page out of a GiB and one for most others. The rest is spread over the plan (a walk,
 checks, which leaves are cut, how many tables that takes) and the commit's effects, some ten, each told to the
 listener; no part of it is more than an eighth. A translation: what is left of a level is the

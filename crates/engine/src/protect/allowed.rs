@@ -22,7 +22,7 @@ pub(crate) enum Asker {
 pub enum Execution {
     /// None of them lets the privileged level execute, as far as leaves say.
     Never,
-    /// One of them does; or the change was another one, and nobody looked.
+    /// One of them does. Of other changes than [`Change::Valid`] it says nothing.
     Possible,
 }
 

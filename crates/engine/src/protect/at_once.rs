@@ -24,7 +24,8 @@ impl<P: Platform> Space<'_, P> {
     /// As [`Space::protect`], or where nobody may be parked [`Space::protect_leaves`]; and does
     /// `before` when nothing else can fail any more but parking, and before the first effect. It
     /// refuses what must not be changed: [`Platform::refusal`], whose answer may be true only until then,
-    /// is not asked. Of what becomes valid it tells whether it may be executed.
+    /// is not asked, so that a `before` that lets tables pass, or what the system runs on, can take them
+    /// away from who walks them. Of what becomes valid it tells whether it may be executed.
     ///
     /// # Errors
     /// See [`ProtectError`]; the tables are as they were.

@@ -231,8 +231,12 @@ fn what_was_split_anywhere_is_one_leaf_again() {
 #[test]
 fn a_cpu_without_vector_registers_splits_too() {
     for cpu in ["max,vfp=off,neon=off", "cortex-a72,vfp=off,neon=off"] {
-        let script = "ptdump linear; split 0xffff000155555000 1; heal all; ptdump linear";
-        let booted = Booted::run(&Config::new("12G").cpu(cpu).monitor(script)).succeeded();
+        let vectors = "vectors 0xffff000155555000 1";
+        let script = format!(
+            "ptdump linear; split 0xffff000155555000 1; {vectors}; heal all; ptdump linear"
+        );
+        let booted = Booted::run(&Config::new("12G").cpu(cpu).monitor(&script)).succeeded();
+        answers(&booted, vectors, "refused: this CPU permits no vector registers");
         let [before, after]: [_; 2] = booted.dumps().try_into().unwrap();
         assert_eq!(before.linear(0, 12 * GIB), after.linear(0, 12 * GIB), "{cpu}");
     }

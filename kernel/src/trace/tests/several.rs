@@ -3,6 +3,10 @@
 
 use super::super::edge::{OFF, ON, SEATED};
 use super::*;
+use crate::entrance::{Entrance, Locks, ROOT_LOCK};
+use blockmap::{Root, Scope};
+
+const TERMS: Terms = Terms { strategy: Strategy::Live, tlbi: TlbiForm::Ranged };
 
 fn member(cpu: u32) -> Member {
     let (midr, tlbi) = (Midr::new(0x410f_d811), TlbiForm::ByAddress);
@@ -23,8 +27,8 @@ fn every_edge_is_kept() {
         Edge::AllIn { generation: 1, cpus: 3 },
         Edge::Opens(7),
         Edge::Returns(7),
-        Edge::Takes(1 << 63 | 5),
-        Edge::LetsGo(1 << 63 | 5),
+        Edge::Takes(1 << ROOT_LOCK | 5),
+        Edge::LetsGo(1 << ROOT_LOCK | 5),
         Edge::StepsOut,
         Edge::StepsIn,
         Edge::Tells(7),
@@ -212,7 +216,9 @@ fn a_lock_says_how_often_it_was_let_go_of_before() {
         OWN.set(cpu);
         recording.add(record);
     };
-    let (slot, both) = (1 << 3, 1 << 63 | 1 << 3);
+    let scope = |root| Locks::of(Scope { first_slot: 3, last_slot: 3, root }, None);
+    let locks = |root| Entrance::new(TERMS).try_enter(scope(root)).unwrap().locks();
+    let (slot, both) = (locks(Root::Untouched), locks(Root::Changes));
     by(0, Record::Edge(Edge::Calls(member(1))));
     by(1, Record::Edge(Edge::Came));
     by(0, Record::Edge(Edge::Takes(both)));

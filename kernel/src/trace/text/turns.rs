@@ -3,9 +3,7 @@
 use core::fmt;
 
 use super::super::{Edge, Record, Recording};
-
-/// The root's lock; the others are of slots.
-const ROOT: u32 = 63;
+use crate::entrance::ROOT_LOCK;
 
 /// How often each lock was let go of, by anybody, among the first records.
 #[derive(Clone, Copy, Debug)]
@@ -88,7 +86,7 @@ struct Lock(u32);
 impl fmt::Display for Lock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            ROOT => write!(f, "root"),
+            ROOT_LOCK => write!(f, "root"),
             slot => write!(f, "slot{slot}"),
         }
     }
